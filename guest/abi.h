@@ -1,0 +1,234 @@
+// The contract between the guest agent and the VMM: the only header that both sides include.
+//
+// Version rule: any change to a number, a register, a flag, a structure or their meaning raises
+// `version` by one. The agent's first hypercall is `hello` with the version it was built with;
+// the VMM refuses any other version, so a stale agent can never run half-understood.
+//
+// A hypercall is one `out %eax, $hypercall_port`:
+//
+//     rax                         number                 result, or -errno (-4095 ... -1)
+//     rdi rsi rdx r10 r8 r9       arguments 0 ... 5      preserved
+//
+// as in a Linux system call. Addresses are guest-physical and in bytes, sizes are in bytes.
+// Guest-physical and guest-virtual addresses are the same number: the agent's tables map 1:1.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace gpremap::abi {
+
+inline constexpr uint64_t version = 1;
+
+inline constexpr uint16_t hypercall_port = 0xe4;
+// The ring 0 exception stubs announce themselves here, with the vector in eax.
+inline constexpr uint16_t exception_port = 0xe5;
+
+// ---- where things lie outside the aperture: the agent's own memory, never remapped ----
+
+inline constexpr uint64_t agent_base = 0;
+inline constexpr uint64_t agent_size = 32ull << 20;
+inline constexpr uint64_t image_base = 1ull << 20;   // where agent.ld links the image
+inline constexpr uint64_t image_limit = 4ull << 20;  // tables, stacks and mailboxes start here
+inline constexpr uint32_t max_vcpus = 8;
+// The lowest address at which an aperture may begin, and the end of what the tables can map.
+inline constexpr uint64_t lowest_aperture = 1ull << 30;
+inline constexpr uint64_t highest_aperture_end = 1ull << 46;
+
+// ---- hypercall numbers ----
+
+enum class Call : uint64_t {
+    // control
+    hello = 0x00,          // (version)           -> 0, or -EPROTO
+    next = 0x01,           // ()                  -> 0: the mailbox holds a step; 1: stop, halt for ever
+    done = 0x02,           // ()                  -> 0: the mailbox holds the step's report
+    fault_handler = 0x03,  // (rip)               -> 0: faults of this vCPU are delivered to rip
+    unhandled = 0x04,      // ()                  never returns: the run ends with the mailbox's fault
+    flush_tlb = 0x05,      // ()                  -> 0: this vCPU's stage-1 translations are dropped
+    nop = 0x06,            // ()                  -> 0: what an exit costs
+
+    // native
+    map = 0x100,       // (at, len, prot, flags)              -> address
+    unmap = 0x101,     // (at, len)                           -> 0
+    move = 0x102,      // (from, to, len, flags)              -> address
+    grow = 0x103,      // (at, len, new_len, flags)           -> address
+    shrink = 0x104,    // (at, len, new_len)                  -> address
+    alias = 0x105,     // (from, to, len, prot, flags)        -> address
+    protect = 0x106,   // (at, len, prot)                     -> 0
+    release = 0x107,   // (at, len)                           -> 0
+    query = 0x108,     // (at, len, buffer, capacity)         -> extents in the range; writes ExtentInfo[]
+    exchange = 0x109,  // (a, b, len)                         -> 0
+    snapshot = 0x10a,  // (from, to, len, prot, flags)        -> address
+    seal = 0x10b,      // (at, len)                           -> 0
+    lock = 0x10c,      // (at, len)                           -> 0
+    unlock = 0x10d,    // (at, len)                           -> 0
+    pin = 0x10e,       // (at, len)                           -> 0
+    unpin = 0x10f,     // (at, len)                           -> 0
+    batch = 0x110,     // (calls, count): BatchCall[count]    -> 0, or the errno of the first that fails
+
+    // Linux: arguments and flag values as in the system calls of the same name
+    linux_mremap = 0x200,    // (old, old_size, new_size, flags, new)
+    linux_mmap = 0x201,      // (addr, len, prot, flags)
+    linux_munmap = 0x202,    // (addr, len)
+    linux_mprotect = 0x203,  // (addr, len, prot)
+    linux_madvise = 0x204,   // (addr, len, advice)
+    linux_mlock = 0x205,     // (addr, len)
+    linux_munlock = 0x206,   // (addr, len)
+    linux_mseal = 0x207,     // (addr, len, flags)
+
+    netbsd_mremap = 0x300,  // (old, old_size, new, new_size, flags)
+
+    utek_mremap = 0x400,  // (from, to, len, prot)            -> 0
+};
+
+// ---- flags ----
+
+// Protections, with the values of Linux's PROT_*.
+inline constexpr uint64_t prot_read = 1;
+inline constexpr uint64_t prot_write = 2;
+inline constexpr uint64_t prot_exec = 4;
+inline constexpr uint64_t prot_previous = 8;  // alias, snapshot: the source's own
+
+// Native placement: without either, the stated address is used or the call fails.
+inline constexpr uint64_t flag_anywhere = 1;    // map, alias, snapshot, move: any free place
+inline constexpr uint64_t flag_hint = 2;        // the stated address if it is free, else any
+inline constexpr uint64_t flag_replace = 4;     // what is mapped at the destination goes
+inline constexpr uint64_t flag_keep_holes = 8;  // move: holes of the source move with it
+inline constexpr uint64_t flag_may_move = 16;   // grow: moves where it cannot grow in place
+inline constexpr uint64_t flag_shared = 32;     // map: the range has the attribute shared
+
+namespace linux_flags {
+inline constexpr uint64_t mremap_maymove = 1;
+inline constexpr uint64_t mremap_fixed = 2;
+inline constexpr uint64_t mremap_dontunmap = 4;
+inline constexpr uint64_t map_shared = 0x01;
+inline constexpr uint64_t map_private = 0x02;
+inline constexpr uint64_t map_fixed = 0x10;
+inline constexpr uint64_t map_anonymous = 0x20;
+inline constexpr uint64_t map_fixed_noreplace = 0x100000;
+inline constexpr uint64_t madv_dontneed = 4;
+inline constexpr uint64_t madv_remove = 9;
+inline constexpr uint64_t madv_populate_write = 23;
+}  // namespace linux_flags
+
+// NetBSD <sys/mman.h>.
+namespace netbsd_flags {
+inline constexpr uint64_t map_fixed = 0x0010;
+inline constexpr uint64_t map_remapdup = 0x0004;
+inline constexpr uint64_t map_alignment_shift = 24;
+inline constexpr uint64_t map_alignment_mask = 0xffull << map_alignment_shift;
+}  // namespace netbsd_flags
+
+// UTek: the manual names the flags but not their values; these are ours.
+namespace utek_flags {
+inline constexpr uint64_t release_zfill = 0x100;
+inline constexpr uint64_t previous = 0x200;
+}  // namespace utek_flags
+
+// errno values are Linux's; the two that only UTek has get numbers that Linux does not use.
+inline constexpr int64_t error_emcollide = 1001;
+inline constexpr int64_t error_emrange = 1002;
+
+// ---- structures in the agent's memory ----
+
+enum class FaultKind : uint32_t { read = 0, write = 1, execute = 2 };
+
+// What stood in the way of an access.
+enum class FaultCause : uint32_t {
+    stage2 = 0,     // nothing mapped at the guest-physical address, or against its protection
+    exception = 1,  // an exception of the agent itself: `vector`, `error_code`
+};
+
+struct Fault {
+    uint64_t address;  // guest-physical address of the access; for an exception, CR2
+    uint64_t rip;
+    uint64_t error_code;
+    FaultKind kind;
+    FaultCause cause;
+    uint32_t vcpu;
+    uint32_t vector;
+};
+
+enum class Op : uint32_t {
+    call = 1,    // arg[0] number, arg[1..6] arguments: issues that hypercall
+    fill = 2,    // arg[0] at, [1] len, [2] Pattern, [3] seed or byte, [4] first page of a stamp
+    verify = 3,  // as fill; a difference is reported in mismatch_*
+    touch = 4,   // arg[0] at, [1] len, [2] 0 reads or 1 writes, [3] stride: one word every stride bytes
+    copy = 5,    // arg[0] from, [1] to, [2] len: the guest's own memmove
+    access = 6,  // arg[0] at, [1] FaultKind, [2] value stored: one load or store of 8 bytes
+    exec = 7,    // arg[0] at: calls the code there, its eax is the result
+    write = 8,   // arg[0] at, [1] len <= Step::inline_bytes, bytes inline: writes them there
+};
+
+enum class Pattern : uint64_t { byte = 0, stamp = 1 };
+
+struct Step {
+    static constexpr uint64_t inline_bytes = 64;
+    Op op;
+    uint32_t reserved;
+    uint64_t arg[8];
+    uint8_t bytes[inline_bytes];
+};
+
+enum class Outcome : uint32_t {
+    ok = 0,
+    mismatch = 1,  // verify: the first wrong byte is at mismatch_at
+    fault = 2,     // the step ran into `fault` and was given up
+};
+
+struct Report {
+    Outcome outcome;
+    uint32_t reserved;
+    int64_t result;  // call: rax; access: the word read; exec: eax
+    uint64_t tsc_begin;
+    uint64_t tsc_end;
+    uint64_t mismatch_at;
+    uint64_t mismatch_found;     // one byte
+    uint64_t mismatch_expected;  // one byte
+    Fault fault;
+};
+
+// One a vCPU, page aligned. The VMM writes `step` and `fault`, the agent writes `report`.
+struct Mailbox {
+    Step step;
+    Report report;
+    Fault fault;  // filled before rip is set to the fault handler
+};
+static_assert(sizeof(Mailbox) <= 4096);
+
+struct ExtentInfo {
+    uint64_t at;
+    uint64_t size;
+    uint64_t prot;        // prot_*
+    uint64_t attributes;  // attribute_*
+    uint64_t page_size;   // the largest that stage 2 can map it with
+};
+inline constexpr uint64_t attribute_shared = 1;
+inline constexpr uint64_t attribute_locked = 2;
+inline constexpr uint64_t attribute_pinned = 4;
+inline constexpr uint64_t attribute_sealed = 8;
+
+// One entry of a batch; `number` is that of a native call.
+struct BatchCall {
+    uint64_t number;
+    uint64_t arg[6];
+    int64_t result;
+};
+inline constexpr uint64_t max_batch = 256;
+
+// ---- the stamp ----
+
+// The word that a stamp fill puts at 8-byte word `word` (0 ... 511) of 4 KiB page `page` of a range.
+// Every page differs from every other and every word from its neighbours, so a page in the wrong
+// place, and a word in the wrong page, are noticed.
+constexpr uint64_t stamp_page(uint64_t seed, uint64_t page) {
+    uint64_t x = seed * 0x9e3779b97f4a7c15ull + page + 1;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+    return x ^ (x >> 31);
+}
+constexpr uint64_t stamp_word(uint64_t of_page, uint64_t word) {
+    return of_page + word * 0x9e3779b97f4a7c15ull;
+}
+
+}  // namespace gpremap::abi

@@ -1,0 +1,44 @@
+// What one call cost: counted where the system calls are made, summed by whoever reports them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gpremap {
+
+// System calls made on behalf of one call, by kind.
+struct SyscallCounts {
+    uint64_t memslot_ioctls = 0;
+    uint64_t mmap = 0;
+    uint64_t mremap = 0;
+    uint64_t mprotect = 0;
+    uint64_t madvise = 0;
+    uint64_t fallocate = 0;
+    uint64_t copies = 0;  // ranges promoted from anonymous memory to memfd by copying
+
+    uint64_t total() const { return memslot_ioctls + mmap + mremap + mprotect + madvise + fallocate; }
+};
+
+// What KVM's own statistics gained during the call; zeros where KVM does not report them.
+struct KvmCounts {
+    uint64_t pages_4k = 0;
+    uint64_t pages_2m = 0;
+    uint64_t pages_1g = 0;
+    uint64_t faults = 0;
+    uint64_t tlb_flushes = 0;
+};
+
+// What the VMM saw of one remapping call.
+struct CallRecord {
+    uint64_t call_ns = 0;  // from the exit to the entry
+    uint64_t bytes = 0;    // of guest-physical memory that the call was about
+    bool moved = false;    // the result is another address than the source
+    bool huge_kept = true; // no huge page had to be split, no congruence was lost
+    std::string mechanism; // "window" or "memslot"
+    SyscallCounts syscalls;
+    KvmCounts kvm;
+    std::vector<uint64_t> stall_ns;  // for each vCPU: longest wait on its own fault during the call
+};
+
+}  // namespace gpremap

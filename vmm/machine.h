@@ -1,0 +1,52 @@
+// A running VM with its agent: what scenarios, case files, the bench and the tests drive.
+//
+//     Machine machine(config);
+//     Performed done = machine.perform(0, step);   // vCPU 0's agent does the step and reports
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "guest/abi.h"
+#include "vmm/counts.h"
+#include "vmm/remapper.h"
+
+namespace gpremap {
+
+struct MachineConfig {
+    unsigned vcpus = 1;
+    MemoryConfig memory;
+};
+
+// One step as it was done.
+struct Performed {
+    abi::Report report;
+    uint64_t guest_ns = 0;           // by the guest's TSC around the step
+    std::optional<CallRecord> call;  // for abi::Op::call of a remapping call
+};
+
+class Machine {
+ public:
+    // Opens KVM, creates the VM and its vCPUs, loads the agent and waits until it has said hello.
+    // Throws HostLacks without /dev/kvm or a needed capability.
+    explicit Machine(const MachineConfig& config);
+    ~Machine();
+
+    // Has the agent on `vcpu` do `step` and waits for its report. Throws GuestDied with registers and
+    // the last hypercalls when the guest dies or a fault is unhandled.
+    Performed perform(unsigned vcpu, const abi::Step& step);
+
+    // The same in two halves, so that several vCPUs can be at work at once.
+    void start(unsigned vcpu, const abi::Step& step);
+    Performed finish(unsigned vcpu);
+
+    unsigned vcpus() const;
+    Remapper& remapper();
+
+ private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace gpremap

@@ -1,0 +1,58 @@
+// One VM's remapper: holds the space, lets the core plan each call, and has stage 2 apply the plan.
+// Called by vCPU threads; one call at a time changes the space, and a vCPU that faults waits for it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "guest/abi.h"
+#include "vmm/counts.h"
+
+namespace gpremap {
+
+class Vm;
+
+enum class Backing { automatic, anon, memfd, hugetlb_2m };
+enum class Mechanism { automatic, window, memslot };
+
+struct MemoryConfig {
+    uint64_t granule = 4096;          // bytes: 4 KiB or 2 MiB
+    uint64_t aperture_base = 4ull << 30;
+    uint64_t aperture_size = 64ull << 30;
+    uint64_t limit = 4ull << 30;      // bytes of host memory that mapped pages may take
+    uint64_t lock_limit = ~0ull;      // bytes
+    uint64_t max_extents = 30000;
+    Backing backing = Backing::automatic;
+    Mechanism mechanism = Mechanism::automatic;
+    uint64_t pool = 0;                // bytes of the warm pool
+};
+
+enum class FaultVerdict {
+    retry,   // the space allows the access now: run the vCPU again, the instruction is repeated
+    report,  // it does not: the guest gets a fault
+};
+
+class Remapper {
+ public:
+    // Opens the aperture of `vm`. Throws HostLacks where the host cannot provide the backing.
+    Remapper(Vm& vm, const MemoryConfig& config);
+    ~Remapper();
+
+    // A native, Linux, NetBSD or UTek call. Returns the result or -errno; any number that is not
+    // such a call is -ENOSYS. A host failure that leaves the VM unusable throws std::system_error.
+    int64_t call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args);
+
+    // A vCPU's access found no mapping that allows it. Waits until no call is in progress, then decides.
+    FaultVerdict fault(unsigned vcpu, uint64_t gpa, abi::FaultKind kind);
+
+    // The record of the last call() of this vCPU, without call_ns, which the vCPU's loop measures.
+    const CallRecord& last_call(unsigned vcpu) const;
+
+ private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace gpremap
