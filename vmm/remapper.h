@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "guest/abi.h"
 #include "vmm/counts.h"
@@ -34,6 +35,16 @@ enum class FaultVerdict {
     report,  // it does not: the guest gets a fault
 };
 
+// One extent as stage 2 has it.
+struct MapEntry {
+    uint64_t at = 0;          // bytes, guest-physical
+    uint64_t size = 0;        // bytes
+    uint64_t prot = 0;        // abi::prot_*
+    uint64_t attributes = 0;  // abi::attribute_*
+    Backing backing = Backing::automatic;  // what it is now, never automatic
+    uint64_t maps_with = 4096;             // bytes: the largest page that stage 2 can map it with
+};
+
 class Remapper {
  public:
     // Opens the aperture of `vm`. Throws HostLacks where the host cannot provide the backing.
@@ -49,6 +60,14 @@ class Remapper {
 
     // The record of the last call() of this vCPU, without call_ns, which the vCPU's loop measures.
     const CallRecord& last_call(unsigned vcpu) const;
+
+    // Every extent, by address, with what it is made of.
+    std::vector<MapEntry> map() const;
+
+    // Bytes of host memory that the aperture holds now, measured on the host and not computed from
+    // the space: what is resident of anonymous memory, the allocated blocks of a memfd. May take
+    // milliseconds.
+    uint64_t resident_bytes() const;
 
  private:
     struct State;

@@ -1,0 +1,256 @@
+#include "vmm/toml_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#include "vmm/errors.h"
+
+namespace gpremap {
+
+namespace {
+
+struct Unit {
+    std::string_view name;
+    uint64_t bytes;
+};
+constexpr std::array<Unit, 5> units{
+    {{"TiB", 1ull << 40}, {"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}, {"B", 1}}};
+
+constexpr std::string_view size_hint = "a size such as \"256MiB\" (units: B, KiB, MiB, GiB, TiB)";
+
+constexpr std::string_view too_large = "a size below 2^64 bytes";
+
+std::string quoted(std::string_view text) {
+    return "\"" + std::string(text) + "\"";
+}
+
+unsigned line_of(const toml::node& node, unsigned otherwise) {
+    unsigned line = static_cast<unsigned>(node.source().begin.line);
+    return line ? line : otherwise;  // tables that only a dotted key implies stand nowhere
+}
+
+std::string describe(const toml::node& node) {
+    switch (node.type()) {
+        case toml::node_type::string:
+            return quoted(node.ref<std::string>());
+        case toml::node_type::integer:
+            return std::to_string(node.ref<int64_t>());
+        case toml::node_type::floating_point:
+            return "a fraction";
+        case toml::node_type::boolean:
+            return node.ref<bool>() ? "true" : "false";
+        case toml::node_type::table:
+            return "a table";
+        case toml::node_type::array:
+            return "an array";
+        default:
+            return "a date or time";
+    }
+}
+
+std::string child_key(const std::string& parent, std::string_view key) {
+    return parent.empty() ? std::string(key) : parent + "." + std::string(key);
+}
+
+std::string listed(std::initializer_list<std::string_view> keys) {
+    std::string all;
+    for (std::string_view key : keys) all += (all.empty() ? "" : ", ") + std::string(key);
+    return all;
+}
+
+std::shared_ptr<const toml::table> parse_toml(std::string_view text, const std::string& name) {
+    try {
+        return std::make_shared<const toml::table>(toml::parse(text, name));
+    } catch (const toml::parse_error& error) {
+        throw ConfigError(name + ":" + std::to_string(error.source().begin.line) +
+                          ": not TOML: " + std::string(error.description()));
+    }
+}
+
+}  // namespace
+
+tl::expected<uint64_t, std::string_view> parse_size(std::string_view text) {
+    uint64_t count = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (error == std::errc::result_out_of_range) return tl::unexpected(too_large);
+    if (error != std::errc()) return tl::unexpected(size_hint);
+
+    std::string_view unit_name = text.substr(static_cast<size_t>(end - text.data()));
+    if (unit_name.empty()) return count;
+    if (unit_name.front() == ' ') unit_name.remove_prefix(1);
+    auto unit = std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == unit_name; });
+    if (unit == units.end()) return tl::unexpected(size_hint);
+    if (count > std::numeric_limits<uint64_t>::max() / unit->bytes) return tl::unexpected(too_large);
+    return count * unit->bytes;
+}
+
+std::string format_size(uint64_t bytes) {
+    for (const Unit& unit : units) {
+        if (bytes >= unit.bytes && bytes % unit.bytes == 0)
+            return std::to_string(bytes / unit.bytes) + " " + std::string(unit.name);
+    }
+    return "0 B";
+}
+
+std::string TomlPlace::prefix() const {
+    std::string where = file + ":" + std::to_string(line) + ": ";
+    return key.empty() ? where : where + "key '" + key + "': ";
+}
+
+void TomlPlace::fail(const std::string& what) const {
+    throw ConfigError(prefix() + what);
+}
+
+void TomlValue::expected(std::string_view what) const {
+    fail("expected " + std::string(what) + ", got " + describe(*node_));
+}
+
+std::string TomlValue::text() const {
+    if (!is_text()) expected("a text in quotes");
+    return node_->ref<std::string>();
+}
+
+bool TomlValue::boolean() const {
+    if (!is_boolean()) expected("true or false");
+    return node_->ref<bool>();
+}
+
+int64_t TomlValue::integer() const {
+    if (!is_integer()) expected("an integer");
+    return node_->ref<int64_t>();
+}
+
+uint64_t TomlValue::integer_in(uint64_t least, uint64_t most) const {
+    std::string range = "an integer from " + std::to_string(least) + " to " + std::to_string(most);
+    if (!is_integer() || node_->ref<int64_t>() < 0) expected(range);
+    uint64_t value = static_cast<uint64_t>(node_->ref<int64_t>());
+    if (value < least || value > most) expected(range);
+    return value;
+}
+
+double TomlValue::number() const {
+    if (is_integer()) return static_cast<double>(node_->ref<int64_t>());
+    if (!node_->is_floating_point()) expected("a number");
+    return node_->ref<double>();
+}
+
+uint64_t TomlValue::size() const {
+    if (is_integer() && node_->ref<int64_t>() >= 0) return static_cast<uint64_t>(node_->ref<int64_t>());
+    if (!is_text()) expected(size_hint);
+    auto bytes = parse_size(node_->ref<std::string>());
+    if (!bytes) expected(bytes.error());
+    return *bytes;
+}
+
+TomlTable TomlValue::table() const {
+    if (!is_table()) expected("a table");
+    return TomlTable(file_, *node_->as_table(), place_);
+}
+
+std::vector<TomlValue> TomlValue::array() const {
+    if (!is_array()) expected("an array");
+    std::vector<TomlValue> values;
+    for (const toml::node& element : *node_->as_array()) {
+        TomlPlace place{place_.file, line_of(element, place_.line),
+                        place_.key + "[" + std::to_string(values.size()) + "]"};
+        values.push_back(TomlValue(file_, element, "", std::move(place)));
+    }
+    return values;
+}
+
+std::vector<TomlTable> TomlValue::tables() const {
+    std::vector<TomlTable> tables;
+    for (const TomlValue& value : array()) tables.push_back(value.table());
+    return tables;
+}
+
+std::vector<std::string> TomlValue::words() const {
+    std::vector<std::string> words;
+    for (const TomlValue& value : array()) words.push_back(value.text());
+    return words;
+}
+
+std::string TomlValue::as_written() const {
+    if (is_text()) return node_->ref<std::string>();
+    std::ostringstream out;
+    if (!is_array()) {
+        out << toml::toml_formatter(*node_);
+        return out.str();
+    }
+    for (const TomlValue& element : array()) out << (out.tellp() > 0 ? "|" : "") << element.as_written();
+    return out.str();
+}
+
+void TomlTable::only(std::initializer_list<std::string_view> keys) const {
+    for (const TomlValue& value : values()) {
+        if (std::find(keys.begin(), keys.end(), value.name()) == keys.end())
+            value.fail("unknown key; known here: " + listed(keys));
+    }
+}
+
+std::optional<TomlValue> TomlTable::find(std::string_view key) const {
+    auto found = table_->find(key);
+    if (found == table_->end()) return std::nullopt;
+    // A key that heads a table of its own ([vm]) has the line of that head.
+    unsigned key_line = static_cast<unsigned>(found->first.source().begin.line);
+    TomlPlace place{place_.file, key_line ? key_line : line_of(found->second, place_.line),
+                    child_key(place_.key, key)};
+    return TomlValue(file_, found->second, std::string(key), std::move(place));
+}
+
+TomlValue TomlTable::at(std::string_view key, std::string_view what) const {
+    if (auto value = find(key)) return *value;
+    TomlPlace place{place_.file, place_.line, child_key(place_.key, key)};
+    place.fail("missing" + (what.empty() ? std::string() : "; expected " + std::string(what)));
+}
+
+std::vector<TomlValue> TomlTable::values() const {
+    struct Placed {
+        toml::source_position at;
+        TomlValue value;
+    };
+    std::vector<Placed> placed;
+    for (const auto& [key, node] : *table_) placed.push_back({key.source().begin, *find(key.str())});
+    std::stable_sort(placed.begin(), placed.end(),
+                     [](const Placed& a, const Placed& b) { return a.at < b.at; });
+    std::vector<TomlValue> values;
+    for (Placed& one : placed) values.push_back(std::move(one.value));
+    return values;
+}
+
+std::string TomlTable::text_or(std::string_view key, std::string fallback) const {
+    auto value = find(key);
+    return value ? value->text() : fallback;
+}
+
+uint64_t TomlTable::size_or(std::string_view key, uint64_t fallback) const {
+    auto value = find(key);
+    return value ? value->size() : fallback;
+}
+
+bool TomlTable::boolean_or(std::string_view key, bool fallback) const {
+    auto value = find(key);
+    return value ? value->boolean() : fallback;
+}
+
+TomlFile TomlFile::read(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::ostringstream text;
+    if (in && in.peek() != std::ifstream::traits_type::eof()) text << in.rdbuf();
+    if (!in.is_open() || in.bad()) throw ConfigError(path + ": cannot be read; give the path of a TOML file");
+    return parse(text.str(), path);
+}
+
+TomlFile TomlFile::parse(std::string_view text, const std::string& name) {
+    return TomlFile(parse_toml(text, name), name);
+}
+
+TomlTable TomlFile::root() const {
+    return TomlTable(file_, *file_, TomlPlace{name_, 1, ""});
+}
+
+}  // namespace gpremap
