@@ -1,0 +1,84 @@
+"""The emulated machine, and what came out of it."""
+import shutil
+import subprocess
+import tarfile
+
+from unavailable import Unavailable
+
+MEMORY = "4G"
+CPUS = 2
+NEEDED = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "cpio": "cpio"}
+
+
+class Outcome:
+    """What one command left: exit status, output, and the files of its working directory."""
+
+    def __init__(self):
+        self.status = None
+        self.output = ""
+        self.files_ = {}
+
+    def add(self, name, contents):
+        if name == "status":
+            self.status = int(contents)
+        elif name == "output":
+            self.output = contents.decode(errors="replace")
+        else:
+            self.files_[name.removeprefix("files/")] = contents
+
+    def ending(self):
+        return {0: "passed", 77: "skipped"}.get(self.status, "failed")
+
+    def save_files(self, folder):
+        for name, contents in self.files_.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(contents)
+
+
+class Run:
+    def __init__(self, outcomes, console):
+        self.outcomes = outcomes
+        self.console_tail = "\n".join(console.splitlines()[-40:])
+
+
+def require_programs():
+    for program, package in NEEDED.items():
+        if shutil.which(program) is None:
+            raise Unavailable(f"{program} is missing: install {package}")
+
+
+def boot(folder, linux, initramfs, timeout):
+    """Runs the machine until it powers off, dies, or `timeout` seconds have passed."""
+    console, channel = folder / "console", folder / "results.tar"
+    with console.open("wb") as log:
+        try:
+            subprocess.run(_command(linux, initramfs, channel), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                           timeout=timeout, check=False)
+        except subprocess.TimeoutExpired:
+            log.write(f"\nrun-in-npt: ended the machine after {timeout} s\n".encode())
+    return Run(_outcomes(channel), console.read_text(errors="replace"))
+
+
+def _command(linux, initramfs, channel):
+    return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,+svm",
+            "-smp", str(CPUS), "-m", MEMORY, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-kernel", str(linux.image), "-initrd", str(initramfs), "-append", "console=ttyS0 panic=-1 quiet",
+            "-serial", "stdio", "-device", "virtio-serial-pci",
+            "-chardev", f"file,id=results,path={channel}", "-device", "virtserialport,chardev=results"]
+
+
+def _outcomes(channel):
+    """The commands' archives follow each other; the last is cut short where the machine died."""
+    outcomes = {}
+    if not channel.exists() or not channel.stat().st_size:
+        return outcomes
+    try:
+        with tarfile.open(channel, ignore_zeros=True) as archive:
+            for member in archive:
+                index, _, name = member.name.partition("/")
+                if member.isfile():
+                    outcomes.setdefault(int(index), Outcome()).add(name, archive.extractfile(member).read())
+    except tarfile.TarError:
+        pass
+    return outcomes
