@@ -1,13 +1,15 @@
+#!/usr/bin/env -S python3 -B
 """Debian 12's 6.12 kernel, taken out of its package and kept in a cache; nothing is installed.
 
 The distribution's own 6.1 would do for KVM, but KVM_PRE_FAULT_MEMORY and the statistics that the tests
-count came later.
+count came later. Run by itself, this downloads it and prints where it is.
 """
 import lzma
 import os
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 
 from unavailable import Unavailable
@@ -18,7 +20,7 @@ PACKAGE = re.compile(r"^linux-image-6\.12\.(\d+)\+deb12-cloud-amd64(-unsigned)?$
 
 class Kernel:
     def __init__(self, root):
-        self.root_ = root
+        self.root = root
         self.image = next(root.glob("boot/vmlinuz-*"))
         # Name and contents, in the order to load them.
         self.modules = {}
@@ -35,9 +37,9 @@ class Kernel:
     def _read(self, name):
         # A module's file may be spelt with - where its name has _.
         pattern = re.sub("[-_]", "[-_]", name) + ".ko.xz"
-        found = next(self.root_.glob(f"lib/modules/*/kernel/**/{pattern}"), None)
+        found = next(self.root.glob(f"lib/modules/*/kernel/**/{pattern}"), None)
         if found is None:
-            raise Unavailable(f"the kernel in {self.root_} has no module {name}: remove that folder and try again")
+            raise Unavailable(f"the kernel in {self.root} has no module {name}: remove that folder and try again")
         return lzma.decompress(found.read_bytes())
 
 
@@ -95,3 +97,10 @@ def _run(*command, cwd=None):
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise Unavailable(f"`{' '.join(command)}` failed: {last}; try `sudo apt-get update`")
     return done.stdout
+
+
+if __name__ == "__main__":
+    try:
+        print(obtain().root)
+    except Unavailable as reason:
+        sys.exit(f"no kernel for the suite npt: {reason}")
