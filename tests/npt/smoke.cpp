@@ -47,7 +47,8 @@ void require_on(const std::string& parameter) {
 }
 
 uint8_t* memory_of(int vm) {
-    void* const memory = mmap(nullptr, memory_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* const memory =
+        mmap(nullptr, memory_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) fail("mmap");
     kvm_userspace_memory_region slot{};
     slot.memory_size = memory_size;
@@ -82,7 +83,8 @@ void run_guest(int kvm) {
     uint8_t* const memory = memory_of(vm);
     std::memcpy(memory + code_at, code, sizeof code);
     const int vcpu = check(ioctl(vm, KVM_CREATE_VCPU, 0), "KVM_CREATE_VCPU");
-    const auto size = static_cast<size_t>(check(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE"));
+    const auto size =
+        static_cast<size_t>(check(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE"));
     void* const shared = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
     if (shared == MAP_FAILED) fail("mmap of the vCPU");
     const kvm_run& run = *static_cast<kvm_run*>(shared);
