@@ -18,7 +18,7 @@
 
 namespace gpremap::abi {
 
-inline constexpr uint64_t version = 1;
+inline constexpr uint64_t version = 2;
 
 inline constexpr uint16_t hypercall_port = 0xe4;
 // The ring 0 exception stubs announce themselves here, with the vector in eax.
@@ -34,6 +34,22 @@ inline constexpr uint32_t max_vcpus = 8;
 // The lowest address at which an aperture may begin, and the end of what the tables can map.
 inline constexpr uint64_t lowest_aperture = 1ull << 30;
 inline constexpr uint64_t highest_aperture_end = 1ull << 46;
+
+// ---- how a vCPU starts, and how a fault is delivered: at an entry point in 64-bit ring 3, with ----
+//
+//     rdi   index of the vCPU
+//     rsi   its Mailbox
+//     rdx   the Tables, the same for every vCPU
+//     rsp   the top of its stack, 16-byte aligned; what the stack held is lost
+//     rflags.DF clear; every other register is undefined
+//
+// The entry point is the image's ELF entry at the start, and the fault_handler's rip for a fault.
+
+// The agent's own page tables, which all vCPUs share and which the agent may edit.
+struct Tables {
+    uint64_t root;      // address of the PML4
+    uint64_t spare[2];  // free table pages: to split a 1 GiB leaf, and a 2 MiB leaf
+};
 
 // ---- hypercall numbers ----
 
@@ -151,13 +167,17 @@ struct Fault {
 
 enum class Op : uint32_t {
     call = 1,    // arg[0] number, arg[1..6] arguments: issues that hypercall
-    fill = 2,    // arg[0] at, [1] len, [2] Pattern, [3] seed or byte, [4] first page of a stamp
+    fill = 2,    // arg[0] at, [1] len, [2] Pattern, [3] seed or byte, [4] first page of a stamp: byte i
+                 // of the range is byte i % 4096 of stamp page [4] + i / 4096, wherever `at` lies
     verify = 3,  // as fill; a difference is reported in mismatch_*
-    touch = 4,   // arg[0] at, [1] len, [2] 0 reads or 1 writes, [3] stride: one word every stride bytes
+    touch = 4,   // arg[0] at, [1] len, [2] 0 reads or 1 writes, [3] stride: one 8-byte word every stride
+                 // bytes, as long as it ends inside the range; a write keeps the word's value, atomically
     copy = 5,    // arg[0] from, [1] to, [2] len: the guest's own memmove
-    access = 6,  // arg[0] at, [1] FaultKind, [2] value stored: one load or store of 8 bytes
-    exec = 7,    // arg[0] at: calls the code there, its eax is the result
+    access = 6,  // arg[0] at, [1] FaultKind read or write, [2] value stored: one load or store of 8 bytes
+    exec = 7,    // arg[0] at, [1] its int argument: calls the function there, its eax is the result. It
+                 // runs only where query says prot_exec; it may reach to the end of its 2 MiB
     write = 8,   // arg[0] at, [1] len <= Step::inline_bytes, bytes inline: writes them there
+    // an op or argument that is none of these does nothing: outcome ok, result -EINVAL
 };
 
 enum class Pattern : uint64_t { byte = 0, stamp = 1 };
