@@ -1,0 +1,171 @@
+#include "vmm/scenario.h"
+
+#include "vmm/config_errors.h"
+#include "vmm/scenario_check.h"
+#include "vmm/scenario_steps.h"
+
+namespace gpremap {
+
+namespace {
+
+constexpr uint64_t large_page = 2ull << 20;  // bytes
+
+uint64_t read_granule(const TomlValue& value) {
+    uint64_t granule = value.size();
+    if (granule != 4096 && granule != large_page) value.expected("\"4KiB\" or \"2MiB\"");
+    return granule;
+}
+
+void read_aperture(const TomlValue& value, MemoryConfig& memory) {
+    TomlTable table = value.table();
+    table.only({"base", "size"});
+    memory.aperture_base = table.size_or("base", memory.aperture_base);
+    memory.aperture_size = table.size_or("size", memory.aperture_size);
+    uint64_t base = memory.aperture_base;
+    uint64_t size = memory.aperture_size;
+    if (base % large_page != 0 || size % large_page != 0 || size == 0)
+        value.fail(
+            "base and size must be multiples of 2 MiB (1 GiB keeps the largest pages), and size not 0");
+    if (base < abi::lowest_aperture || base > abi::highest_aperture_end ||
+        size > abi::highest_aperture_end - base)
+        value.fail("expected a range between " + format_size(abi::lowest_aperture) + " and " +
+                   format_size(abi::highest_aperture_end) + ", got [" + format_size(base) + ", +" +
+                   format_size(size) + ")");
+}
+
+Backing read_backing(const TomlValue& value) {
+    return value.one_of<Backing>({{"auto", Backing::automatic},
+                                  {"anon", Backing::anon},
+                                  {"memfd", Backing::memfd},
+                                  {"hugetlb-2M", Backing::hugetlb_2m}});
+}
+
+Mechanism read_mechanism(const TomlValue& value) {
+    return value.one_of<Mechanism>(
+        {{"auto", Mechanism::automatic}, {"window", Mechanism::window}, {"memslot", Mechanism::memslot}});
+}
+
+void refuse_domain(const TomlTable& vm) {
+    if (auto domain = vm.find("domain"))
+        domain->fail("needs libvirt support, which comes with `gpremap compare`; state vcpus and limit here");
+}
+
+MachineConfig read_vm(const TomlTable& vm) {
+    vm.only({"vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pool", "domain"});
+    refuse_domain(vm);
+    MachineConfig machine;
+    MemoryConfig& memory = machine.memory;
+    if (auto value = vm.find("vcpus"))
+        machine.vcpus = static_cast<unsigned>(value->integer_in(1, abi::max_vcpus));
+    if (auto value = vm.find("granule")) memory.granule = read_granule(*value);
+    if (auto value = vm.find("aperture")) read_aperture(*value, memory);
+    memory.limit = vm.size_or("limit", memory.limit);
+    if (auto value = vm.find("backing")) memory.backing = read_backing(*value);
+    if (auto value = vm.find("mechanism")) memory.mechanism = read_mechanism(*value);
+    memory.pool = vm.size_or("pool", memory.pool);
+    return machine;
+}
+
+void override_vm(const Overrides& overrides, MemoryConfig& memory) {
+    memory.backing = overrides.backing.value_or(memory.backing);
+    memory.mechanism = overrides.mechanism.value_or(memory.mechanism);
+    memory.granule = overrides.granule.value_or(memory.granule);
+}
+
+// What only file and command line together decide.
+void check_vm(const TomlPlace& vm, const MemoryConfig& memory) {
+    if (memory.limit == 0 || memory.limit % memory.granule != 0)
+        vm.fail("limit must be a multiple of the granule, " + format_size(memory.granule) +
+                ", and not 0; got " + format_size(memory.limit));
+    if (memory.pool % large_page != 0 || memory.pool > memory.limit)
+        vm.fail("pool must be a multiple of 2 MiB and not above limit; got " + format_size(memory.pool));
+    if (memory.backing == Backing::hugetlb_2m && memory.granule != large_page)
+        vm.fail(
+            "backing \"hugetlb-2M\" cannot be mapped by 4 KiB; set granule = \"2MiB\" (or --granule 2MiB)");
+}
+
+void refuse_workloads(const TomlTable& root) {
+    if (auto workload = root.find("workload"))
+        workload->fail("[[workload]] comes later: not supported yet; take it out");
+}
+
+Scenario build_scenario(const TomlFile& file, const Overrides& overrides) {
+    TomlTable root = file.root();
+    Scenario scenario;
+    scenario.file = root.place().file;
+    ConfigErrors errors;
+    errors.collect([&] { root.only({"vm", "workload", "step"}); });
+    errors.collect([&] { refuse_workloads(root); });
+    errors.collect([&] {
+        auto vm = root.find("vm");
+        if (vm) scenario.machine = read_vm(vm->table());
+        override_vm(overrides, scenario.machine.memory);
+        check_vm(vm ? vm->place() : TomlPlace{scenario.file, 1, "vm"}, scenario.machine.memory);
+    });
+    errors.collect([&] {
+        for (const TomlTable& step : root.at("step", "at least one [[step]]").tables())
+            errors.collect([&] { scenario.steps.push_back(read_step(step)); });
+    });
+    errors.throw_if_any();
+    check_steps(scenario);
+    return scenario;
+}
+
+size_t count(const std::vector<ScenarioStep>& steps) {
+    size_t all = 0;
+    for (const ScenarioStep& step : steps) {
+        const auto* repeat = std::get_if<RepeatAction>(&step.action);
+        all += repeat ? count(repeat->steps) : 1;
+    }
+    return all;
+}
+
+}  // namespace
+
+size_t Scenario::count_steps() const {
+    return count(steps);
+}
+
+Scenario read_scenario(const std::string& path, const Overrides& overrides) {
+    return build_scenario(TomlFile::read(path), overrides);
+}
+
+Scenario parse_scenario(std::string_view text, const std::string& name, const Overrides& overrides) {
+    return build_scenario(TomlFile::parse(text, name), overrides);
+}
+
+std::string_view name_of(Backing backing) {
+    switch (backing) {
+        case Backing::automatic:
+            return "auto";
+        case Backing::anon:
+            return "anon";
+        case Backing::memfd:
+            return "memfd";
+        case Backing::hugetlb_2m:
+            return "hugetlb-2M";
+    }
+    return "";
+}
+
+std::string_view name_of(Mechanism mechanism) {
+    switch (mechanism) {
+        case Mechanism::automatic:
+            return "auto";
+        case Mechanism::window:
+            return "window";
+        case Mechanism::memslot:
+            return "memslot";
+    }
+    return "";
+}
+
+std::string prot_name(uint64_t prot) {
+    std::string name;
+    if (prot & abi::prot_read) name += 'r';
+    if (prot & abi::prot_write) name += 'w';
+    if (prot & abi::prot_exec) name += 'x';
+    return name.empty() ? "none" : name;
+}
+
+}  // namespace gpremap

@@ -1,0 +1,215 @@
+#include "vmm/scenario_check.h"
+
+#include <fmt/format.h>
+
+#include "vmm/config_errors.h"
+
+namespace gpremap {
+
+namespace {
+
+// Ranges whose place the VMM chooses get addresses from here on, so far from one another and from
+// every aperture that no arithmetic of a scenario makes them meet.
+constexpr uint64_t made_up_base = 1ull << 60;
+constexpr uint64_t made_up_distance = 1ull << 48;
+
+bool is_made_up(uint64_t address) {
+    return address >= made_up_base;
+}
+
+class DryRun {
+  public:
+    explicit DryRun(const Scenario& scenario)
+        : memory_(scenario.machine.memory), vcpus_(scenario.machine.vcpus) {}
+
+    void follow(const std::vector<ScenarioStep>& steps) {
+        for (const ScenarioStep& step : steps) errors_.collect([&] { follow(step); });
+    }
+
+    void throw_if_any() const { errors_.throw_if_any(); }
+
+  private:
+    enum class Wanted { success, failure };
+
+    void follow(const ScenarioStep& step);
+    void follow(const CallAction& call, Wanted wanted);
+    void follow(const BatchAction& batch, Wanted wanted);
+    void follow(const PatternAction& action, Wanted wanted) { check_source(action.span, wanted); }
+    void follow(const TouchAction& action, Wanted wanted) { check_source(action.span, wanted); }
+    void follow(const CopyAction& action, Wanted wanted);
+    void follow(const AccessAction& action, Wanted wanted);
+    void follow(const ExecAction& action, Wanted wanted);
+    void follow(const InflateAction& action, Wanted wanted);
+    void follow(const RepeatAction& action, Wanted wanted);
+    void follow(const SleepAction&, Wanted) {}
+    void follow(const CheckpointAction&, Wanted) {}
+
+    void check_source(const Span& span, Wanted wanted) const;
+    void check_destination(const Operand& at, uint64_t size) const;
+    void check_new_name(const CallAction& call, const TomlPlace& place) const;
+    void check_in_aperture(const TomlPlace& place, uint64_t at, uint64_t size) const;
+
+    const MemoryConfig& memory_;
+    unsigned vcpus_;
+    Names names_;
+    uint64_t made_up_ = made_up_base;
+    ConfigErrors errors_;
+    const ScenarioStep* step_ = nullptr;
+};
+
+void DryRun::follow(const ScenarioStep& step) {
+    step_ = &step;
+    if (step.vcpu >= vcpus_)
+        step.place.fail(fmt::format("runs on vCPU {}, but the VM has {}; raise vm.vcpus", step.vcpu, vcpus_));
+    Wanted wanted = step.expect.success() ? Wanted::success : Wanted::failure;
+    std::visit([&](const auto& action) { follow(action, wanted); }, step.action);
+    if (step.expect.at) check_destination(*step.expect.at, 0);
+    if (step.expect.fault && step.expect.fault->address) step.expect.fault->address->in(names_);
+}
+
+void DryRun::check_in_aperture(const TomlPlace& place, uint64_t at, uint64_t size) const {
+    uint64_t offset = at - memory_.aperture_base;
+    if (at >= memory_.aperture_base && offset <= memory_.aperture_size &&
+        size <= memory_.aperture_size - offset)
+        return;
+    place.fail(fmt::format("[{}, +{}) is outside of the aperture, which is [{}, +{})", format_size(at),
+                           format_size(size), format_size(memory_.aperture_base),
+                           format_size(memory_.aperture_size)));
+}
+
+void DryRun::check_source(const Span& span, Wanted wanted) const {
+    uint64_t at = span.at.in(names_);
+    uint64_t size = span.size.in(names_);
+    if (wanted == Wanted::failure) return;
+    if (span.at.kind != Operand::Kind::address_of) return check_in_aperture(span.at.place, at, size);
+
+    const NamedRange& range = *names_.find(span.at.range);
+    if (range.state == NamedRange::State::unmapped)
+        span.at.place.fail(fmt::format("nothing is mapped at '{}' any more", span.at.range));
+    uint64_t offset = at - range.at;
+    if (offset > range.size || size > range.size - offset)
+        span.at.place.fail(fmt::format("'{}' has {} here; [{}, +{}) of it reaches beyond", span.at.range,
+                                       format_size(range.size), format_size(offset), format_size(size)));
+}
+
+void DryRun::check_destination(const Operand& at, uint64_t size) const {
+    uint64_t address = at.in(names_);
+    if (!is_made_up(address)) check_in_aperture(at.place, address, size);
+}
+
+void DryRun::check_new_name(const CallAction& call, const TomlPlace& place) const {
+    if (call.effect != Effect::defines) return;
+    const NamedRange* known = names_.find(call.name);
+    if (known && known->state == NamedRange::State::mapped)
+        place.fail(fmt::format("the name '{}' is taken by an earlier step; choose another", call.name));
+}
+
+void DryRun::follow(const CallAction& call, Wanted wanted) {
+    for (const Argument& argument : call.args) argument.value.in(names_);
+    if (call.source) check_source(*call.source, wanted);
+    if (wanted == Wanted::failure) return;
+
+    uint64_t new_size = call.new_size.in(names_);
+    if (call.destination) check_destination(*call.destination, new_size);
+    if (new_size > memory_.aperture_size)
+        call.new_size.place.fail(fmt::format("{} is more than the aperture holds, {}", format_size(new_size),
+                                             format_size(memory_.aperture_size)));
+    check_new_name(call, step_->place);
+    follow_call(call, predicted_result(call, names_, made_up_ += made_up_distance), names_);
+}
+
+void DryRun::follow(const BatchAction& batch, Wanted wanted) {
+    for (const CallAction& call : batch.calls) follow(call, wanted);
+}
+
+void DryRun::follow(const CopyAction& action, Wanted wanted) {
+    check_source(action.from, wanted);
+    check_source({action.to, action.from.size}, wanted);
+}
+
+void DryRun::follow(const AccessAction& action, Wanted wanted) {
+    constexpr uint64_t word = 8;
+    check_source({action.at, {Operand::Kind::number, "", word, {}}}, wanted);
+}
+
+void DryRun::follow(const ExecAction& action, Wanted wanted) {
+    constexpr uint64_t code = 6;  // mov eax, imm32; ret
+    Operand size{Operand::Kind::number, "", code, {}};
+    check_source({action.at, size}, wanted);
+    if (action.through) check_source({*action.through, size}, wanted);
+}
+
+void DryRun::follow(const InflateAction& action, Wanted) {
+    uint64_t at = action.range.in(names_);
+    uint64_t size = names_.find(action.range.range)->size;
+    for (uint64_t wanted_size : {action.from, action.to})
+        if (wanted_size % memory_.granule != 0 || wanted_size > memory_.aperture_size)
+            action.range.place.fail(
+                fmt::format("a schedule goes from and to multiples of the granule ({}) within the aperture",
+                            format_size(memory_.granule)));
+    names_.relocate(at, size, at, action.to);
+}
+
+void DryRun::follow(const RepeatAction& action, Wanted) {
+    // Twice shows what the second turn finds otherwise than the first, such as a name that is taken.
+    for (unsigned turn = 0; turn < 2 && turn < action.times; turn++) {
+        for (const ScenarioStep& step : action.steps) follow(step);
+    }
+}
+
+}  // namespace
+
+uint64_t Operand::in(const Names& names) const {
+    if (kind == Kind::number) return offset;
+    const NamedRange* named = names.find(range);
+    if (!named) place.fail(fmt::format("no earlier step defines a range '{}'", range));
+    if (kind == Kind::address_of) return named->at + offset;
+    if (offset > named->size)
+        place.fail(fmt::format("the offset {} is behind the end of '{}', which has {}", format_size(offset),
+                               range, format_size(named->size)));
+    return named->size - offset;
+}
+
+uint64_t predicted_result(const CallAction& call, const Names& names, uint64_t otherwise) {
+    if (call.destination) return call.destination->in(names);
+    bool stays = call.source && (call.number == abi::Call::grow || call.number == abi::Call::shrink ||
+                                 call.number == abi::Call::linux_mremap);
+    return stays && call.effect == Effect::relocates ? call.source->at.in(names) : otherwise;
+}
+
+void follow_call(const CallAction& call, uint64_t result, Names& names) {
+    uint64_t new_size = call.new_size.in(names);
+    uint64_t source = call.source ? call.source->at.in(names) : 0;
+    uint64_t size = call.source ? call.source->size.in(names) : 0;
+    switch (call.effect) {
+        case Effect::none:
+            return;
+        case Effect::defines: {
+            NamedRange range{result, new_size};
+            // Stamps of a duplicate count on from where its source stood in the range that it is of.
+            if (call.source && call.source->at.kind == Operand::Kind::address_of)
+                range.first_page =
+                    names.find(call.source->at.range)->first_page + call.source->at.offset / 4096;
+            names.define(call.name, range);
+            return;
+        }
+        case Effect::relocates:
+            if (call.number == abi::Call::utek_mremap) result = call.destination->in(names);
+            names.relocate(source, size, result, new_size);
+            return;
+        case Effect::unmaps:
+            names.unmap(source, size);
+            return;
+        case Effect::exchanges:
+            names.exchange(source, call.destination->in(names), size);
+            return;
+    }
+}
+
+void check_steps(const Scenario& scenario) {
+    DryRun run(scenario);
+    run.follow(scenario.steps);
+    run.throw_if_any();
+}
+
+}  // namespace gpremap
