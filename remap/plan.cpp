@@ -1,0 +1,582 @@
+#include "remap/plan.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "remap/placement.h"
+
+namespace remap {
+namespace {
+
+using Refused = tl::unexpected<Cause>;
+
+bool any(const std::vector<Extent>& extents, bool Attributes::*attribute) {
+    return std::any_of(extents.begin(), extents.end(),
+                       [&](const Extent& extent) { return extent.attributes.*attribute; });
+}
+
+// A plan being made: the space is changed and the steps that do the same to memory are noted, side by side.
+class Draft {
+  public:
+    explicit Draft(const Space& space) : before_(space), plan_{space, {}} {}
+
+    const Space& before() const { return before_; }
+    Space& after() { return plan_.after; }
+    void add(Step step) { plan_.steps.push_back(std::move(step)); }
+
+    // Unmaps whatever is mapped in the range.
+    void unmap(const Range& range) {
+        for (const Range& run : after().runs_in(range)) add(step::Unmap{run});
+        note_split(range.start());
+        note_split(range.end());
+        take(range);
+    }
+
+    // Removes extents from the books, noting the pages that may have lost their last view.
+    std::vector<Extent> take(const Range& range) {
+        auto taken = after().take(range);
+        for (const Extent& extent : taken)
+            if (extent.memory.kind != MemoryKind::anon)
+                dropped_.push_back(ObjectRange::of(extent.memory.offset, extent.range.size()));
+        return taken;
+    }
+
+    // New zero-filled memory like `model` (its rights, attributes and lineage). False when the object is
+    // used up.
+    [[nodiscard]] bool map_fresh(Extent model) {
+        model.memory = {};
+        if (after().fresh_memory() == FreshMemory::object) {
+            auto pages = after().allocate(model.range.size(), model.range.start());
+            if (!pages) return false;
+            model.memory = {MemoryKind::object, pages->start()};
+        }
+        after().put(model);
+        add(step::Map{model.range, model.memory, model.prot});
+        if (model.attributes.locked) add(step::Populate{model.range});
+        return true;
+    }
+
+    // Makes the extent, which is mapped, one that the object backs, so that others can map its pages.
+    [[nodiscard]] bool promote(Extent& extent) {
+        if (extent.memory.kind == MemoryKind::object) return true;
+        auto pages = after().allocate(extent.range.size(), extent.range.start());
+        if (!pages) return false;
+        take(extent.range);
+        extent.memory = {MemoryKind::object, pages->start()};
+        after().put(extent);
+        add(step::Promote{extent.range, pages->start()});
+        return true;
+    }
+
+    void note_split(Gpa at) {
+        if (splits_huge_page(before_, at)) plan_.huge_kept = false;
+    }
+    void note_move(const Range& from, Gpa to) {
+        if (from.start() == to) return;
+        plan_.moved = true;
+        if (!keeps_huge_pages(from, to)) plan_.huge_kept = false;
+        note_split(from.start());
+        note_split(from.end());
+    }
+
+    tl::expected<Plan, Cause> finish(Gpa result, Size bytes) {
+        free_dropped();
+        if (grew(after().memory_used(), before_.memory_used(), before_.limits().memory))
+            return Refused(Cause::memory_limit);
+        if (grew(after().extent_count(), before_.extent_count(), before_.limits().extents))
+            return Refused(Cause::extent_limit);
+        plan_.result = result;
+        plan_.bytes = bytes;
+        return std::move(plan_);
+    }
+
+  private:
+    // A limit that was set below what is in use forbids only growing further.
+    template <class T>
+    static bool grew(T now, T before, T limit) {
+        return now > limit && now > before;
+    }
+
+    void free_dropped() {
+        std::sort(dropped_.begin(), dropped_.end(),
+                  [](const ObjectRange& a, const ObjectRange& b) { return a.start() < b.start(); });
+        Offset done{0};  // two extents that went may have been views of the same pages
+        for (const ObjectRange& range : dropped_) {
+            if (range.end() <= done) continue;
+            auto rest = ObjectRange::between(std::max(range.start(), done), range.end());
+            for (const ObjectRange& pages : after().store().unused(rest)) add(step::Free{pages});
+            done = range.end();
+        }
+    }
+
+    const Space& before_;
+    Plan plan_;
+    std::vector<ObjectRange> dropped_;
+};
+
+// ---- checks that calls share ----
+
+bool source_is_mapped(const Space& space, const Range& source, Holes holes) {
+    switch (holes) {
+        case Holes::none:
+            return space.is_covered(source);
+        case Holes::behind_first:
+            return space.find(source.start()) != nullptr;
+        case Holes::anywhere:
+            return !space.is_vacant(source);
+    }
+    return false;
+}
+
+// Where new memory or a duplicate goes; a fixed place is not yet checked for what is mapped there.
+tl::expected<Gpa, Cause> place(const Space& space, const Placement& placement, Size size, Gpa source) {
+    if (placement.where == Placement::Where::fixed) return placement.at;
+    if (placement.where == Placement::Where::hint &&
+        is_free_place(space, placement.at, size, placement.alignment))
+        return placement.at;
+    auto at = free_place(space, size, source, placement.alignment);
+    if (!at) return Refused(Cause::no_room);
+    return *at;
+}
+
+// ---- the requests ----
+
+tl::expected<Plan, Cause> plan_for(const Space& space, const request::Map& map) {
+    Draft draft(space);
+    auto at = place(space, map.placement, map.size, Gpa{0});
+    if (!at) return Refused(at.error());
+    auto range = Range::of(*at, map.size);
+    auto there = space.extents_in(range);
+    if (any(there, &Attributes::sealed)) return Refused(Cause::sealed);
+    if (any(there, &Attributes::pinned)) return Refused(Cause::pinned);
+    if (!there.empty() && map.occupied == Occupied::refuse) return Refused(Cause::occupied);
+    draft.unmap(range);
+    Extent fresh{range, map.prot, map.attributes, {}, {}};
+    fresh.lineage = draft.after().new_lineage(fresh);
+    if (!draft.map_fresh(fresh)) return Refused(Cause::memory_limit);
+    return draft.finish(*at, map.size);
+}
+
+tl::expected<Plan, Cause> plan_for(const Space& space, const request::Unmap& unmap) {
+    if (unmap.holes == Holes::none && !space.is_covered(unmap.range)) return Refused(Cause::not_mapped);
+    auto there = space.extents_in(unmap.range);
+    if (any(there, &Attributes::sealed)) return Refused(Cause::sealed);
+    if (any(there, &Attributes::pinned)) return Refused(Cause::pinned);
+    Draft draft(space);
+    draft.unmap(unmap.range);
+    return draft.finish(Gpa{0}, unmap.range.size());
+}
+
+tl::expected<Plan, Cause> plan_for(const Space& space, const request::Protect& protect) {
+    if (!space.is_covered(protect.range)) return Refused(Cause::not_mapped);
+    if (any(space.extents_in(protect.range), &Attributes::sealed)) return Refused(Cause::sealed);
+    Draft draft(space);
+    draft.note_split(protect.range.start());
+    draft.note_split(protect.range.end());
+    for (Extent& extent : draft.after().take(protect.range)) {
+        if (extent.prot != protect.prot) draft.add(step::Protect{extent.range, protect.prot});
+        extent.prot = protect.prot;
+        draft.after().put(extent);
+    }
+    return draft.finish(Gpa{0}, protect.range.size());
+}
+
+// Gives back the pages of one extent, which stays mapped and reads zero.
+void release(Draft& draft, Extent extent, request::Release::Scope scope) {
+    bool everything = scope == request::Release::Scope::all;
+    if (extent.memory.kind == MemoryKind::anon) {
+        if (everything || !extent.attributes.shared) draft.add(step::Discard{extent.range});
+        return;
+    }
+    if (extent.memory.kind == MemoryKind::cow) {
+        // Dropping the private pages would bring the object's back: it becomes fresh memory instead.
+        draft.unmap(extent.range);
+        extent.memory = {};
+        draft.after().put(extent);
+        draft.add(step::Map{extent.range, extent.memory, extent.prot});
+        return;
+    }
+    auto pages = ObjectRange::of(extent.memory.offset, extent.range.size());
+    if (everything)
+        draft.add(step::Free{pages});
+    else if (!extent.attributes.shared)
+        for (const ObjectRange& own : draft.before().store().exclusive(pages)) draft.add(step::Free{own});
+}
+
+tl::expected<Plan, Cause> plan_for(const Space& space, const request::Release& request) {
+    if (!space.is_covered(request.range)) return Refused(Cause::not_mapped);
+    auto there = space.extents_in(request.range);
+    if (request.on_sealed == OnSealed::refuse && any(there, &Attributes::sealed))
+        return Refused(Cause::sealed);
+    if (any(there, &Attributes::pinned)) return Refused(Cause::pinned);
+    Draft draft(space);
+    draft.note_split(request.range.start());
+    draft.note_split(request.range.end());
+    for (const Extent& extent : there) release(draft, extent, request.scope);
+    return draft.finish(Gpa{0}, request.range.size());
+}
+
+tl::expected<Plan, Cause> plan_for(const Space& space, const request::Exchange& exchange) {
+    const auto& [a, b] = exchange;
+    if (!space.is_covered(a) || !space.is_covered(b)) return Refused(Cause::not_mapped);
+    auto in_a = space.extents_in(a), in_b = space.extents_in(b);
+    if (any(in_a, &Attributes::sealed) || any(in_b, &Attributes::sealed)) return Refused(Cause::sealed);
+    if (any(in_a, &Attributes::pinned) || any(in_b, &Attributes::pinned)) return Refused(Cause::pinned);
+    Draft draft(space);
+    draft.note_move(a, b.start());
+    draft.note_move(b, a.start());
+    // Not Draft::take: no page loses a view.
+    draft.after().take(a);
+    draft.after().take(b);
+    auto put_at = [&](const std::vector<Extent>& extents, Gpa from, Gpa to) {
+        for (Extent extent : extents) {
+            extent.range = Range::of(to.advanced(extent.range.start().above(from)), extent.range.size());
+            draft.after().put(extent);
+        }
+    };
+    put_at(in_a, a.start(), b.start());
+    put_at(in_b, b.start(), a.start());
+    draft.add(step::Exchange{a, b});
+    return draft.finish(Gpa{0}, a.size());
+}
+
+// Makes source and duplicate private copies over the same pages. Where other ranges see those pages too,
+// what they write later must reach the source and not the duplicate: that is copied at once.
+bool snapshot_extent(Draft& draft, Extent extent, Extent copy) {
+    auto pages = [&] { return ObjectRange::of(extent.memory.offset, extent.range.size()); };
+    bool seen_elsewhere = extent.memory.kind == MemoryKind::object &&
+                          (extent.attributes.shared ||
+                           draft.before().store().exclusive(pages()) != std::vector<ObjectRange>{pages()});
+    if (seen_elsewhere) {
+        if (!draft.map_fresh(copy)) return false;
+        draft.add(step::Copy{extent.range, copy.range.start()});
+        return true;
+    }
+    if (!draft.promote(extent)) return false;
+    draft.after().take(extent.range);
+    extent.memory.kind = MemoryKind::cow;
+    draft.after().put(extent);
+    draft.add(step::Privatize{extent.range, extent.memory, extent.prot});
+    copy.memory = extent.memory;
+    draft.after().put(copy);
+    draft.add(step::View{copy.range, copy.memory, copy.prot});
+    return true;
+}
+
+tl::expected<Plan, Cause> plan_for(const Space& space, const request::Snapshot& snapshot) {
+    const Range& source = snapshot.source;
+    if (!space.is_covered(source)) return Refused(Cause::not_mapped);
+    auto extents = space.extents_in(source);
+    auto at = place(space, snapshot.placement, source.size(), source.start());
+    std::vector<Extent> there;
+    if (at) there = space.extents_in(Range::of(*at, source.size()));
+    if (any(extents, &Attributes::sealed) || any(there, &Attributes::sealed)) return Refused(Cause::sealed);
+    // Copy-on-write would move a pinned page with the next write.
+    if (any(extents, &Attributes::pinned) || any(there, &Attributes::pinned)) return Refused(Cause::pinned);
+    if (!at) return Refused(at.error());
+    auto target = Range::of(*at, source.size());
+    if (!there.empty() && (snapshot.occupied == Occupied::refuse || target.overlaps(source)))
+        return Refused(Cause::occupied);
+
+    Draft draft(space);
+    draft.unmap(target);
+    draft.note_move(source, target.start());
+    for (const Extent& extent : draft.after().extents_in(source)) {
+        Extent copy = extent;
+        copy.range = Range::of(at->advanced(extent.range.start().above(source.start())), extent.range.size());
+        copy.prot = snapshot.prot.value_or(extent.prot);
+        copy.attributes = {};
+        copy.lineage = draft.after().new_lineage(copy);
+        if (!snapshot_extent(draft, extent, copy)) return Refused(Cause::memory_limit);
+    }
+    return draft.finish(*at, source.size());
+}
+
+tl::expected<Plan, Cause> plan_for(const Space& space, const request::SetAttribute& set) {
+    using Which = request::SetAttribute::Which;
+    if (!space.is_covered(set.range)) return Refused(Cause::not_mapped);
+    if (set.which != Which::sealed && set.on_sealed == OnSealed::refuse &&
+        any(space.extents_in(set.range), &Attributes::sealed))
+        return Refused(Cause::sealed);
+    Draft draft(space);
+    bool on = set.value == request::SetAttribute::Value::on;
+    for (Extent extent : draft.after().extents_in(set.range)) {
+        // What holds the host page must not find it replaced when the range is aliased later.
+        if (set.which == Which::pinned && on && !draft.promote(extent)) return Refused(Cause::memory_limit);
+        draft.after().take(extent.range);
+        bool Attributes::*attribute = set.which == Which::locked   ? &Attributes::locked
+                                      : set.which == Which::pinned ? &Attributes::pinned
+                                                                   : &Attributes::sealed;
+        extent.attributes.*attribute = on;
+        draft.after().put(extent);
+    }
+    Size locked = draft.after().locked();
+    if (locked > space.limits().locked && locked > space.locked()) return Refused(Cause::lock_limit);
+    if (set.which == Which::locked && on) draft.add(step::Populate{set.range});
+    return draft.finish(Gpa{0}, set.range.size());
+}
+
+tl::expected<Plan, Cause> plan_for(const Space& space, const request::Populate& populate) {
+    if (!space.is_covered(populate.range)) return Refused(Cause::not_mapped);
+    Draft draft(space);
+    draft.add(step::Populate{populate.range});
+    return draft.finish(Gpa{0}, populate.range.size());
+}
+
+// ---- every form of mremap ----
+
+class Remapping {
+  public:
+    Remapping(const Space& space, const request::Remap& request)
+        : space_(space),
+          request_(request),
+          draft_(space),
+          source_(request.source),
+          kept_(source_.head(std::min(source_.size(), request.new_size))),
+          dropped_tail_(source_.tail(kept_.size())) {}
+
+    tl::expected<Plan, Cause> plan() {
+        if (!source_is_mapped(space_, source_, request_.holes)) return Refused(Cause::not_mapped);
+        auto target = choose_target();
+        if (auto cause = check(target)) return Refused(*cause);
+        return *target == source_.start() ? stay() : move_to(Range::of(*target, request_.new_size));
+    }
+
+  private:
+    bool grows() const { return request_.new_size > source_.size(); }
+    Size growth() const { return Size{request_.new_size.bytes - source_.size().bytes}; }
+    bool duplicates() const { return request_.source_after == SourceAfter::same; }
+
+    // Whether the range can have its new size where it is.
+    bool fits_in_place() const {
+        if (!source_.start().is_aligned(request_.placement.alignment)) return false;
+        if (!grows()) return true;
+        auto whole = Range::make(source_.start(), request_.new_size);
+        return whole && space_.aperture().contains(*whole) &&
+               space_.is_vacant(Range::between(source_.end(), whole->end()));
+    }
+
+    tl::expected<Gpa, Cause> choose_target() const {
+        const Placement& wanted = request_.placement;
+        using Where = Placement::Where;
+        bool stays = wanted.where == Where::in_place || wanted.where == Where::in_place_if_fits;
+        if (wanted.where == Where::hint &&
+            is_free_place(space_, wanted.at, request_.new_size, wanted.alignment))
+            return wanted.at;
+        if (stays && !duplicates() && fits_in_place()) return source_.start();
+        if (wanted.where == Where::in_place) return Refused(Cause::no_room);
+        return place(space_, wanted, request_.new_size, source_.start());
+    }
+
+    // In the order of Cause; `target` may be the refusal that comes last.
+    std::optional<Cause> check(const tl::expected<Gpa, Cause>& target) const {
+        bool moves = !target || *target != source_.start();
+        bool changes_all = moves || grows() || request_.prot || request_.contents == Contents::zero;
+        auto changing = changes_all ? space_.extents_in(source_) : extents_that_end();
+        const Extent* first = space_.find(source_.start());
+        if (first && first->attributes.sealed) return Cause::sealed;
+        if (any(changing, &Attributes::sealed)) return Cause::sealed;
+        auto there = target && moves ? replaced(*target) : std::vector<Extent>{};
+        if (any(there, &Attributes::sealed)) return Cause::sealed;
+
+        bool leaves = (moves && !duplicates()) || request_.contents == Contents::zero;
+        auto leaving = leaves ? space_.extents_in(source_) : extents_that_end();
+        if (any(leaving, &Attributes::pinned) || any(there, &Attributes::pinned)) return Cause::pinned;
+        if (request_.crossing == Crossing::refused && space_.mapping_of(source_.start()).end() < kept_.end())
+            return Cause::crosses;
+        if (grows() && !duplicates() && last_page().attributes.locked) {
+            Size locked{space_.locked().bytes + growth().bytes};
+            if (locked > space_.limits().locked) return Cause::lock_limit;
+        }
+        if (!target) return target.error();
+        if (moves && !there.empty() && request_.occupied != Occupied::replace) return Cause::occupied;
+        if (moves && meets_itself(*target) && !may_meet_itself()) return Cause::occupied;
+        return std::nullopt;
+    }
+
+    // The extents that lose their place even if the range stays: those behind the new end.
+    std::vector<Extent> extents_that_end() const {
+        return dropped_tail_ && !duplicates() ? space_.extents_in(*dropped_tail_) : std::vector<Extent>{};
+    }
+
+    // What is mapped at the target and does not itself move away.
+    std::vector<Extent> replaced(Gpa target) const {
+        auto there = space_.extents_in(Range::of(target, request_.new_size));
+        if (request_.source_after == SourceAfter::unmapped)
+            std::erase_if(there, [&](const Extent& extent) { return source_.contains(extent.range); });
+        return clip_away_source(std::move(there));
+    }
+
+    // An extent may reach from the source into what is replaced.
+    std::vector<Extent> clip_away_source(std::vector<Extent> there) const {
+        if (request_.source_after != SourceAfter::unmapped) return there;
+        std::vector<Extent> outside;
+        for (const Extent& extent : there) {
+            if (extent.range.start() < source_.start())
+                outside.push_back(extent.clipped(
+                    Range::between(extent.range.start(), std::min(extent.range.end(), source_.start()))));
+            if (extent.range.end() > source_.end())
+                outside.push_back(extent.clipped(
+                    Range::between(std::max(extent.range.start(), source_.end()), extent.range.end())));
+        }
+        return outside;
+    }
+
+    bool meets_itself(Gpa target) const { return Range::of(target, request_.new_size).overlaps(source_); }
+
+    // Only what leaves its place can land on it.
+    bool may_meet_itself() const {
+        return request_.source_after == SourceAfter::unmapped &&
+               request_.occupied != Occupied::refuse_own_source_too;
+    }
+
+    // What a grow continues. Its last page is mapped: no personality grows a range that ends in a hole.
+    Extent last_page() const {
+        assert(grows());
+        return space_.extents_in(source_).back();
+    }
+
+    // ---- the range keeps its address ----
+
+    tl::expected<Plan, Cause> stay() {
+        if (dropped_tail_) draft_.unmap(*dropped_tail_);
+        apply_prot(kept_);
+        if (request_.contents == Contents::zero) release_contents(kept_);
+        if (grows() && !map_tail(source_.start(), last_page())) return Refused(Cause::memory_limit);
+        return draft_.finish(source_.start(), std::max(request_.new_size, source_.size()));
+    }
+
+    // ---- it moves, or is duplicated ----
+
+    tl::expected<Plan, Cause> move_to(const Range& target) {
+        std::optional<Extent> last;
+        if (grows()) last = last_page();
+        vacate(target);
+        if (dropped_tail_ && !duplicates()) draft_.unmap(*dropped_tail_);
+        draft_.note_move(kept_, target.start());
+        if (!transfer(target.start())) return Refused(Cause::memory_limit);
+        Range arrived = target.head(kept_.size());
+        apply_prot(arrived);
+        if (request_.contents == Contents::zero) release_contents(arrived);
+        if (last && duplicates()) last->attributes.locked = false;
+        if (last && !map_tail(target.start(), *last)) return Refused(Cause::memory_limit);
+        return draft_.finish(target.start(), std::max(request_.new_size, source_.size()));
+    }
+
+    // Unmaps what is replaced at the target; holes of the source become holes there.
+    void vacate(const Range& target) {
+        for (const Extent& extent : replaced(target.start())) draft_.unmap(extent.range);
+    }
+
+    // The mapped runs of the source, in an order in which none lands on one that has yet to go.
+    std::vector<Range> runs_in_order(Gpa target) const {
+        auto runs = draft_.before().runs_in(kept_);
+        if (target > source_.start()) std::reverse(runs.begin(), runs.end());
+        return runs;
+    }
+
+    Range at_target(const Range& part, Gpa target) const {
+        return Range::of(target.advanced(part.start().above(source_.start())), part.size());
+    }
+
+    [[nodiscard]] bool transfer(Gpa target) {
+        for (const Range& run : runs_in_order(target)) {
+            bool done = request_.source_after == SourceAfter::unmapped ? move_run(run, target)
+                                                                       : leave_run(run, target);
+            if (!done) return false;
+        }
+        return true;
+    }
+
+    bool move_run(const Range& run, Gpa target) {
+        auto extents = draft_.after().take(run);
+        draft_.add(step::Move{run, at_target(run, target).start()});
+        for (Extent extent : extents) {
+            extent.range = at_target(extent.range, target);
+            draft_.after().put(extent);
+        }
+        return true;
+    }
+
+    // The source stays mapped: with the same pages, or (DONTUNMAP of private memory) with fresh ones.
+    bool leave_run(const Range& run, Gpa target) {
+        for (const Extent& extent : draft_.after().extents_in(run)) {
+            bool same = duplicates() || extent.attributes.shared;
+            if (!(same ? duplicate(extent, target) : leave_zero(extent, target))) return false;
+        }
+        return true;
+    }
+
+    bool duplicate(Extent extent, Gpa target) {
+        if (!draft_.promote(extent)) return false;
+        Extent copy = extent;
+        copy.range = at_target(extent.range, target);
+        copy.attributes.pinned = false;
+        if (request_.prot) copy.prot = *request_.prot;
+        (duplicates() ? copy : extent).attributes.locked = false;
+        draft_.after().take(extent.range);
+        draft_.after().put(extent);
+        draft_.after().put(copy);
+        draft_.add(step::View{copy.range, copy.memory, copy.prot});
+        return true;
+    }
+
+    bool leave_zero(const Extent& extent, Gpa target) {
+        draft_.after().take(extent.range);
+        Extent moved = extent;
+        moved.range = at_target(extent.range, target);
+        draft_.after().put(moved);
+        draft_.add(step::Move{extent.range, moved.range.start()});
+        Extent left = extent;
+        left.attributes.locked = false;
+        if (leaves_whole_mapping(extent)) left.lineage = draft_.after().adopted_lineage(left);
+        return draft_.map_fresh(left);
+    }
+
+    // Linux cuts the tie between what moved and what is left only where a whole mapping moved.
+    bool leaves_whole_mapping(const Extent& extent) const {
+        return space_.mapping_of(extent.range.start()) == extent.range;
+    }
+
+    void apply_prot(const Range& range) {
+        if (!request_.prot) return;
+        for (Extent& extent : draft_.after().take(range)) {
+            if (extent.prot != *request_.prot) draft_.add(step::Protect{extent.range, *request_.prot});
+            extent.prot = *request_.prot;
+            draft_.after().put(extent);
+        }
+    }
+
+    void release_contents(const Range& range) {
+        for (const Extent& extent : draft_.after().extents_in(range))
+            release(draft_, extent, request::Release::Scope::private_only);
+    }
+
+    [[nodiscard]] bool map_tail(Gpa start, const Extent& last) {
+        Extent tail = last;
+        tail.range = Range::of(start.advanced(source_.size()), growth());
+        tail.lineage = last.lineage.advanced(last.range.size());
+        tail.attributes.pinned = false;
+        if (request_.prot) tail.prot = *request_.prot;
+        return draft_.map_fresh(tail);
+    }
+
+    const Space& space_;
+    const request::Remap& request_;
+    Draft draft_;
+    Range source_;
+    Range kept_;                         // the part of the source that survives
+    std::optional<Range> dropped_tail_;  // the part behind a smaller new size
+};
+
+tl::expected<Plan, Cause> plan_for(const Space& space, const request::Remap& remap) {
+    return Remapping(space, remap).plan();
+}
+
+}  // namespace
+
+tl::expected<Plan, Cause> plan(const Space& space, const Request& request) {
+    return std::visit([&](const auto& which) { return plan_for(space, which); }, request);
+}
+
+}  // namespace remap

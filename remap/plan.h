@@ -1,0 +1,123 @@
+// The planner: from a space and a request to the steps that carry it out and the space afterwards.
+//
+// A plan is a value. Making one changes nothing; whoever applies its steps to real memory either
+// applies them all and keeps `after`, or undoes what was applied and keeps the space it had.
+#pragma once
+
+#include <tl/expected.hpp>
+#include <variant>
+#include <vector>
+
+#include "remap/request.h"
+#include "remap/space.h"
+
+namespace remap {
+
+// Why a request is refused, in the order in which the causes are checked: the first that applies is
+// reported. Each personality has its own errno for each.
+enum class Cause {
+    not_mapped,  // something of the source is not mapped
+    sealed,      // something that would change is sealed
+    pinned,      // something that would move or go is pinned
+    crosses,     // the source spans several mappings, and Crossing::refused
+    lock_limit,
+    occupied,  // something that does not move away itself is mapped at the destination
+    memory_limit,
+    extent_limit,
+    no_room,  // no free place that is large enough
+};
+
+// Steps name guest-physical ranges. Every step keeps what is mapped elsewhere as it is.
+namespace step {
+
+// Fresh zero memory at a range where nothing is mapped: anonymous, or these offsets of the object.
+struct Map {
+    Range range;
+    Memory memory;
+    Prot prot;
+};
+
+// Another view of pages that the object already has; `cow`: a private one.
+struct View {
+    Range range;
+    Memory memory;
+    Prot prot;
+};
+
+// What is mapped in the range goes. The range has no holes.
+struct Unmap {
+    Range range;
+};
+
+// The memory of `from` (which has no holes) appears at `to`, which may overlap it and is otherwise
+// vacant; nothing is mapped any more where only `from` was.
+struct Move {
+    Range from;
+    Gpa to;
+};
+
+struct Protect {
+    Range range;
+    Prot prot;
+};
+
+// The contents of the range are copied to `offset` of the object, which then backs the range.
+struct Promote {
+    Range range;
+    Offset offset;
+};
+
+// The range, which is backed by the object, gets private copy-on-write pages over it.
+struct Privatize {
+    Range range;
+    Memory memory;
+    Prot prot;
+};
+
+// The memory of two equal ranges, neither with holes, changes places.
+struct Exchange {
+    Range a;
+    Range b;
+};
+
+// The contents of `from` are copied to `to`, where fresh memory is.
+struct Copy {
+    Range from;
+    Gpa to;
+};
+
+// Every page of the range gets memory of its own now.
+struct Populate {
+    Range range;
+};
+
+// Anonymous and private pages of the range are given back; anonymous memory then reads zero.
+struct Discard {
+    Range range;
+};
+
+// Pages of the object are given back; they read zero wherever they are still mapped.
+struct Free {
+    ObjectRange pages;
+};
+
+}  // namespace step
+
+using Step =
+    std::variant<step::Map, step::View, step::Unmap, step::Move, step::Exchange, step::Protect, step::Promote,
+                 step::Privatize, step::Copy, step::Populate, step::Discard, step::Free>;
+
+struct Plan {
+    Space after;
+    std::vector<Step> steps;
+    Gpa result{};   // where the caller finds what was asked for; 0 where the call has no address
+    Size bytes{0};  // how much guest-physical memory the request was about
+    bool moved = false;
+    // Source and destination are congruent modulo the largest page that fits the range, so no huge
+    // page has to be split.
+    bool huge_kept = true;
+};
+
+tl::expected<Plan, Cause> plan(const Space& space, const Request& request);
+
+}  // namespace remap
