@@ -102,10 +102,10 @@ void ModelMemory::carry_out(const step::Privatize& privatize) {
 }
 
 void ModelMemory::carry_out(const step::Copy& copy) {
-    visit_granules(copy.from, [&](Gpa at, Size distance) {
+    visit_granules(copy.from, [&](Offset at, Size distance) {
         Page& to = mapped(copy.to.advanced(distance));
         assert(contents(to) == 0);
-        set_contents(to, contents(mapped(at)));
+        set_contents(to, object_at(at));
     });
 }
 

@@ -52,7 +52,14 @@ class Draft {
         }
         after().put(model);
         add(step::Map{model.range, model.memory, model.prot});
-        if (model.attributes.locked) add(step::Populate{model.range});
+        if (model.attributes.locked) add(step::Populate{model.range, model.prot});
+        return true;
+    }
+
+    // The same, but the steps leave it writable for now.
+    [[nodiscard]] bool map_fresh_for_copy(const Extent& model) {
+        if (!map_fresh(model)) return false;
+        std::get<step::Map>(plan_.steps.back()).prot = read_write;
         return true;
     }
 
@@ -64,7 +71,7 @@ class Draft {
         take(extent.range);
         extent.memory = {MemoryKind::object, pages->start()};
         after().put(extent);
-        add(step::Promote{extent.range, pages->start()});
+        add(step::Promote{extent.range, pages->start(), extent.prot});
         return true;
     }
 
@@ -174,7 +181,7 @@ tl::expected<Plan, Cause> plan_for(const Space& space, const request::Protect& p
     draft.note_split(protect.range.start());
     draft.note_split(protect.range.end());
     for (Extent& extent : draft.after().take(protect.range)) {
-        if (extent.prot != protect.prot) draft.add(step::Protect{extent.range, protect.prot});
+        if (extent.prot != protect.prot) draft.add(step::Protect{extent.range, protect.prot, extent.prot});
         extent.prot = protect.prot;
         draft.after().put(extent);
     }
@@ -185,7 +192,7 @@ tl::expected<Plan, Cause> plan_for(const Space& space, const request::Protect& p
 void release(Draft& draft, Extent extent, request::Release::Scope scope) {
     bool everything = scope == request::Release::Scope::all;
     if (extent.memory.kind == MemoryKind::anon) {
-        if (everything || !extent.attributes.shared) draft.add(step::Discard{extent.range});
+        if (everything || !extent.attributes.shared) draft.add(step::Discard{extent.range, extent.prot});
         return;
     }
     if (extent.memory.kind == MemoryKind::cow) {
@@ -248,8 +255,9 @@ bool snapshot_extent(Draft& draft, Extent extent, Extent copy) {
                           (extent.attributes.shared ||
                            draft.before().store().exclusive(pages()) != std::vector<ObjectRange>{pages()});
     if (seen_elsewhere) {
-        if (!draft.map_fresh(copy)) return false;
-        draft.add(step::Copy{extent.range, copy.range.start()});
+        if (!draft.map_fresh_for_copy(copy)) return false;
+        draft.add(step::Copy{pages(), copy.range.start()});
+        if (copy.prot != read_write) draft.add(step::Protect{copy.range, copy.prot, read_write});
         return true;
     }
     if (!draft.promote(extent)) return false;
@@ -292,6 +300,11 @@ tl::expected<Plan, Cause> plan_for(const Space& space, const request::Snapshot& 
     return draft.finish(*at, source.size());
 }
 
+void populate(Draft& draft, const Range& range) {
+    for (const Extent& extent : draft.after().extents_in(range))
+        draft.add(step::Populate{extent.range, extent.prot});
+}
+
 tl::expected<Plan, Cause> plan_for(const Space& space, const request::SetAttribute& set) {
     using Which = request::SetAttribute::Which;
     if (!space.is_covered(set.range)) return Refused(Cause::not_mapped);
@@ -312,15 +325,15 @@ tl::expected<Plan, Cause> plan_for(const Space& space, const request::SetAttribu
     }
     Size locked = draft.after().locked();
     if (locked > space.limits().locked && locked > space.locked()) return Refused(Cause::lock_limit);
-    if (set.which == Which::locked && on) draft.add(step::Populate{set.range});
+    if (set.which == Which::locked && on) populate(draft, set.range);
     return draft.finish(Gpa{0}, set.range.size());
 }
 
-tl::expected<Plan, Cause> plan_for(const Space& space, const request::Populate& populate) {
-    if (!space.is_covered(populate.range)) return Refused(Cause::not_mapped);
+tl::expected<Plan, Cause> plan_for(const Space& space, const request::Populate& request) {
+    if (!space.is_covered(request.range)) return Refused(Cause::not_mapped);
     Draft draft(space);
-    draft.add(step::Populate{populate.range});
-    return draft.finish(Gpa{0}, populate.range.size());
+    populate(draft, request.range);
+    return draft.finish(Gpa{0}, request.range.size());
 }
 
 // ---- every form of mremap ----
@@ -452,9 +465,9 @@ class Remapping {
         std::optional<Extent> last;
         if (grows()) last = last_page();
         vacate(target);
-        if (dropped_tail_ && !duplicates()) draft_.unmap(*dropped_tail_);
         draft_.note_move(kept_, target.start());
         if (!transfer(target.start())) return Refused(Cause::memory_limit);
+        if (dropped_tail_ && !duplicates()) draft_.unmap(*dropped_tail_);
         Range arrived = target.head(kept_.size());
         apply_prot(arrived);
         if (request_.contents == Contents::zero) release_contents(arrived);
@@ -541,7 +554,8 @@ class Remapping {
     void apply_prot(const Range& range) {
         if (!request_.prot) return;
         for (Extent& extent : draft_.after().take(range)) {
-            if (extent.prot != *request_.prot) draft_.add(step::Protect{extent.range, *request_.prot});
+            if (extent.prot != *request_.prot)
+                draft_.add(step::Protect{extent.range, *request_.prot, extent.prot});
             extent.prot = *request_.prot;
             draft_.after().put(extent);
         }

@@ -59,12 +59,14 @@ struct Move {
 struct Protect {
     Range range;
     Prot prot;
+    Prot was;
 };
 
 // The contents of the range are copied to `offset` of the object, which then backs the range.
 struct Promote {
     Range range;
     Offset offset;
+    Prot prot;  // stays as it is
 };
 
 // The range, which is backed by the object, gets private copy-on-write pages over it.
@@ -80,20 +82,22 @@ struct Exchange {
     Range b;
 };
 
-// The contents of `from` are copied to `to`, where fresh memory is.
+// What these pages of the object hold is copied to `to`, where fresh writable memory is.
 struct Copy {
-    Range from;
+    ObjectRange from;
     Gpa to;
 };
 
-// Every page of the range gets memory of its own now.
+// Every page of the range that can be accessed gets memory now.
 struct Populate {
     Range range;
+    Prot prot;
 };
 
 // Anonymous and private pages of the range are given back; anonymous memory then reads zero.
 struct Discard {
     Range range;
+    Prot prot;
 };
 
 // Pages of the object are given back; they read zero wherever they are still mapped.

@@ -69,6 +69,12 @@ class Remapper {
     // milliseconds.
     uint64_t resident_bytes() const;
 
+    // Limits from now on: bytes of host memory, bytes of locked memory, extents. What is in use stays.
+    void set_limits(uint64_t memory, uint64_t locked, uint64_t extents);
+
+    // For tests: host call number `nth` from now, 0 the next, fails with ENOMEM.
+    void fail_host_call(uint64_t nth);
+
  private:
     struct State;
     std::unique_ptr<State> state_;

@@ -1,0 +1,113 @@
+#include "vmm/host_calls.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+namespace gpremap {
+namespace {
+
+constexpr uint64_t page_size = 4096;
+
+}  // namespace
+
+bool HostCalls::fails_now() {
+    if (!fail_in_) return false;
+    if (*fail_in_ > 0) {
+        --*fail_in_;
+        return false;
+    }
+    fail_in_.reset();
+    return true;
+}
+
+int HostCalls::map(std::byte* at, uint64_t size, int prot, int flags, int fd, uint64_t offset) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.mmap;
+    void* got = mmap(at, size, prot, flags, fd, static_cast<off_t>(offset));
+    return got == MAP_FAILED ? errno : 0;
+}
+
+int HostCalls::move(std::byte* from, std::byte* to, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.mremap;
+    return mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED ? errno : 0;
+}
+
+int HostCalls::protect(std::byte* at, uint64_t size, int prot) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.mprotect;
+    return mprotect(at, size, prot) != 0 ? errno : 0;
+}
+
+int HostCalls::advise(std::byte* at, uint64_t size, int advice) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.madvise;
+    return madvise(at, size, advice) != 0 ? errno : 0;
+}
+
+int HostCalls::punch_hole(int fd, uint64_t offset, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.fallocate;
+    int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    return fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(size)) != 0 ? errno : 0;
+}
+
+namespace {
+
+// Moves `size` bytes by calls of `transfer(done, left)`, which is pread or pwrite. Returns 0 or the errno.
+template <class Transfer>
+int transfer_all(uint64_t size, Transfer&& transfer) {
+    for (uint64_t done = 0; done < size;) {
+        ssize_t moved = transfer(done, size - done);
+        if (moved < 0 && errno == EINTR) continue;
+        if (moved <= 0) return moved < 0 ? errno : EIO;
+        done += static_cast<uint64_t>(moved);
+    }
+    return 0;
+}
+
+}  // namespace
+
+// In chunks, so that the map of resident pages stays small; runs of resident pages are written at once.
+int HostCalls::copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.copies;
+    constexpr uint64_t chunk = uint64_t{64} << 20;
+    std::vector<unsigned char> resident(chunk / page_size);
+    for (uint64_t start = 0; start < size; start += chunk) {
+        uint64_t pages = std::min(chunk, size - start) / page_size;
+        if (mincore(from + start, pages * page_size, resident.data()) != 0) return errno;
+        for (uint64_t page = 0; page < pages; ++page) {
+            uint64_t end = page;
+            while (end < pages && (resident[end] & 1)) ++end;
+            uint64_t at = start + page * page_size;
+            int error = transfer_all((end - page) * page_size, [&](uint64_t done, uint64_t left) {
+                return pwrite(fd, from + at + done, left, static_cast<off_t>(offset + at + done));
+            });
+            if (error != 0) return error;
+            page = end;
+        }
+    }
+    return 0;
+}
+
+int HostCalls::copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.copies;
+    return transfer_all(size, [&](uint64_t done, uint64_t left) {
+        return pread(fd, to + done, left, static_cast<off_t>(offset + done));
+    });
+}
+
+int HostCalls::about_to_set_memslot() {
+    if (fails_now()) return ENOMEM;
+    ++counts_.memslot_ioctls;
+    return 0;
+}
+
+}  // namespace gpremap

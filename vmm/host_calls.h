@@ -1,0 +1,42 @@
+// The system calls that change host memory, in one place: counted, and made to fail on request, so that a
+// test can prove for each of them that its failure leaves everything as it was.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "vmm/counts.h"
+
+namespace gpremap {
+
+class HostCalls {
+  public:
+    // Each returns 0 or the errno. Addresses and sizes in bytes, page aligned.
+    int map(std::byte* at, uint64_t size, int prot, int flags, int fd, uint64_t offset);
+    int move(std::byte* from, std::byte* to, uint64_t size);
+    int protect(std::byte* at, uint64_t size, int prot);
+    int advise(std::byte* at, uint64_t size, int advice);
+    int punch_hole(int fd, uint64_t offset, uint64_t size);
+    // Copies the resident pages of `from` into the file.
+    int copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size);
+    int copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t size);
+    // A memslot ioctl that is about to be made: 0, or the errno of an injected failure.
+    int about_to_set_memslot();
+
+    const SyscallCounts& counts() const { return counts_; }
+    void reset_counts() { counts_ = {}; }
+
+    // The call numbered `nth` from now, 0 the next, fails with ENOMEM without having been made.
+    void fail_call(uint64_t nth) { fail_in_ = nth; }
+    // Takes that back: what undoes and what finishes a call is never made to fail.
+    void cancel_failure() { fail_in_.reset(); }
+
+  private:
+    bool fails_now();
+
+    SyscallCounts counts_;
+    std::optional<uint64_t> fail_in_;
+};
+
+}  // namespace gpremap

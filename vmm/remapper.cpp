@@ -1,0 +1,224 @@
+#include "vmm/remapper.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <mutex>
+#include <optional>
+
+#include "remap/native.h"
+#include "vmm/backing_object.h"
+#include "vmm/hypercall.h"
+#include "vmm/stage2/window.h"
+#include "vmm/vm.h"
+
+namespace gpremap {
+namespace {
+
+using remap::Gpa;
+using remap::Range;
+using remap::Size;
+using Clock = std::chrono::steady_clock;
+
+uint64_t ns_since(Clock::time_point start) {
+    return static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
+}
+
+int64_t minus(remap::Errno error) {
+    return -static_cast<int64_t>(error);
+}
+
+remap::Limits limits_of(const MemoryConfig& config) {
+    return {Size{config.limit}, Size{config.lock_limit}, config.max_extents};
+}
+
+remap::Space empty_space(const MemoryConfig& config) {
+    bool anon = config.backing == Backing::automatic || config.backing == Backing::anon;
+    return {Range::of(Gpa{config.aperture_base}, Size{config.aperture_size}), Size{config.granule},
+            anon ? remap::FreshMemory::anon : remap::FreshMemory::object, limits_of(config)};
+}
+
+}  // namespace
+
+struct Remapper::State {
+    State(Vm& the_vm, const MemoryConfig& the_config)
+        : vm(the_vm),
+          config(the_config),
+          object(config.backing == Backing::hugetlb_2m ? BackingObject::Pages::huge_2m
+                                                       : BackingObject::Pages::small),
+          space(empty_space(config)),
+          window(vm, space.aperture(), object) {}
+
+    int64_t call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args);
+    int64_t query(const std::array<uint64_t, 6>& args);
+    int64_t batch(unsigned vcpu, const std::array<uint64_t, 6>& args);
+    int apply(unsigned vcpu, remap::Plan& plan);
+    void begin_record(unsigned vcpu);
+    uint64_t page_size_of(const remap::Extent& extent) const;
+
+    Vm& vm;
+    MemoryConfig config;
+    BackingObject object;
+
+    mutable std::mutex mutex;  // held by the call in progress; guards all below
+    remap::Space space;
+    Window window;
+
+    std::array<CallRecord, abi::max_vcpus> records;
+    // Longest wait of each vCPU on its own fault since the last call began.
+    std::array<std::atomic<uint64_t>, abi::max_vcpus> stalls{};
+};
+
+Remapper::Remapper(Vm& vm, const MemoryConfig& config) : state_(std::make_unique<State>(vm, config)) {}
+Remapper::~Remapper() = default;
+
+int64_t Remapper::call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args) {
+    std::lock_guard lock(state_->mutex);
+    state_->begin_record(vcpu);
+    int64_t result = state_->call(vcpu, number, args);
+    state_->records[vcpu].syscalls = state_->window.calls().counts();
+    return result;
+}
+
+int64_t Remapper::State::call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args) {
+    if (number == abi::Call::query) return query(args);
+    if (number == abi::Call::batch) return batch(vcpu, args);
+    auto plan = plan_call(space, number, args);
+    if (!plan) return minus(plan.error());
+    if (int error = apply(vcpu, *plan)) return -error;
+    return static_cast<int64_t>(plan->result.value);
+}
+
+// Makes the plan true, or changes nothing and returns the errno. ENOMEM is the host's; anything else that
+// the host refuses is a defect of the VMM and not the guest's business.
+int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
+    std::optional<PausedVcpus> paused;
+    bool copies = std::any_of(plan.steps.begin(), plan.steps.end(), [](const remap::Step& step) {
+        return std::holds_alternative<remap::step::Copy>(step);
+    });
+    // A copy of what others write to at the same time would be of no moment in particular.
+    if (copies) paused.emplace(vm.pause_others(vcpu));
+    int error = window.apply(plan.steps);
+    if (error == ENOMEM || error == ENOSPC || error == EAGAIN) return ENOMEM;
+    if (error != 0) throw std::system_error(error, std::generic_category(), "carrying out a call");
+    space = std::move(plan.after);
+    CallRecord& record = records[vcpu];
+    record.bytes += plan.bytes.bytes;
+    record.moved = record.moved || plan.moved;
+    record.huge_kept = record.huge_kept && plan.huge_kept;
+    return 0;
+}
+
+void Remapper::State::begin_record(unsigned vcpu) {
+    window.calls().reset_counts();
+    records[vcpu] = {};
+    records[vcpu].mechanism = "window";
+    for (auto& stall : stalls) stall.store(0, std::memory_order_relaxed);
+}
+
+// Writes what fits into the guest's buffer; the count tells it whether that was all.
+int64_t Remapper::State::query(const std::array<uint64_t, 6>& args) {
+    const auto [at, len, buffer, capacity, unused0, unused1] = args;
+    auto extents = remap::native::query(space, at, len);
+    if (!extents) return minus(extents.error());
+    std::vector<abi::ExtentInfo> infos;
+    for (const remap::Extent& extent : *extents) {
+        if (infos.size() == capacity) break;
+        infos.push_back(extent_info(extent, page_size_of(extent)));
+    }
+    if (!vm.write_agent(buffer, infos.data(), infos.size() * sizeof(abi::ExtentInfo)))
+        return minus(remap::Errno::efault);
+    return static_cast<int64_t>(extents->size());
+}
+
+// Each call is planned on the space that the one before it leaves; then all steps are applied as one.
+int64_t Remapper::State::batch(unsigned vcpu, const std::array<uint64_t, 6>& args) {
+    const auto [address, count, unused0, unused1, unused2, unused3] = args;
+    if (count == 0 || count > abi::max_batch) return minus(remap::Errno::einval);
+    std::vector<abi::BatchCall> calls(count);
+    uint64_t bytes = count * sizeof(abi::BatchCall);
+    if (!vm.read_agent(address, calls.data(), bytes)) return minus(remap::Errno::efault);
+
+    remap::Plan whole{space, {}};
+    for (abi::BatchCall& call : calls) {
+        auto number = static_cast<abi::Call>(call.number);
+        if (!is_batchable(number)) return minus(remap::Errno::einval);
+        auto plan = plan_call(whole.after, number, std::to_array(call.arg));
+        if (!plan) return minus(plan.error());
+        call.result = static_cast<int64_t>(plan->result.value);
+        whole.after = std::move(plan->after);
+        whole.steps.insert(whole.steps.end(), plan->steps.begin(), plan->steps.end());
+        whole.bytes.bytes += plan->bytes.bytes;
+        whole.moved = whole.moved || plan->moved;
+        whole.huge_kept = whole.huge_kept && plan->huge_kept;
+    }
+    auto paused = vm.pause_others(vcpu);
+    if (int error = apply(vcpu, whole)) return -error;
+    // The calls were read from there a moment ago, so this can only succeed.
+    if (!vm.write_agent(address, calls.data(), bytes)) throw std::logic_error("the agent's memory has gone");
+    return 0;
+}
+
+FaultVerdict Remapper::fault(unsigned vcpu, uint64_t gpa, abi::FaultKind kind) {
+    auto start = Clock::now();
+    std::lock_guard lock(state_->mutex);
+    auto& stall = state_->stalls[vcpu];
+    stall.store(std::max(stall.load(std::memory_order_relaxed), ns_since(start)), std::memory_order_relaxed);
+    const remap::Extent* extent = state_->space.find(Gpa{gpa});
+    if (!extent) return FaultVerdict::report;
+    // At stage 2 whatever is mapped with any right can be read; see docs/semantics.md.
+    bool allowed = kind == abi::FaultKind::write ? extent->prot.allows(remap::writable)
+                                                 : extent->prot != remap::no_access;
+    return allowed ? FaultVerdict::retry : FaultVerdict::report;
+}
+
+const CallRecord& Remapper::last_call(unsigned vcpu) const {
+    CallRecord& record = state_->records[vcpu];
+    record.stall_ns.clear();
+    for (const auto& stall : state_->stalls) record.stall_ns.push_back(stall.load(std::memory_order_relaxed));
+    return record;
+}
+
+// A 2 MiB entry needs a huge page in the host's table, inside the extent, at a congruent place; guest and
+// window addresses are always congruent.
+uint64_t Remapper::State::page_size_of(const remap::Extent& extent) const {
+    uint64_t first =
+        (extent.range.start().value + remap::mib2.bytes - 1) / remap::mib2.bytes * remap::mib2.bytes;
+    bool holds_one =
+        first < extent.range.end().value && extent.range.end().value - first >= remap::mib2.bytes;
+    bool can_be_huge = extent.memory.kind == remap::MemoryKind::anon || config.backing == Backing::hugetlb_2m;
+    return holds_one && can_be_huge ? remap::mib2.bytes : remap::kib4.bytes;
+}
+
+std::vector<MapEntry> Remapper::map() const {
+    std::lock_guard lock(state_->mutex);
+    std::vector<MapEntry> entries;
+    for (const remap::Extent& extent : state_->space.extents_in(state_->space.aperture())) {
+        abi::ExtentInfo info = extent_info(extent, state_->page_size_of(extent));
+        bool huge = state_->config.backing == Backing::hugetlb_2m;
+        Backing backing = extent.memory.kind == remap::MemoryKind::anon ? Backing::anon
+                          : huge                                        ? Backing::hugetlb_2m
+                                                                        : Backing::memfd;
+        entries.push_back({info.at, info.size, info.prot, info.attributes, backing, info.page_size});
+    }
+    return entries;
+}
+
+uint64_t Remapper::resident_bytes() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->window.anonymous_bytes() + state_->object.allocated();
+}
+
+void Remapper::set_limits(uint64_t memory, uint64_t locked, uint64_t extents) {
+    std::lock_guard lock(state_->mutex);
+    state_->space.set_limits({Size{memory}, Size{locked}, extents});
+}
+
+void Remapper::fail_host_call(uint64_t nth) {
+    std::lock_guard lock(state_->mutex);
+    state_->window.calls().fail_call(nth);
+}
+
+}  // namespace gpremap
