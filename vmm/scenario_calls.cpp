@@ -334,8 +334,8 @@ CallAction read_call(const TomlValue& value) {
 BatchAction read_batch(const TomlValue& value) {
     BatchAction batch;
     for (const TomlTable& entry : value.tables()) batch.calls.push_back(read_batch_entry(entry));
-    if (batch.calls.empty() || batch.calls.size() > abi::max_batch)
-        value.fail("expected from 1 to " + std::to_string(abi::max_batch) + " calls, got " +
+    if (batch.calls.empty() || batch.calls.size() > max_scenario_batch)
+        value.fail("expected from 1 to " + std::to_string(max_scenario_batch) + " calls, got " +
                    std::to_string(batch.calls.size()));
     return batch;
 }

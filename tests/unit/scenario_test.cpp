@@ -211,7 +211,7 @@ TEST(ScenarioCalls, Batch) {
     const auto& batch = std::get<BatchAction>(scenario.steps.at(1).action);
     ASSERT_EQ(batch.calls.size(), 2u);
     EXPECT_EQ(batch.calls[1].number, abi::Call::protect);
-    EXPECT_THAT(error_of_step("batch = []"), HasSubstr("expected from 1 to 256 calls, got 0"));
+    EXPECT_THAT(error_of_step("batch = []"), HasSubstr("expected from 1 to 32 calls, got 0"));
     EXPECT_THAT(error_of_step("batch = [ { linux = { range = 'heap' } } ]"), HasSubstr("not a native call"));
 }
 

@@ -1,0 +1,226 @@
+#include "vmm/doctor.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+#include <linux/userfaultfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "vmm/errors.h"
+#include "vmm/host.h"
+#include "vmm/json_file.h"
+#include "vmm/kvm.h"
+#include "vmm/toml_reader.h"
+
+namespace gpremap {
+
+namespace {
+
+using Verdict = Finding::Verdict;
+using Findings = std::vector<Finding>;
+
+constexpr size_t large_page = 2ull << 20;  // bytes
+constexpr int advice_collapse = 25;        // MADV_COLLAPSE, Linux 6.1: newer than glibc's header
+
+Finding ok(std::string_view what, std::string reason) {
+    return {what, Verdict::ok, std::move(reason), ""};
+}
+Finding slower(std::string_view what, std::string reason, std::string mend) {
+    return {what, Verdict::slower, std::move(reason), std::move(mend)};
+}
+Finding missing(std::string_view what, std::string reason, std::string mend) {
+    return {what, Verdict::missing, std::move(reason), std::move(mend)};
+}
+
+// ---- KVM ----
+
+void examine_capabilities(const KvmCapabilities& kvm, Findings& findings) {
+    findings.push_back(ok("KVM API", "version 12, with every capability that a run needs"));
+    findings.push_back(
+        kvm.mmu == MmuKind::shadow
+            ? slower("MMU kind", "shadow paging: everything works, page faults cost more",
+                     "where the processor has EPT or NPT: load kvm_intel with ept=1 or kvm_amd with npt=1")
+            : ok("MMU kind", fmt::format("{}: the hardware walks the second stage", name_of(kvm.mmu))));
+    findings.push_back(ok("memslots", fmt::format("{} for one VM", kvm.memslots)));
+    findings.push_back(
+        ok("guest addresses", fmt::format("{} bits: an aperture may end at {}", kvm.guest_address_bits,
+                                          format_size(1ull << kvm.guest_address_bits))));
+    findings.push_back(kvm.sync_regs ? ok("KVM_CAP_SYNC_REGS", "registers come with the exit")
+                                     : slower("KVM_CAP_SYNC_REGS", "a hypercall needs two more ioctls",
+                                              "use Linux 4.17 or later"));
+    findings.push_back(kvm.statistics ? ok("KVM_GET_STATS_FD", "second-stage pages and faults are counted")
+                                      : slower("KVM_GET_STATS_FD", "results show no page counts",
+                                               "use Linux 5.14 or later"));
+    findings.push_back(kvm.pre_fault
+                           ? ok("KVM_PRE_FAULT_MEMORY", "ranges can be mapped before they are touched")
+                           : slower("KVM_PRE_FAULT_MEMORY", "first touches fault one by one",
+                                    "use Linux 6.11 or later with EPT or NPT; shadow paging has none"));
+    findings.push_back(kvm.slot_zap_all_optional
+                           ? ok("memslot deletion", "leaves the mappings of other slots alone")
+                           : slower("memslot deletion", "drops the second-stage mappings of every slot",
+                                    "use Linux 6.12 or later, or the window mechanism"));
+}
+
+void examine_kvm(Findings& findings) {
+    try {
+        Kvm kvm;
+        kvm.create_vm();
+        findings.push_back(ok("/dev/kvm", "present, this user may open it, and a VM can be created"));
+        examine_capabilities(kvm.capabilities(), findings);
+    } catch (const HostLacks& lack) {
+        std::string text = lack.what();  // "what is missing: why: the mend"
+        size_t mend = text.rfind(": ");
+        findings.push_back(mend == std::string::npos
+                               ? missing("/dev/kvm", text, "")
+                               : missing("/dev/kvm", text.substr(0, mend), text.substr(mend + 2)));
+    } catch (const std::system_error& error) {
+        findings.push_back(missing("/dev/kvm", error.what(), "see dmesg: KVM refuses to create a VM"));
+    }
+}
+
+// ---- memory ----
+
+std::error_code last_error() {
+    return std::error_code(errno, std::generic_category());
+}
+
+// Whether a memfd's memory becomes a whole huge page when asked: the only way to tell is to ask. Address
+// and offset in the file must be congruent, so the page is put at an aligned place of a reservation.
+std::error_code collapse_memfd_page() {
+    Descriptor file(memfd_create("doctor", MFD_CLOEXEC));
+    if (!file.valid() || ftruncate(file.get(), large_page) != 0) return last_error();
+    void* reserved = mmap(nullptr, 2 * large_page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (reserved == MAP_FAILED) return last_error();
+
+    uintptr_t aligned = (reinterpret_cast<uintptr_t>(reserved) + large_page - 1) & ~(large_page - 1);
+    void* page = mmap(reinterpret_cast<void*>(aligned), large_page, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_FIXED, file.get(), 0);
+    std::error_code result;
+    if (page == MAP_FAILED) {
+        result = last_error();
+    } else {
+        std::memset(page, 1, large_page);
+        if (madvise(page, large_page, advice_collapse) != 0) result = last_error();
+    }
+    munmap(reserved, 2 * large_page);
+    return result;
+}
+
+Finding examine_huge_pages(std::string_view what, const std::optional<HugePages>& pages, const char* size) {
+    if (!pages) return slower(what, "this kernel or processor does not have them", "use another backing");
+    std::string found = fmt::format("{} free of {}", pages->free, pages->total);
+    if (pages->free > 0) return ok(what, found);
+    return slower(what, found + ": only for backing hugetlb",
+                  fmt::format("echo N > /sys/kernel/mm/hugepages/hugepages-{}/nr_hugepages", size));
+}
+
+void examine_huge(const HostFacts& host, Findings& findings) {
+    const char* enable = "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled";
+    findings.push_back(host.thp == "always" || host.thp == "madvise"
+                           ? ok("THP", host.thp + ": anonymous memory moves by whole page tables")
+                           : slower("THP", host.thp + ": anonymous memory moves by 4 KiB pages", enable));
+    bool shmem = host.thp_shmem == "always" || host.thp_shmem == "advise" ||
+                 host.thp_shmem == "within_size" || host.thp_shmem == "force";
+    findings.push_back(shmem ? ok("THP for shmem", host.thp_shmem)
+                             : slower("THP for shmem",
+                                      host.thp_shmem + ": a memfd gets huge pages only by collapsing",
+                                      "echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled"));
+    std::error_code error = collapse_memfd_page();
+    findings.push_back(!error ? ok("MADV_COLLAPSE", "makes a memfd's memory whole huge pages")
+                              : slower("MADV_COLLAPSE", error.message(), "use Linux 6.1 or later with THP"));
+    findings.push_back(examine_huge_pages("huge pages 2M", host.huge_2m, "2048kB"));
+    findings.push_back(examine_huge_pages("huge pages 1G", host.huge_1g, "1048576kB"));
+}
+
+Finding examine_userfaultfd() {
+    Descriptor fd(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)));
+    if (fd.valid()) return ok("userfaultfd", "can be opened");
+    return slower("userfaultfd", std::string(std::strerror(errno)) + ": no run needs it yet",
+                  "sysctl vm.unprivileged_userfaultfd=1, or run as root");
+}
+
+void examine_limits(const HostFacts& host, Findings& findings) {
+    constexpr uint64_t many_mappings = 65530;  // the kernel's default; one extent takes up to two
+    std::string mappings = fmt::format("{} mappings for one process", host.max_map_count);
+    findings.push_back(host.max_map_count >= many_mappings
+                           ? ok("max_map_count", mappings)
+                           : slower("max_map_count", mappings + ": maps with many extents run out",
+                                    "sysctl vm.max_map_count=65530"));
+    constexpr uint64_t needed = 1ull << 30;  // the quickstart holds about this much at once
+    std::string memory =
+        fmt::format("{} MiB available of {} MiB", host.memory_available >> 20, host.memory_total >> 20);
+    findings.push_back(host.memory_available >= needed
+                           ? ok("memory", memory)
+                           : slower("memory", memory + ": the quickstart takes about 1 GiB", "free memory"));
+}
+
+// ---- the report ----
+
+std::string_view name_of(Verdict verdict) {
+    switch (verdict) {
+        case Verdict::ok:
+            return "ok";
+        case Verdict::slower:
+            return "missing (optional)";
+        case Verdict::missing:
+            return "missing";
+    }
+    return "";
+}
+
+bool can_run(const Findings& findings) {
+    return std::none_of(findings.begin(), findings.end(),
+                        [](const Finding& finding) { return finding.verdict == Verdict::missing; });
+}
+
+void print(std::ostream& out, const Findings& findings) {
+    for (const Finding& finding : findings) {
+        fmt::print(out, "{:<22} {:<19} {}\n", finding.what, name_of(finding.verdict), finding.reason);
+        if (!finding.mend.empty()) fmt::print(out, "{:<42} mend: {}\n", "", finding.mend);
+    }
+    fmt::print(out, "{}\n", can_run(findings) ? "gpremap can run here." : "gpremap cannot run here.");
+}
+
+JsonObject json_of(const Findings& findings) {
+    JsonObject all = JsonObject::array();
+    for (const Finding& finding : findings)
+        all.push_back({{"what", finding.what},
+                       {"ok", finding.verdict == Verdict::ok},
+                       {"needed", finding.verdict == Verdict::missing},
+                       {"reason", finding.reason},
+                       {"mend", finding.mend}});
+    return all;
+}
+
+}  // namespace
+
+std::vector<Finding> examine_host() {
+    Findings findings;
+    HostFacts host = read_host();
+    examine_kvm(findings);
+    examine_huge(host, findings);
+    findings.push_back(examine_userfaultfd());
+    examine_limits(host, findings);
+    return findings;
+}
+
+int run_doctor(const DoctorOptions& options, std::ostream& out) {
+    JsonFile json(options.json);
+    Findings findings = examine_host();
+    print(out, findings);
+    json.write({{"schema", "gpremap.doctor/1"},
+                {"tool", {{"version", GPREMAP_VERSION}}},
+                {"host", json_of(read_host())},
+                {"can_run", can_run(findings)},
+                {"findings", json_of(findings)}});
+    return can_run(findings) ? 0 : 3;
+}
+
+}  // namespace gpremap

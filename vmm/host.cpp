@@ -1,0 +1,99 @@
+#include "vmm/host.h"
+
+#include <sys/utsname.h>
+
+#include <fstream>
+#include <system_error>
+
+#include "vmm/errors.h"
+#include "vmm/kvm.h"
+
+namespace gpremap {
+
+namespace {
+
+std::string first_line(const std::string& path) {
+    std::ifstream file(path);
+    std::string line;
+    std::getline(file, line);
+    return line;
+}
+
+std::optional<uint64_t> number_in(const std::string& path) {
+    std::ifstream file(path);
+    uint64_t number = 0;
+    if (file >> number) return number;
+    return std::nullopt;
+}
+
+// What stands behind `name` and a colon in a file such as /proc/meminfo.
+std::string field_in(const std::string& path, const std::string& name) {
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);) {
+        if (line.rfind(name, 0) != 0) continue;
+        size_t colon = line.find(':');
+        size_t value = colon == std::string::npos ? colon : line.find_first_not_of(" \t", colon + 1);
+        return value == std::string::npos ? "" : line.substr(value);
+    }
+    return "";
+}
+
+uint64_t memory_field(const std::string& name) {
+    std::string text = field_in("/proc/meminfo", name);
+    return text.empty() ? 0 : std::stoull(text) * 1024;  // the kernel says kB and means KiB
+}
+
+// "always [madvise] never" -> "madvise"
+std::string chosen_in(const std::string& path) {
+    std::string line = first_line(path);
+    size_t open = line.find('[');
+    size_t close = line.find(']');
+    if (open == std::string::npos || close == std::string::npos || close < open) return "none";
+    return line.substr(open + 1, close - open - 1);
+}
+
+std::optional<HugePages> huge_pages(const std::string& size) {
+    std::string folder = "/sys/kernel/mm/hugepages/hugepages-" + size + "/";
+    auto total = number_in(folder + "nr_hugepages");
+    auto free = number_in(folder + "free_hugepages");
+    if (!total || !free) return std::nullopt;
+    return HugePages{*total, *free};
+}
+
+std::string kernel_release() {
+    utsname name = {};
+    uname(&name);
+    return name.release;
+}
+
+std::string mmu_kind() {
+    try {
+        return name_of(Kvm().capabilities().mmu);
+    } catch (const HostLacks&) {
+    } catch (const std::system_error&) {
+    }
+    return "none";
+}
+
+}  // namespace
+
+HostFacts read_host() {
+    HostFacts host;
+    host.kernel = kernel_release();
+    host.cpu = field_in("/proc/cpuinfo", "model name");
+    host.mmu = mmu_kind();
+    host.thp = chosen_in("/sys/kernel/mm/transparent_hugepage/enabled");
+    host.thp_shmem = chosen_in("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+    host.memory_total = memory_field("MemTotal");
+    host.memory_available = memory_field("MemAvailable");
+    host.max_map_count = number_in("/proc/sys/vm/max_map_count").value_or(0);
+    host.huge_2m = huge_pages("2048kB");
+    host.huge_1g = huge_pages("1048576kB");
+    return host;
+}
+
+JsonObject json_of(const HostFacts& host) {
+    return {{"kernel", host.kernel}, {"cpu", host.cpu}, {"mmu", host.mmu}, {"thp", host.thp}};
+}
+
+}  // namespace gpremap

@@ -1,0 +1,35 @@
+// Facts of the host that results depend on and that `doctor` judges.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "vmm/json_file.h"
+
+namespace gpremap {
+
+struct HugePages {
+    uint64_t total = 0;  // pages
+    uint64_t free = 0;   // pages
+};
+
+struct HostFacts {
+    std::string kernel;             // "6.18.44"
+    std::string cpu;                // the processor's own name
+    std::string mmu;                // "ept", "npt", "shadow"; "none" where KVM cannot be used
+    std::string thp;                // "always", "madvise", "never"; "none" where the kernel has no huge pages
+    std::string thp_shmem;          // "advise", "never", ...; "none"
+    uint64_t memory_total = 0;      // bytes
+    uint64_t memory_available = 0;  // bytes
+    uint64_t max_map_count = 0;     // mappings of one process
+    std::optional<HugePages> huge_2m;  // nothing where the kernel does not support that size
+    std::optional<HugePages> huge_1g;
+};
+
+HostFacts read_host();
+
+// What every result says of its host.
+JsonObject json_of(const HostFacts& host);
+
+}  // namespace gpremap

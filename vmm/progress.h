@@ -1,0 +1,29 @@
+// A progress bar on standard error, while it is a terminal: "[#####.....] 5/10 move heap to=16GiB".
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace gpremap {
+
+enum class ShowProgress { yes, no };
+
+class Progress {
+  public:
+    Progress(size_t total, ShowProgress show);
+    ~Progress() { clear(); }
+
+    // Draws the bar with what is being done.
+    void show(const std::string& doing);
+    // One more is done; takes the bar away, so that a row of results can be printed.
+    void advance();
+    void clear();
+
+  private:
+    size_t total_;
+    size_t done_ = 0;
+    bool visible_ = false;
+    bool drawn_ = false;
+};
+
+}  // namespace gpremap

@@ -1,0 +1,301 @@
+#include "vmm/report.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <algorithm>
+#include <array>
+#include <ostream>
+#include <utility>
+
+#include "vmm/scenario.h"
+#include "vmm/toml_reader.h"
+
+namespace gpremap {
+
+namespace {
+
+// ---- the table ----
+
+enum class Align { left, right };
+
+struct Column {
+    std::string_view title;
+    size_t width;
+    Align align;
+};
+
+// With a space between columns: 110 wide.
+constexpr std::array<Column, 8> columns{{{"#", 4, Align::right},
+                                         {"call", 10, Align::left},
+                                         {"arguments", 29, Align::left},
+                                         {"result", 23, Align::left},
+                                         {"call us", 10, Align::right},
+                                         {"guest us", 11, Align::right},
+                                         {"system calls", 12, Align::left},
+                                         {"huge", 4, Align::left}}};
+using Cells = std::array<std::string, columns.size()>;
+
+// Breaks at spaces, and in the middle of what is longer than a line.
+std::vector<std::string> wrap(std::string_view text, size_t width) {
+    std::vector<std::string> lines;
+    while (text.size() > width) {
+        size_t space = text.rfind(' ', width);
+        size_t end = space == std::string_view::npos || space == 0 ? width : space;
+        lines.emplace_back(text.substr(0, end));
+        text.remove_prefix(end);
+        if (text.front() == ' ') text.remove_prefix(1);
+    }
+    if (!text.empty() || lines.empty()) lines.emplace_back(text);
+    return lines;
+}
+
+std::string line_of(const std::array<std::vector<std::string>, columns.size()>& wrapped, size_t line) {
+    std::string text;
+    for (size_t i = 0; i < columns.size(); i++) {
+        std::string_view cell = line < wrapped[i].size() ? std::string_view(wrapped[i][line]) : "";
+        text += columns[i].align == Align::left ? fmt::format("{:<{}} ", cell, columns[i].width)
+                                                : fmt::format("{:>{}} ", cell, columns[i].width);
+    }
+    text.erase(text.find_last_not_of(' ') + 1);
+    return text;
+}
+
+void print_cells(std::ostream& out, const Cells& cells) {
+    std::array<std::vector<std::string>, columns.size()> wrapped;
+    size_t lines = 0;
+    for (size_t i = 0; i < columns.size(); i++) {
+        wrapped[i] = wrap(cells[i], columns[i].width);
+        lines = std::max(lines, wrapped[i].size());
+    }
+    for (size_t line = 0; line < lines; line++) fmt::print(out, "{}\n", line_of(wrapped, line));
+}
+
+void print_header(std::ostream& out) {
+    Cells titles;
+    std::string rule;
+    for (size_t i = 0; i < columns.size(); i++) {
+        titles[i] = columns[i].title;
+        rule += std::string(columns[i].width, '-') + (i + 1 < columns.size() ? " " : "");
+    }
+    print_cells(out, titles);
+    fmt::print(out, "{}\n", rule);
+}
+
+std::string painted(std::string_view text, std::string_view code, Colour colour) {
+    if (colour == Colour::none) return std::string(text);
+    return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
+}
+constexpr std::string_view red = "1;31";
+constexpr std::string_view green = "32";
+
+std::string microseconds(uint64_t ns) {
+    return fmt::format("{:.1f}", static_cast<double>(ns) / 1000);
+}
+
+// "mremap 1 mmap 2"
+std::string describe(const SyscallCounts& counts) {
+    const std::pair<std::string_view, uint64_t> kinds[] = {
+        {"memslot", counts.memslot_ioctls}, {"mremap", counts.mremap},   {"mmap", counts.mmap},
+        {"mprotect", counts.mprotect},      {"madvise", counts.madvise}, {"fallocate", counts.fallocate},
+        {"copied", counts.copies},
+    };
+    std::string text;
+    for (const auto& [kind, count] : kinds)
+        if (count) text += fmt::format("{}{} {}", text.empty() ? "" : " ", kind, count);
+    return text.empty() ? "none" : text;
+}
+
+Cells cells_of(const StepResult& step) {
+    const auto& record = step.record;
+    return {std::to_string(step.index),
+            step.call,
+            step.summary,
+            step.ok ? step.outcome : "FAILED",
+            record ? microseconds(record->call_ns) : "",
+            step.guest_ns ? microseconds(step.guest_ns) : "",
+            record ? describe(record->syscalls) : "",
+            record ? (record->huge_kept ? "yes" : "no") : ""};
+}
+
+// ---- how much faster than copying ----
+
+struct Comparison {
+    const StepResult* copy;
+    const StepResult* move;
+};
+
+bool is_measured_move(const StepResult& step) {
+    return step.ok && step.moved.value_or(false) && step.record && step.guest_ns > 0;
+}
+
+// Each copy beside the move of as many bytes that was done closest to it.
+std::vector<Comparison> comparisons(const std::vector<StepResult>& steps) {
+    std::vector<Comparison> found;
+    for (const StepResult& copy : steps) {
+        if (copy.call != "copy" || !copy.ok || copy.bytes == 0) continue;
+        auto distance = [&](const StepResult& step) {
+            return step.index > copy.index ? step.index - copy.index : copy.index - step.index;
+        };
+        const StepResult* closest = nullptr;
+        for (const StepResult& step : steps) {
+            if (!is_measured_move(step) || step.bytes != copy.bytes) continue;
+            if (!closest || distance(step) < distance(*closest)) closest = &step;
+        }
+        if (closest) found.push_back({&copy, closest});
+    }
+    return found;
+}
+
+double factor(const Comparison& pair) {
+    return static_cast<double>(pair.copy->guest_ns) / static_cast<double>(pair.move->guest_ns);
+}
+
+// ---- JSON ----
+
+JsonObject json_of(const CallRecord& record) {
+    return {{"memslot_ioctls", record.syscalls.memslot_ioctls},
+            {"mmap", record.syscalls.mmap},
+            {"mremap", record.syscalls.mremap},
+            {"mprotect", record.syscalls.mprotect},
+            {"madvise", record.syscalls.madvise},
+            {"fallocate", record.syscalls.fallocate},
+            {"copies", record.syscalls.copies},
+            {"pages_4k", record.kvm.pages_4k},
+            {"pages_2m", record.kvm.pages_2m},
+            {"pages_1g", record.kvm.pages_1g},
+            {"faults", record.kvm.faults},
+            {"tlb_flushes", record.kvm.tlb_flushes}};
+}
+
+template <typename T>
+JsonObject or_null(const std::optional<T>& value) {
+    return value ? JsonObject(*value) : JsonObject(nullptr);
+}
+
+JsonObject stalls(const CallRecord& record, unsigned vcpus) {
+    JsonObject all = JsonObject::object();
+    for (unsigned vcpu = 0; vcpu < vcpus; vcpu++)
+        all["vcpu" + std::to_string(vcpu)] = vcpu < record.stall_ns.size() ? record.stall_ns[vcpu] : 0;
+    return all;
+}
+
+JsonObject json_of(const abi::ExtentInfo& extent) {
+    return {{"at", extent.at},
+            {"size", extent.size},
+            {"prot", prot_name(extent.prot)},
+            {"maps_with", format_size(extent.page_size)}};
+}
+
+JsonObject json_of(const StepResult& step, unsigned vcpus) {
+    // A step that is no call made none: no time in it, no system calls, no huge page lost.
+    const CallRecord record = step.record.value_or(CallRecord{});
+    JsonObject json = {
+        {"index", step.index},
+        {"call", step.call},
+        {"args", step.args},
+        {"ok", step.ok},
+        {"result", or_null(step.result)},
+        {"errno", or_null(step.error)},
+        {"bytes", step.bytes},
+        {"call_ns", record.call_ns},
+        {"guest_ns", step.guest_ns},
+        {"stall_ns", stalls(record, vcpus)},
+        {"stage2", json_of(record)},
+        {"huge_kept", record.huge_kept},
+        {"moved", or_null(step.moved)},
+        {"mechanism", record.mechanism.empty() ? JsonObject(nullptr) : JsonObject(record.mechanism)},
+        {"host_returned", or_null(step.host_returned)},
+        {"problem", step.ok ? JsonObject(nullptr) : JsonObject(step.problem)}};
+    for (const abi::ExtentInfo& extent : step.extents) json["extents"].push_back(json_of(extent));
+    return json;
+}
+
+// "2MiB": as cli.md writes it, without the space.
+std::string page_size_name(uint64_t bytes) {
+    std::string name = format_size(bytes);
+    std::erase(name, ' ');
+    return name;
+}
+
+JsonObject json_of(const MapEntry& entry) {
+    return {{"at", entry.at},
+            {"size", entry.size},
+            {"prot", prot_name(entry.prot)},
+            {"backing", name_of(entry.backing)},
+            {"maps_with", page_size_name(entry.maps_with)}};
+}
+
+JsonObject json_of(const MachineConfig& machine) {
+    return {{"vcpus", machine.vcpus},
+            {"granule", machine.memory.granule},
+            {"backing", name_of(machine.memory.backing)},
+            {"mechanism", name_of(machine.memory.mechanism)}};
+}
+
+}  // namespace
+
+size_t RunResult::passed() const {
+    return static_cast<size_t>(
+        std::count_if(steps.begin(), steps.end(), [](const StepResult& step) { return step.ok; }));
+}
+
+size_t RunResult::failed() const {
+    return steps.size() - passed() + (died.empty() ? 0 : 1);
+}
+
+std::string format_address(uint64_t address) {
+    return address % (1ull << 20) == 0 ? format_size(address) : fmt::format("{:#x}", address);
+}
+
+void StepTable::print(const StepResult& step) {
+    if (!has_header_) print_header(out_);
+    has_header_ = true;
+    print_cells(out_, cells_of(step));
+    if (!step.ok) fmt::print(out_, "     {} {}\n", painted("FAILED", red, colour_), step.problem);
+    if (step.host_returned) fmt::print(out_, "     the host has back {}\n", format_size(*step.host_returned));
+    for (const abi::ExtentInfo& extent : step.extents)
+        fmt::print(out_, "     {:<14} {:>10} {:<4} maps with {}\n", format_address(extent.at),
+                   format_size(extent.size), prot_name(extent.prot), format_size(extent.page_size));
+    out_.flush();
+}
+
+void StepTable::print_map(const std::vector<MapEntry>& map) {
+    for (const MapEntry& entry : map)
+        fmt::print(out_, "     {:<14} {:>10} {:<4} {:<10} maps with {}\n", format_address(entry.at),
+                   format_size(entry.size), prot_name(entry.prot), name_of(entry.backing),
+                   format_size(entry.maps_with));
+    if (map.empty()) fmt::print(out_, "     nothing is mapped\n");
+}
+
+void print_summary(std::ostream& out, const RunResult& run, Colour colour) {
+    std::string counts = fmt::format("{} passed, {} failed", run.passed(), run.failed());
+    fmt::print(out, "\n{}\n", painted(counts, run.failed() ? red : green, colour));
+    for (const Comparison& pair : comparisons(run.steps)) {
+        // Below 10, a digit more; below 1, the move was the slower one, and says so.
+        fmt::print(
+            out, "{}: the move was {:.{}f} times {} the guest's own copy (step {}: {} us, step {}: {} us)\n",
+            format_size(pair.copy->bytes), factor(pair), factor(pair) < 10 ? 1 : 0,
+            factor(pair) < 1 ? "as fast as" : "faster than", pair.move->index,
+            microseconds(pair.move->guest_ns), pair.copy->index, microseconds(pair.copy->guest_ns));
+    }
+}
+
+JsonObject json_of(const RunResult& run) {
+    JsonObject steps = JsonObject::array();
+    for (const StepResult& step : run.steps) steps.push_back(json_of(step, run.machine.vcpus));
+    JsonObject map = JsonObject::array();
+    for (const MapEntry& entry : run.map) map.push_back(json_of(entry));
+    JsonObject json = {{"schema", "gpremap.run/1"},
+                       {"tool", {{"version", GPREMAP_VERSION}}},
+                       {"host", json_of(run.host)},
+                       {"vm", json_of(run.machine)},
+                       {"steps", steps},
+                       {"series", JsonObject::array()},
+                       {"map", map},
+                       {"summary", {{"passed", run.passed()}, {"failed", run.failed()}}}};
+    if (!run.died.empty()) json["died"] = run.died;
+    return json;
+}
+
+}  // namespace gpremap

@@ -1,0 +1,90 @@
+#include "vmm/run.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <ostream>
+
+#include "vmm/errors.h"
+#include "vmm/host.h"
+#include "vmm/json_file.h"
+#include "vmm/progress.h"
+#include "vmm/report.h"
+#include "vmm/step_runner.h"
+
+namespace gpremap {
+
+namespace {
+
+Colour colour_of(const std::ostream& out) {
+    return &out == &std::cout && isatty(STDOUT_FILENO) ? Colour::ansi : Colour::none;
+}
+
+// How many results the steps will have; a schedule counts as one more than its steps.
+size_t count_results(const std::vector<ScenarioStep>& steps) {
+    size_t count = 0;
+    for (const ScenarioStep& step : steps) {
+        if (const auto* repeat = std::get_if<RepeatAction>(&step.action)) {
+            count += repeat->times * count_results(repeat->steps);
+        } else if (const auto* inflate = std::get_if<InflateAction>(&step.action)) {
+            count += inflate->steps + 1;
+        } else {
+            count++;
+        }
+    }
+    return count;
+}
+
+void log_step(const StepResult& step) {
+    spdlog::info("step {}: {} {}: {}", step.index, step.call, step.summary,
+                 step.ok ? step.outcome : step.problem);
+}
+
+StepWatcher watch(StepTable& table, Progress& progress) {
+    return {[&](const ScenarioStep& step) { progress.show(fmt::format("{} {}", step.verb, step.summary)); },
+            [&](const StepResult& result) {
+                progress.advance();
+                table.print(result);
+                log_step(result);
+            },
+            [&](const std::vector<MapEntry>& map) {
+                progress.clear();
+                table.print_map(map);
+            }};
+}
+
+}  // namespace
+
+int run_scenario(const RunOptions& options, std::ostream& out) {
+    const Scenario scenario = read_scenario(options.file, options.overrides);
+    JsonFile json(options.json);
+    RunResult run;
+    run.host = read_host();
+    run.machine = scenario.machine;
+
+    Machine machine(scenario.machine);
+    StepTable table(out, colour_of(out));
+    Progress progress(count_results(scenario.steps), options.progress);
+    StepRunner runner(machine, scenario.machine.memory.granule, watch(table, progress));
+    auto conclude = [&] {
+        progress.clear();
+        run.steps = runner.results();
+        print_summary(out, run, colour_of(out));
+        json.write(json_of(run));
+    };
+    try {
+        runner.run(scenario.steps);
+    } catch (const GuestDied& death) {
+        run.died = death.what();
+        conclude();
+        throw;
+    }
+    run.map = machine.remapper().map();
+    conclude();
+    return run.failed() == 0 ? 0 : 1;
+}
+
+}  // namespace gpremap
