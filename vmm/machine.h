@@ -27,7 +27,7 @@ struct Performed {
 };
 
 class Machine {
- public:
+  public:
     // Opens KVM, creates the VM and its vCPUs, loads the agent and waits until it has said hello.
     // Throws HostLacks without /dev/kvm or a needed capability.
     explicit Machine(const MachineConfig& config);
@@ -43,8 +43,10 @@ class Machine {
 
     unsigned vcpus() const;
     Remapper& remapper();
+    // For the pause of all vCPUs (Vm::pause_others with VcpuGate::nobody), statistics and capabilities.
+    Vm& vm();
 
- private:
+  private:
     struct State;
     std::unique_ptr<State> state_;
 };
