@@ -352,13 +352,17 @@ class Remapping {
         if (!source_is_mapped(space_, source_, request_.holes)) return Refused(Cause::not_mapped);
         auto target = choose_target();
         if (auto cause = check(target)) return Refused(*cause);
-        return *target == source_.start() ? stay() : move_to(Range::of(*target, request_.new_size));
+        return stays_at(*target) ? stay() : move_to(Range::of(*target, request_.new_size));
     }
 
   private:
     bool grows() const { return request_.new_size > source_.size(); }
     Size growth() const { return Size{request_.new_size.bytes - source_.size().bytes}; }
     bool duplicates() const { return request_.source_after == SourceAfter::same; }
+    // What leaves something behind cannot stay.
+    bool stays_at(Gpa target) const {
+        return target == source_.start() && request_.source_after == SourceAfter::unmapped;
+    }
 
     // Whether the range can have its new size where it is.
     bool fits_in_place() const {
@@ -383,7 +387,7 @@ class Remapping {
 
     // In the order of Cause; `target` may be the refusal that comes last.
     std::optional<Cause> check(const tl::expected<Gpa, Cause>& target) const {
-        bool moves = !target || *target != source_.start();
+        bool moves = target ? !stays_at(*target) : request_.placement.where != Placement::Where::in_place;
         bool changes_all = moves || grows() || request_.prot || request_.contents == Contents::zero;
         auto changing = changes_all ? space_.extents_in(source_) : extents_that_end();
         const Extent* first = space_.find(source_.start());
