@@ -1,7 +1,6 @@
-// The file that --json names. Opened before a run, so that a path that cannot be written costs no run.
+// The file that --json names. Tried before a run, so that a path that cannot be written costs no run.
 #pragma once
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -20,7 +19,6 @@ class JsonFile {
 
   private:
     std::string path_;
-    std::ofstream file_;
 };
 
 }  // namespace gpremap

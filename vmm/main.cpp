@@ -7,16 +7,19 @@
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "vmm/cases_verb.h"
 #include "vmm/check.h"
 #include "vmm/doctor.h"
 #include "vmm/errors.h"
 #include "vmm/log.h"
+#include "vmm/run.h"
 #include "vmm/scenario.h"
-#include "vmm/toml_reader.h"
 
 namespace gpremap {
 namespace {
@@ -46,6 +49,68 @@ void add_json(CLI::App& verb, std::string& json) {
     verb.add_option("--json", json, "write the result to this file, too")->type_name("FILE");
 }
 
+// An option whose texts stand for values; any other text is a usage error.
+template <typename T>
+void add_choice(CLI::App& verb, const std::string& name, std::optional<T>& chosen,
+                const std::map<std::string, T>& choices, const std::string& does) {
+    verb.add_option_function<std::string>(
+            name, [&chosen, choices](const std::string& text) { chosen = choices.at(text); }, does)
+        ->check(CLI::IsMember(choices))
+        ->type_name("");
+}
+
+// What stands in place of a file's [vm].
+void add_overrides(CLI::App& verb, Overrides& overrides) {
+    add_choice<Backing>(verb, "--backing", overrides.backing,
+                        {{"auto", Backing::automatic},
+                         {"anon", Backing::anon},
+                         {"memfd", Backing::memfd},
+                         {"hugetlb-2M", Backing::hugetlb_2m}},
+                        "what memory is made of, in place of what the file says");
+    add_choice<Mechanism>(
+        verb, "--mechanism", overrides.mechanism,
+        {{"auto", Mechanism::automatic}, {"window", Mechanism::window}, {"memslot", Mechanism::memslot}},
+        "how it is remapped, in place of what the file says");
+    add_choice<uint64_t>(verb, "--granule", overrides.granule, {{"4KiB", 4096}, {"2MiB", 2ull << 20}},
+                         "the unit of remapping, in place of what the file says");
+}
+
+void add_run(Program& program) {
+    CLI::App& verb =
+        program.add_verb("run", "boot a VM, have its guest do the steps of a scenario, and report");
+    auto options = std::make_shared<RunOptions>();
+    verb.add_option("SCENARIO", options->file, "a TOML file, such as configs/quickstart.toml")->required();
+    add_json(verb, options->json);
+    add_overrides(verb, options->overrides);
+    verb.callback([&program, options] {
+        program.work = [&program, options] {
+            if (program.log.quiet) options->progress = ShowProgress::no;
+            return run_scenario(*options, std::cout);
+        };
+    });
+}
+
+void add_cases(Program& program) {
+    CLI::App& verb = program.add_verb("cases", "run case files, on a VM, on the pure library or on this host");
+    auto options = std::make_shared<CasesOptions>();
+    verb.add_option("FILE", options->files, "case files, such as tests/cases/linux-grow.toml")->required();
+    const std::map<std::string, CasesOn> places = {
+        {"vm", CasesOn::vm}, {"model", CasesOn::model}, {"host", CasesOn::host}};
+    verb.add_option_function<std::string>(
+            "--on", [options, places](const std::string& text) { options->on = places.at(text); },
+            "where: a VM (as without it), the library alone, or this machine's own mremap")
+        ->check(CLI::IsMember(places))
+        ->type_name("");
+    add_json(verb, options->json);
+    add_overrides(verb, options->overrides);
+    verb.callback([&program, options] {
+        program.work = [&program, options] {
+            if (program.log.quiet) options->progress = ShowProgress::no;
+            return run_cases(*options, std::cout);
+        };
+    });
+}
+
 void add_check(Program& program) {
     CLI::App& verb = program.add_verb("check", "parse and validate scenarios and case files; run nothing");
     auto files = std::make_shared<std::vector<std::string>>();
@@ -68,6 +133,8 @@ int run(int argc, char** argv) {
     program.app.footer(
         "Exit status: 0 all as expected, 1 an expectation failed, 2 bad usage or configuration,\n"
         "3 the host lacks something, 4 the guest died, 5 internal error.");
+    add_run(program);
+    add_cases(program);
     add_check(program);
     add_doctor(program);
     try {
@@ -94,7 +161,7 @@ int main(int argc, char** argv) {
                   << "\n(`gpremap doctor` shows everything that this host lacks)\n";
         return host_lacks;
     } catch (const GuestDied& error) {
-        std::cerr << "gpremap: the guest died\n" << error.what() << '\n';
+        std::cerr << "gpremap: " << error.what() << '\n';
         return guest_died;
     } catch (const std::exception& error) {
         std::cerr << "gpremap: internal error: " << error.what() << '\n';

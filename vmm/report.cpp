@@ -25,14 +25,14 @@ struct Column {
     Align align;
 };
 
-// With a space between columns: 110 wide.
-constexpr std::array<Column, 8> columns{{{"#", 4, Align::right},
+// With a space between columns: 109 wide.
+constexpr std::array<Column, 8> columns{{{"#", 3, Align::right},
                                          {"call", 10, Align::left},
-                                         {"arguments", 29, Align::left},
-                                         {"result", 23, Align::left},
-                                         {"call us", 10, Align::right},
-                                         {"guest us", 11, Align::right},
-                                         {"system calls", 12, Align::left},
+                                         {"arguments", 26, Align::left},
+                                         {"result", 22, Align::left},
+                                         {"call us", 9, Align::right},
+                                         {"guest us", 10, Align::right},
+                                         {"system calls", 18, Align::left},
                                          {"huge", 4, Align::left}}};
 using Cells = std::array<std::string, columns.size()>;
 
@@ -241,7 +241,7 @@ size_t RunResult::passed() const {
 }
 
 size_t RunResult::failed() const {
-    return steps.size() - passed() + (died.empty() ? 0 : 1);
+    return steps.size() - passed();
 }
 
 std::string format_address(uint64_t address) {
@@ -252,20 +252,20 @@ void StepTable::print(const StepResult& step) {
     if (!has_header_) print_header(out_);
     has_header_ = true;
     print_cells(out_, cells_of(step));
-    if (!step.ok) fmt::print(out_, "     {} {}\n", painted("FAILED", red, colour_), step.problem);
-    if (step.host_returned) fmt::print(out_, "     the host has back {}\n", format_size(*step.host_returned));
+    if (!step.ok) fmt::print(out_, "    {} {}\n", painted("FAILED", red, colour_), step.problem);
+    if (step.host_returned) fmt::print(out_, "    the host has back {}\n", format_size(*step.host_returned));
     for (const abi::ExtentInfo& extent : step.extents)
-        fmt::print(out_, "     {:<14} {:>10} {:<4} maps with {}\n", format_address(extent.at),
+        fmt::print(out_, "    {:<14} {:>10} {:<4} maps with {}\n", format_address(extent.at),
                    format_size(extent.size), prot_name(extent.prot), format_size(extent.page_size));
     out_.flush();
 }
 
 void StepTable::print_map(const std::vector<MapEntry>& map) {
     for (const MapEntry& entry : map)
-        fmt::print(out_, "     {:<14} {:>10} {:<4} {:<10} maps with {}\n", format_address(entry.at),
+        fmt::print(out_, "    {:<14} {:>10} {:<4} {:<10} maps with {}\n", format_address(entry.at),
                    format_size(entry.size), prot_name(entry.prot), name_of(entry.backing),
                    format_size(entry.maps_with));
-    if (map.empty()) fmt::print(out_, "     nothing is mapped\n");
+    if (map.empty()) fmt::print(out_, "    nothing is mapped\n");
 }
 
 void print_summary(std::ostream& out, const RunResult& run, Colour colour) {

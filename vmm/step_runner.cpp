@@ -42,9 +42,9 @@ abi::Step step_of(abi::Op op, std::initializer_list<uint64_t> arguments) {
     return step;
 }
 
-void fail(StepResult& result, std::string problem) {
+void fail(StepResult& result, const std::string& problem) {
     result.ok = false;
-    result.problem = std::move(problem);
+    result.problem += (result.problem.empty() ? "" : "; ") + problem;
 }
 
 std::string_view name_of(abi::FaultKind kind) {
@@ -131,8 +131,13 @@ void StepRunner::run(const ScenarioStep& step) {
     try {
         std::visit([&](const auto& action) { act(action, result); }, step.action);
     } catch (const ConfigError& error) {
-        // A name that a failed step would have defined.
-        fail(result, std::string("not done: ") + error.what());
+        // A name that an earlier step would have defined, had it not failed. Tells its own place.
+        fail(result, error.what());
+        return finish(std::move(result));
+    } catch (const GuestDied&) {
+        fail(result, "the guest died");
+        finish(std::move(result));
+        throw;
     }
     if (!result.ok)
         result.problem = fmt::format("{}:{}: {}", step.place.file, step.place.line, result.problem);

@@ -26,7 +26,7 @@ class StepRunner {
     StepRunner(Machine& machine, uint64_t granule, StepWatcher watcher)
         : machine_(machine), granule_(granule), watcher_(std::move(watcher)) {}
 
-    // Throws GuestDied as a Machine does; results() then holds the steps before that one.
+    // Throws GuestDied as a Machine does; results() then ends with that step.
     void run(const std::vector<ScenarioStep>& steps);
 
     const std::vector<StepResult>& results() const { return results_; }

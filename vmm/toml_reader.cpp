@@ -1,5 +1,7 @@
 #include "vmm/toml_reader.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -176,6 +178,8 @@ std::vector<std::string> TomlValue::words() const {
 
 std::string TomlValue::as_written() const {
     if (is_text()) return node_->ref<std::string>();
+    if (node_->is_floating_point())
+        return fmt::format("{}", node_->ref<double>());  // the shortest that is exact
     std::ostringstream out;
     if (!is_array()) {
         out << toml::toml_formatter(*node_);
