@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+"""Black-box tests of the program: exit statuses, messages, and the JSON of its results.
+
+    cli_test.py GPREMAP CONFIGS [unittest arguments]
+
+What needs a VM skips where /dev/kvm cannot be opened.
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+GPREMAP, CONFIGS = sys.argv[1], sys.argv[2]
+MIB = 1 << 20
+GIB = 1 << 30
+
+OK, FAILED, BAD_USAGE, HOST_LACKS, GUEST_DIED = 0, 1, 2, 3, 4
+
+HEAP = '[[step]]\nmap = { name = "heap", at = "8GiB", size = "4MiB" }\n'
+
+needs_kvm = unittest.skipUnless(os.access("/dev/kvm", os.R_OK | os.W_OK), "no access to /dev/kvm")
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def gpremap(self, *arguments, status=OK):
+        done = subprocess.run([GPREMAP, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        self.assertEqual(done.returncode, status, f"{arguments}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def run_scenario(self, text, *arguments, status=OK):
+        """Runs a scenario; returns what it printed and the JSON of its result."""
+        result = self.path("result.json")
+        done = self.gpremap("run", self.write("s.toml", text), "--json", result, *arguments, status=status)
+        with open(result, encoding="utf-8") as file:
+            return done, json.load(file)
+
+
+class Usage(Case):
+    def test_help_and_version(self):
+        self.assertIn("doctor", self.gpremap("--help").stdout)
+        self.assertRegex(self.gpremap("--version").stdout, r"^gpremap \d+\.\d+\.\d+\n$")
+        for verb in ("run", "check", "doctor"):
+            options = self.gpremap(verb, "--help").stdout
+            for option in ("--help", "--verbose", "--quiet", "--log"):
+                self.assertIn(option, options)
+        for verb in ("run", "doctor"):
+            self.assertIn("--json", self.gpremap(verb, "--help").stdout)
+        for option in ("--mechanism", "--backing", "--granule"):
+            self.assertIn(option, self.gpremap("run", "--help").stdout)
+
+    def test_bad_usage(self):
+        scenario = self.write("s.toml", HEAP)
+        for arguments in ([], ["fly"], ["run"], ["check"], ["run", scenario, "--backing", "tape"],
+                          ["run", scenario, "--backing", "1"], ["run", scenario, "--granule", "8KiB"],
+                          ["run", scenario, "--mechanism", "ept"], ["doctor", "--frobnicate"],
+                          ["run", self.path("absent.toml")], ["run", scenario, "--json", "/proc/no/such"],
+                          ["run", scenario, "--log", "/proc/no/such"]):
+            with self.subTest(arguments):
+                done = self.gpremap(*arguments, status=BAD_USAGE)
+                self.assertEqual(done.stdout, "")
+                self.assertNotEqual(done.stderr, "")
+
+
+class Check(Case):
+    def test_right_files(self):
+        scenario = self.write("s.toml", HEAP + '[[step]]\nunmap = { range = "heap" }\n')
+        self.assertEqual(self.gpremap("check", scenario).stdout, f"{scenario}: ok (2 steps)\n")
+
+    def test_case_files(self):
+        cases = self.write("c.toml", '[[case]]\nname = "n"\nbefore = "a."\n'
+                           'calls = [ { native = { unmap = { at = 0, len = 1 } }, returns = "ok" } ]\nafter = ".."\n')
+        self.assertEqual(self.gpremap("check", cases).stdout, f"{cases}: ok (1 case)\n")
+
+    def test_shows_all_errors_of_all_files(self):
+        right = self.write("right.toml", HEAP)
+        one = self.write("one.toml", HEAP + '[[step]]\nfil = {}\n[[step]]\ntouch = { range = 3 }\n')
+        two = self.write("two.toml", '[vm]\nlimit = "4XiB"\n' + HEAP)
+        done = self.gpremap("check", one, right, two, status=BAD_USAGE)
+        self.assertEqual(done.stdout, f"{right}: ok (1 step)\n")
+        lines = done.stderr.splitlines()
+        self.assertEqual(len(lines), 3, done.stderr)
+        self.assertTrue(lines[0].startswith(f"{one}:4: key 'step[1].fil': not a step"), lines[0])
+        self.assertTrue(lines[1].startswith(f"{one}:6: key 'step[2].touch.range': expected"), lines[1])
+        self.assertTrue(lines[2].startswith(f"{two}:2: key 'vm.limit': expected a size such as"), lines[2])
+
+    def test_what_comes_later_says_so(self):
+        workload = self.write("w.toml", HEAP + '[[workload]]\nname = "stream"\n')
+        self.assertIn("not supported yet", self.gpremap("check", workload, status=BAD_USAGE).stderr)
+        domain = self.write("d.toml", '[vm]\ndomain = "guest.xml"\n' + HEAP)
+        self.assertIn("`gpremap compare`", self.gpremap("check", domain, status=BAD_USAGE).stderr)
+
+    def test_shipped_scenarios(self):
+        files = [os.path.join(CONFIGS, name) for name in sorted(os.listdir(CONFIGS)) if name.endswith(".toml")]
+        self.assertGreater(len(files), 0)
+        self.assertEqual(self.gpremap("check", *files).stdout.count(": ok ("), len(files))
+
+
+class Doctor(Case):
+    def test_result(self):
+        result = self.path("doctor.json")
+        usable = os.access("/dev/kvm", os.R_OK | os.W_OK)
+        done = self.gpremap("doctor", "--json", result, status=OK if usable else HOST_LACKS)
+        with open(result, encoding="utf-8") as file:
+            found = json.load(file)
+        self.assertEqual(found["schema"], "gpremap.doctor/1")
+        self.assertEqual(found["can_run"], usable)
+        named = {finding["what"]: finding for finding in found["findings"]}
+        for what in ("/dev/kvm", "THP", "THP for shmem", "MADV_COLLAPSE", "huge pages 2M", "userfaultfd", "memory"):
+            self.assertIn(what, named)
+            self.assertIn(what, done.stdout)
+        for finding in found["findings"]:
+            self.assertTrue(finding["reason"], finding)
+            self.assertTrue(finding["ok"] or finding["mend"], finding)
+
+
+@needs_kvm
+class Run(Case):
+    def test_schema(self):
+        done, result = self.run_scenario(
+            '[vm]\nvcpus = 2\n' + HEAP +
+            '[[step]]\nfill = { range = "heap", with = "stamp" }\n'
+            '[[step]]\nmove = { range = "heap", to = "16GiB" }\nexpect = { at = "16GiB", moved = true }\n'
+            '[[step]]\nverify = { range = "heap", with = "stamp" }\nvcpu = 1\n'
+            '[[step]]\nrelease = { range = "heap" }\n'
+            '[[step]]\nverify = { range = "heap", with = "zero" }\n')
+        self.assertEqual(result["schema"], "gpremap.run/1")
+        self.assertRegex(result["tool"]["version"], r"^\d+\.\d+\.\d+$")
+        self.assertEqual(set(result["host"]), {"kernel", "cpu", "mmu", "thp"})
+        self.assertIn(result["host"]["mmu"], ("ept", "npt", "shadow"))
+        self.assertEqual(result["vm"], {"vcpus": 2, "granule": 4096, "backing": "auto", "mechanism": "auto"})
+        self.assertEqual([step["index"] for step in result["steps"]], list(range(6)))
+        self.assertEqual([step["call"] for step in result["steps"]],
+                         ["map", "fill", "move", "verify", "release", "verify"])
+        for step in result["steps"]:
+            self.assertTrue(step["ok"], step)
+            self.assertGreater(step["guest_ns"], 0)
+            self.assertEqual(step["bytes"], 4 * MIB)
+            self.assertEqual(set(step["stall_ns"]), {"vcpu0", "vcpu1"})
+            self.assertLessEqual({"memslot_ioctls", "mmap", "mremap", "madvise", "pages_4k", "pages_2m", "faults",
+                                  "tlb_flushes"}, set(step["stage2"]))
+            self.assertIn(step["huge_kept"], (True, False))
+        move = result["steps"][2]
+        self.assertEqual((move["result"], move["errno"], move["moved"]), (16 * GIB, None, True))
+        self.assertEqual(move["args"]["from"], 8 * GIB)
+        self.assertGreater(move["call_ns"], 0)
+        self.assertGreaterEqual(move["guest_ns"], move["call_ns"])
+        self.assertEqual(result["steps"][4]["host_returned"], 4 * MIB)
+        self.assertEqual(result["series"], [])
+        self.assertEqual(len(result["map"]), 1)
+        entry = result["map"][0]
+        self.assertEqual((entry["at"], entry["size"], entry["prot"]), (16 * GIB, 4 * MIB, "rw"))
+        self.assertIn(entry["maps_with"], ("4KiB", "2MiB", "1GiB"))
+        self.assertEqual(result["summary"], {"passed": 6, "failed": 0})
+        self.assertIn("6 passed, 0 failed", done.stdout)
+        self.assertIn("the host has back 4 MiB", done.stdout)
+
+    def test_rows_fit_a_terminal(self):
+        done, _ = self.run_scenario(HEAP + '[[step]]\nlinux = { range = "heap", new_size = "8MiB", '
+                                    'flags = ["MAYMOVE", "FIXED"], to = "32GiB" }\n')
+        for line in done.stdout.splitlines():
+            self.assertLessEqual(len(line), 110, line)
+        self.assertNotIn("\x1b", done.stdout + done.stderr)
+
+    def test_copy_beside_a_move_gives_the_factor(self):
+        done, _ = self.run_scenario(
+            HEAP + '[[step]]\nmap = { name = "copy", size = "4MiB" }\n'
+            '[[step]]\ncopy = { from = "heap", to = "copy" }\n'
+            '[[step]]\nmove = { range = "heap", to = "16GiB" }\n')
+        self.assertRegex(done.stdout, r"4 MiB: the move was [\d.]+ times (faster than|as fast as) the guest's own copy")
+
+    def test_failed_expectations(self):
+        steps = {
+            'verify = { range = "heap", with = "a" }': r"the byte at 0x200000000 \(offset 0x0\) is 0x00, expected 0x61",
+            'unmap = { at = "20GiB", size = "4KiB" }': r"expected success, got EFAULT",
+            'access = { at = "8GiB", kind = "read" }\nexpect = { fault = "read" }': r"nothing faulted",
+            'release = { range = "heap" }\nexpect = { errno = "EINVAL" }': r"expected EINVAL, but the call succeeded",
+            'unmap = { at = "20GiB", size = "4KiB" }\nexpect = { errno = "EINVAL" }': r"expected EINVAL, got EFAULT",
+            'move = { range = "heap", to = "16GiB" }\nexpect = { moved = false }': r"to stay, but it moved",
+            'access = { at = "8GiB+4MiB", kind = "write" }\nexpect = { fault = "read" }':
+                r"expected a read fault, got a write fault at 0x200400000",
+            'access = { at = "8GiB+4MiB", kind = "write" }\nexpect = { fault = { kind = "write", address = "9GiB" } }':
+                r"expected a fault at 0x240000000, got a write fault at 0x200400000",
+            'touch = { at = "8GiB", size = "8MiB" }': r"unexpected read fault at 0x200400000 \(vCPU 0, rip 0x",
+        }
+        for step, problem in steps.items():
+            with self.subTest(step):
+                done, result = self.run_scenario(HEAP + "[[step]]\n" + step + '\n[[step]]\nsleep = 0\n', status=FAILED)
+                self.assertRegex(done.stdout, r"FAILED .*s\.toml:4: .*" + problem)
+                self.assertEqual(result["summary"], {"passed": 2, "failed": 1})
+                self.assertRegex(result["steps"][1]["problem"], problem)
+
+    def test_a_name_that_a_failed_step_would_have_defined(self):
+        done, _ = self.run_scenario(HEAP + '[[step]]\nmap = { name = "x", at = "8GiB", size = "4KiB" }\n'
+                                    '[[step]]\ntouch = { range = "x" }\n', status=FAILED)
+        self.assertRegex(done.stdout, r"s\.toml:6: key 'step\[2\].touch.range': no earlier step defines a range 'x'")
+
+    def test_code_seen_twice(self):
+        """The NetBSD manual's example: one page, written through one view, run through the other."""
+        self.run_scenario(
+            '[[step]]\nmap = { name = "rw", size = "4KiB" }\n'
+            '[[step]]\nnetbsd = { range = "rw", flags = ["REMAPDUP"], name = "rx" }\n'
+            '[[step]]\nprotect = { range = "rx", prot = "rx" }\n'
+            '[[step]]\nexec = { range = "rx", through = "rw", returns = 1 }\n'
+            '[[step]]\nexec = { range = "rx", through = "rw", returns = 2 }\n'
+            '[[step]]\naccess = { range = "rx", kind = "write" }\nexpect = { fault = { kind = "write", address = "rx" } }\n'
+            '[[step]]\nexec = { range = "rw", returns = 2 }\nexpect = { fault = "execute" }\n')
+
+    def test_batch_and_query(self):
+        _, result = self.run_scenario(
+            HEAP + '[[step]]\nbatch = [ { map = { name = "b", at = "20GiB", size = "2MiB" } },\n'
+            '{ protect = { range = "b", prot = "r" } }, { map = { name = "c", size = "8KiB" } } ]\n'
+            '[[step]]\nfill = { range = "c", with = "q" }\n'
+            '[[step]]\nbatch = [ { unmap = { range = "b" } }, { move = { range = "heap", to = "c" } } ]\n'
+            'expect = { errno = "EEXIST" }\n'
+            '[[step]]\nquery = { range = "b" }\n')
+        self.assertEqual(result["steps"][3]["errno"], "EEXIST")
+        extents = result["steps"][4]["extents"]
+        self.assertEqual([(e["at"], e["size"], e["prot"]) for e in extents], [(20 * GIB, 2 * MIB, "r")])
+
+    def test_repeat_and_inflate(self):
+        _, result = self.run_scenario(
+            HEAP + '[[step]]\nrepeat = { times = 3, steps = [ { touch = { range = "heap" } }, { sleep = 0 } ] }\n'
+            '[[step]]\ninflate = { range = "heap", from = "4MiB", to = "16MiB", seconds = 0.1, steps = 3 }\n'
+            '[[step]]\ninflate = { range = "heap", from = "16MiB", to = "2MiB", seconds = 0, steps = 2 }\n'
+            '[[step]]\ncheckpoint = true\n')
+        self.assertEqual([step["call"] for step in result["steps"]],
+                         ["map"] + ["touch", "sleep"] * 3 + ["inflate"] * 5 + ["checkpoint"])
+        self.assertEqual([step["args"]["new_len"] for step in result["steps"] if step["call"] == "inflate"],
+                         [8 * MIB, 12 * MIB, 16 * MIB, 9 * MIB, 2 * MIB])
+        self.assertEqual(result["map"][0]["size"], 2 * MIB)
+
+    def test_overrides(self):
+        _, result = self.run_scenario(HEAP, "--backing", "memfd", "--mechanism", "window", "--granule", "2MiB")
+        self.assertEqual(result["vm"], {"vcpus": 1, "granule": 2 * MIB, "backing": "memfd", "mechanism": "window"})
+        self.assertEqual(result["map"][0]["backing"], "memfd")
+
+    def test_guest_that_dies(self):
+        """Overwriting the agent's own page tables ends the guest, and not the program."""
+        done, result = self.run_scenario(
+            HEAP + '[[step]]\naccess = { at = "6MiB", kind = "write" }\nexpect = { fault = "write" }\n'
+            '[[step]]\ntouch = { range = "heap" }\n', status=GUEST_DIED)
+        self.assertIn("triple fault", done.stderr)
+        self.assertIn("triple fault", result["died"])
+        self.assertIn("1 passed, 1 failed", done.stdout)
+
+    def test_log(self):
+        log = self.path("log")
+        scenario = self.write("s.toml", HEAP)
+        self.assertEqual(self.gpremap("run", scenario, "-q", "--log", log).stderr, "")
+        with open(log, encoding="utf-8") as file:
+            self.assertIn("step 0: map", file.read())
+        self.assertIn("step 0: map", self.gpremap("run", scenario, "-v").stderr)
+
+    def test_quickstart(self):
+        done = self.gpremap("run", os.path.join(CONFIGS, "quickstart.toml"))
+        self.assertRegex(done.stdout, r"\n\d+ passed, 0 failed\n")
+        self.assertRegex(done.stdout, r"512 MiB: the move was \d+ times faster than the guest's own copy")
+
+
+class RunWithoutKvm(Case):
+    @unittest.skipUnless(os.geteuid() == 0, "needs to become another user")
+    def test_names_what_the_host_lacks(self):
+        if os.path.exists("/dev/kvm") and os.stat("/dev/kvm").st_mode & 0o006:
+            self.skipTest("anyone may open /dev/kvm here")
+        scenario = self.write("s.toml", HEAP)
+        os.chmod(self.folder, 0o755)
+        nobody = 65534
+        done = subprocess.run([GPREMAP, "run", scenario], capture_output=True, text=True, timeout=60, check=False,
+                              user=nobody, group=nobody, extra_groups=[])
+        if done.returncode == 126:
+            self.skipTest("another user cannot reach the program")
+        self.assertEqual(done.returncode, HOST_LACKS, done.stderr)
+        self.assertRegex(done.stderr, r"/dev/kvm: .*: ")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
