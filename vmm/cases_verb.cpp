@@ -1,0 +1,152 @@
+#include "vmm/cases_verb.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+#include <spdlog/spdlog.h>
+
+#include <functional>
+#include <memory>
+
+#include "vmm/case_runner.h"
+#include "vmm/config_errors.h"
+#include "vmm/json_file.h"
+
+namespace gpremap {
+
+namespace {
+
+using Status = CaseOutcome::Status;
+using RunOne = std::function<CaseOutcome(const Case&)>;
+
+struct CaseFile {
+    std::string path;
+    std::vector<Case> cases;
+};
+
+struct Counts {
+    size_t passed = 0;
+    size_t failed = 0;
+    size_t skipped = 0;
+
+    void add(Status status) {
+        ++(status == Status::passed ? passed : status == Status::failed ? failed : skipped);
+    }
+    std::string text() const {
+        return fmt::format("{} passed, {} failed, {} skipped", passed, failed, skipped);
+    }
+};
+
+std::vector<CaseFile> read_files(const CasesOptions& options) {
+    std::vector<CaseFile> files;
+    ConfigErrors errors;
+    for (const std::string& path : options.files)
+        errors.collect([&] { files.push_back({path, read_case_file(path)}); });
+    errors.throw_if_any();
+    for (CaseFile& file : files)
+        for (Case& c : file.cases)
+            if (!c.granule_stated) c.granule = options.overrides.granule.value_or(c.granule);
+    return files;
+}
+
+std::string_view name_of(CasesOn on) {
+    switch (on) {
+        case CasesOn::vm: return "vm";
+        case CasesOn::model: return "model";
+        default: return "host";
+    }
+}
+
+RunOne runner_for(const CasesOptions& options) {
+    if (options.on == CasesOn::vm) {
+        const auto vm = std::make_shared<VmCases>(options.overrides.mechanism.value_or(Mechanism::automatic),
+                                                  options.overrides.backing.value_or(Backing::automatic));
+        return [vm](const Case& c) { return vm->run(c); };
+    }
+    if (options.overrides.mechanism || options.overrides.backing)
+        spdlog::warn("--mechanism and --backing are those of a VM, and say nothing --on {}", name_of(options.on));
+    if (options.on == CasesOn::model) return run_case_on_model;
+    return run_case_on_host;
+}
+
+JsonObject json_of(const Case& c, const CaseOutcome& outcome) {
+    JsonObject json = {{"file", c.file}, {"name", c.name}, {"ok", outcome.status == Status::passed}};
+    if (outcome.status == Status::skipped) json["ok"] = nullptr;
+    json["expected"] = outcome.expected;
+    json["actual"] = outcome.actual;
+    json["detail"] = outcome.detail;
+    return json;
+}
+
+class CasesRun {
+  public:
+    CasesRun(const CasesOptions& options, std::ostream& out)
+        : options_(options), out_(out), files_(read_files(options)), json_(options.json),
+          progress_(count_cases(), options.progress) {}
+
+    int run() {
+        try {
+            const RunOne run_one = runner_for(options_);
+            for (const CaseFile& file : files_) run_file(file, run_one);
+        } catch (...) {
+            progress_.clear();
+            write_json();  // what ran until then
+            throw;
+        }
+        progress_.clear();
+        if (files_.size() > 1) fmt::print(out_, "{} files: {}\n", files_.size(), all_.text());
+        write_json();
+        return all_.failed == 0 ? 0 : 1;
+    }
+
+  private:
+    size_t count_cases() const {
+        size_t count = 0;
+        for (const CaseFile& file : files_) count += file.cases.size();
+        return count;
+    }
+
+    void run_file(const CaseFile& file, const RunOne& run_one) {
+        Counts counts;
+        for (const Case& c : file.cases) {
+            progress_.show(c.name);
+            const CaseOutcome outcome = run_one(c);
+            progress_.advance();
+            counts.add(outcome.status);
+            all_.add(outcome.status);
+            results_.push_back(json_of(c, outcome));
+            print(c, outcome);
+        }
+        fmt::print(out_, "{}: {}\n", file.path, counts.text());
+        out_.flush();
+    }
+
+    void print(const Case& c, const CaseOutcome& outcome) {
+        if (outcome.status == Status::skipped) spdlog::info("{}: {}: skipped: {}", c.file, c.name, outcome.detail);
+        if (outcome.status != Status::failed) return;
+        fmt::print(out_, "FAIL {}: {}\n     expected  {}\n     actual    {}\n     {}\n", c.file, c.name,
+                   outcome.expected, outcome.actual, outcome.detail);
+    }
+
+    void write_json() {
+        json_.write({{"schema", "gpremap.cases/1"},
+                     {"on", name_of(options_.on)},
+                     {"passed", all_.passed},
+                     {"failed", all_.failed},
+                     {"skipped", all_.skipped},
+                     {"cases", results_}});
+    }
+
+    const CasesOptions& options_;
+    std::ostream& out_;
+    std::vector<CaseFile> files_;
+    JsonFile json_;
+    Progress progress_;
+    Counts all_;
+    JsonObject results_ = JsonObject::array();
+};
+
+}  // namespace
+
+int run_cases(const CasesOptions& options, std::ostream& out) { return CasesRun(options, out).run(); }
+
+}  // namespace gpremap
