@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <chrono>
 #include <mutex>
+#include <new>
 #include <optional>
 
 #include "remap/native.h"
@@ -77,7 +78,13 @@ Remapper::~Remapper() = default;
 int64_t Remapper::call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args) {
     std::lock_guard lock(state_->mutex);
     state_->begin_record(vcpu);
-    int64_t result = state_->call(vcpu, number, args);
+    int64_t result = 0;
+    try {
+        result = state_->call(vcpu, number, args);
+    } catch (const std::bad_alloc&) {
+        // Planning and Window::apply leave everything as it was.
+        result = minus(remap::Errno::enomem);
+    }
     state_->records[vcpu].syscalls = state_->window.calls().counts();
     return result;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <new>
 #include <sstream>
 #include <system_error>
 
@@ -58,53 +59,85 @@ Window::Window(Vm& vm, const Range& aperture, const BackingObject& object)
 }
 
 int Window::apply(const std::vector<remap::Step>& steps) {
-    transaction_ = {};
-    // The steps at the end that only destroy are left for when everything else has worked.
-    size_t safe = steps.size();
-    while (safe > 0 && destroys(steps[safe - 1])) --safe;
-    int error = 0;
-    for (size_t i = 0; i < safe && error == 0; ++i)
-        error = std::visit([&](const auto& step) { return carry_out(step); }, steps[i]);
-    // A failure of the first of them leaves its memory as it was, so that everything can still be undone.
-    if (error == 0 && safe < steps.size()) error = destroy(steps[safe++]);
-    if (error != 0) {
+    // Room for all that a step notes, so that noting it cannot fail after the step was made.
+    transaction_.undo.clear();
+    transaction_.undo.reserve(4 * steps.size());
+    transaction_.finish.clear();
+    transaction_.finish.reserve(2 * steps.size());
+    if (int error = carry_out_all(steps)) {
         undo_all();
         return error;
     }
+    for (const HostAction& action : transaction_.finish)
+        if (int error = perform(action))
+            throw std::system_error(error, std::generic_category(), "finishing a call that had succeeded");
+    return 0;
+}
+
+// Returns the errno of the first host call that fails, with all that was done noted in the transaction.
+int Window::carry_out_all(const std::vector<remap::Step>& steps) {
+    // The steps at the end that only destroy are made directly, when everything else has worked.
+    size_t undoable = steps.size();
+    while (undoable > 0 && destroys(steps[undoable - 1])) --undoable;
+    for (size_t i = 0; i < undoable; ++i)
+        if (int error = carry_out_one(steps[i])) return error;
+    // A failure of the first of them leaves its memory as it was, so that everything can still be undone.
+    if (undoable < steps.size())
+        if (int error = destroy(steps[undoable])) return error;
     // Nothing may fail from here on.
     calls_.cancel_failure();
-    for (size_t i = safe; i < steps.size(); ++i)
-        if (int late = destroy(steps[i]))
-            throw std::system_error(late, std::generic_category(), "giving back memory");
-    finish_all();
+    for (size_t i = undoable + 1; i < steps.size(); ++i)
+        if (int error = destroy(steps[i]))
+            throw std::system_error(error, std::generic_category(), "giving back memory");
     return 0;
+}
+
+int Window::carry_out_one(const remap::Step& step) {
+    try {
+        return std::visit([&](const auto& which) { return carry_out(which); }, step);
+    } catch (const std::bad_alloc&) {
+        return ENOMEM;
+    }
 }
 
 void Window::undo_all() {
     calls_.cancel_failure();
     for (; !transaction_.undo.empty(); transaction_.undo.pop_back())
-        if (int error = transaction_.undo.back()())
+        if (int error = perform(transaction_.undo.back()))
             throw std::system_error(error, std::generic_category(), "undoing a call whose host calls failed");
 }
 
-void Window::finish_all() {
-    for (const HostAction& action : transaction_.finish)
-        if (int error = action())
-            throw std::system_error(error, std::generic_category(), "finishing a call that had succeeded");
+int Window::perform(const HostAction& action) {
+    switch (action.kind) {
+        case HostAction::Kind::move:
+            return move_memory(action.at, action.to, action.size);
+        case HostAction::Kind::close:
+            return close(action.at, action.size);
+        case HostAction::Kind::protect:
+            return calls_.protect(action.at, action.size, action.prot);
+        case HostAction::Kind::view:
+            return calls_.map(action.at, action.size, action.prot, MAP_SHARED | MAP_FIXED, object_.fd(),
+                              action.offset);
+        case HostAction::Kind::punch_hole:
+            return calls_.punch_hole(object_.fd(), action.offset, action.size);
+        case HostAction::Kind::drop:
+            return munmap(action.at, action.size) != 0 ? errno : 0;
+    }
+    return EINVAL;
 }
 
-// ---- the steps ----
+// ---- the steps: each notes how to undo it, and returns the errno of a host call that failed ----
 
 int Window::carry_out(const step::Map& step) {
     if (int error = open_slots(step.range)) return error;
-    transaction_.undo.push_back([this, range = step.range] { return close(range); });
+    undo({.kind = HostAction::Kind::close, .at = host(step.range.start()), .size = step.range.size().bytes});
     if (step.memory.kind == MemoryKind::anon) return map_anonymous(step.range, step.prot);
     return map_object(step.range, step.memory, host_prot(step.prot));
 }
 
 int Window::carry_out(const step::View& step) {
     if (int error = open_slots(step.range)) return error;
-    transaction_.undo.push_back([this, range = step.range] { return close(range); });
+    undo({.kind = HostAction::Kind::close, .at = host(step.range.start()), .size = step.range.size().bytes});
     return map_object(step.range, step.memory, host_prot(step.prot));
 }
 
@@ -120,25 +153,20 @@ int Window::carry_out(const step::Move& step) {
     if (int error = open_slots(to)) return error;
     std::byte *start = host(from.start()), *target = host(to.start());
     // mremap unmaps its target before it can fail.
-    transaction_.undo.push_back([this, from, to] { return close(without(to, from)); });
+    Range fresh = without(to, from);
+    undo({.kind = HostAction::Kind::close, .at = host(fresh.start()), .size = fresh.size().bytes});
     if (from.overlaps(to)) {
-        if (int error = move_memory(start, mirror(from.start()), size)) return error;
-        transaction_.undo.push_back(
-            [this, from, start, size] { return move_memory(mirror(from.start()), start, size); });
+        if (int error = move_undoably(start, mirror(from.start()), size)) return error;
         start = mirror(from.start());
     }
-    if (int error = move_memory(start, target, size)) return error;
-    transaction_.undo.push_back([this, start, target, size] { return move_memory(target, start, size); });
+    if (int error = move_undoably(start, target, size)) return error;
     return close_vacated(without(from, to));
 }
 
 int Window::carry_out(const step::Exchange& step) {
     std::byte *a = host(step.a.start()), *b = host(step.b.start()), *aside = mirror(step.a.start());
-    uint64_t size = step.a.size().bytes;
-    for (auto [from, to] : {std::pair{a, aside}, std::pair{b, a}, std::pair{aside, b}}) {
-        if (int error = move_memory(from, to, size)) return error;
-        transaction_.undo.push_back([this, from, to, size] { return move_memory(to, from, size); });
-    }
+    for (auto [from, to] : {std::pair{a, aside}, std::pair{b, a}, std::pair{aside, b}})
+        if (int error = move_undoably(from, to, step.a.size().bytes)) return error;
     return 0;
 }
 
@@ -147,38 +175,38 @@ int Window::carry_out(const step::Protect& step) {
     uint64_t size = step.range.size().bytes;
     int now = host_prot(step.prot), was = host_prot(step.was);
     if (now == was) return 0;
-    transaction_.undo.push_back([this, at, size, was] { return calls_.protect(at, size, was); });
+    // A change that fails half-way has changed the first mappings.
+    undo({.kind = HostAction::Kind::protect, .at = at, .size = size, .prot = was});
     return calls_.protect(at, size, now);
 }
 
 // The old memory waits in the mirror. Until the call has succeeded nobody may write to the new: that write
 // would be lost if the call failed.
 int Window::carry_out(const step::Promote& step) {
-    std::byte *at = host(step.range.start()), *aside = mirror(step.range.start());
+    std::byte* aside = mirror(step.range.start());
     uint64_t size = step.range.size().bytes;
     int prot = host_prot(step.prot);
     if (int error = displace(step.range)) return error;
     if (int error = close_vacated(step.range)) return error;
     if (prot == PROT_NONE) {
-        transaction_.undo.push_back([this, aside, size] { return calls_.protect(aside, size, PROT_NONE); });
+        undo({.kind = HostAction::Kind::protect, .at = aside, .size = size, .prot = PROT_NONE});
         if (int error = calls_.protect(aside, size, PROT_READ)) return error;
     }
-    transaction_.undo.push_back(
-        [this, step, size] { return calls_.punch_hole(object_.fd(), step.offset.value, size); });
+    undo({.kind = HostAction::Kind::punch_hole, .size = size, .offset = step.offset.value});
     if (int error = calls_.copy_to_file(aside, object_.fd(), step.offset.value, size)) return error;
-    make_writable_at_end(at, size, prot);
+    allow_writing_at_end(step.range, prot);
     return map_object(step.range, {MemoryKind::object, step.offset}, prot & PROT_READ);
 }
 
 // As with Promote. What the range had mapped before is a view of the same pages.
 int Window::carry_out(const step::Privatize& step) {
-    std::byte* at = host(step.range.start());
-    uint64_t size = step.range.size().bytes;
     int prot = host_prot(step.prot);
-    transaction_.undo.push_back([this, step, prot] {
-        return map_object(step.range, {MemoryKind::object, step.memory.offset}, prot);
-    });
-    make_writable_at_end(at, size, prot);
+    undo({.kind = HostAction::Kind::view,
+          .at = host(step.range.start()),
+          .size = step.range.size().bytes,
+          .prot = prot,
+          .offset = step.memory.offset.value});
+    allow_writing_at_end(step.range, prot);
     return map_object(step.range, step.memory, prot & PROT_READ);
 }
 
@@ -200,13 +228,16 @@ int Window::carry_out(const step::Discard& step) {
 }
 
 int Window::carry_out(const step::Free& step) {
-    transaction_.finish.push_back([this, step] { return destroy(step); });
+    transaction_.finish.push_back({.kind = HostAction::Kind::punch_hole,
+                                   .size = step.pages.size().bytes,
+                                   .offset = step.pages.start().value});
     return 0;
 }
 
 // The direct form of what cannot be undone.
 int Window::destroy(const remap::Step& any) {
-    if (auto* unmap = std::get_if<step::Unmap>(&any)) return close(unmap->range);
+    if (auto* unmap = std::get_if<step::Unmap>(&any))
+        return close(host(unmap->range.start()), unmap->range.size().bytes);
     if (auto* discard = std::get_if<step::Discard>(&any))
         return calls_.advise(host(discard->range.start()), discard->range.size().bytes, MADV_DONTNEED);
     const auto& pages = std::get<step::Free>(any).pages;
@@ -250,9 +281,16 @@ int Window::map_anonymous(const Range& range, Prot prot) {
     return error == EINVAL ? 0 : error;
 }
 
-void Window::make_writable_at_end(std::byte* at, uint64_t size, int prot) {
+void Window::allow_writing_at_end(const Range& range, int prot) {
     if (!(prot & PROT_WRITE)) return;
-    transaction_.finish.push_back([this, at, size, prot] { return calls_.protect(at, size, prot); });
+    transaction_.finish.push_back({.kind = HostAction::Kind::protect,
+                                   .at = host(range.start()),
+                                   .size = range.size().bytes,
+                                   .prot = prot});
+}
+
+void Window::undo(const HostAction& action) {
+    transaction_.undo.push_back(action);
 }
 
 int Window::map_object(const Range& range, Memory memory, int prot) {
@@ -262,8 +300,8 @@ int Window::map_object(const Range& range, Memory memory, int prot) {
 }
 
 // Replaces whatever the window has there by nothing.
-int Window::close(const Range& range) {
-    return calls_.map(host(range.start()), range.size().bytes, PROT_NONE, closed_flags | MAP_FIXED, -1, 0);
+int Window::close(std::byte* at, uint64_t size) {
+    return calls_.map(at, size, PROT_NONE, closed_flags | MAP_FIXED, -1, 0);
 }
 
 // Fills the hole that a move has left. Anything that is there already is not ours: the guest would see it.
@@ -280,9 +318,14 @@ int Window::close_vacated(const Range& range) {
 int Window::displace(const Range& range) {
     std::byte *at = host(range.start()), *aside = mirror(range.start());
     uint64_t size = range.size().bytes;
-    if (int error = move_memory(at, aside, size)) return error;
-    transaction_.undo.push_back([this, at, aside, size] { return move_memory(aside, at, size); });
-    transaction_.finish.push_back([aside, size] { return munmap(aside, size) != 0 ? errno : 0; });
+    if (int error = move_undoably(at, aside, size)) return error;
+    transaction_.finish.push_back({.kind = HostAction::Kind::drop, .at = aside, .size = size});
+    return 0;
+}
+
+int Window::move_undoably(std::byte* from, std::byte* to, uint64_t size) {
+    if (int error = move_memory(from, to, size)) return error;
+    undo({.kind = HostAction::Kind::move, .at = to, .to = from, .size = size});
     return 0;
 }
 

@@ -10,7 +10,6 @@
 // waits for the lock that the call in progress holds.
 #pragma once
 
-#include <functional>
 #include <set>
 #include <vector>
 
@@ -37,12 +36,21 @@ class Window {
     uint64_t anonymous_bytes() const;
 
   private:
-    using HostAction = std::function<int()>;
+    // One host call that undoes or finishes something. Plain data, so that noting it allocates nothing.
+    struct HostAction {
+        enum class Kind { move, close, protect, view, punch_hole, drop };
+        Kind kind;
+        std::byte* at = nullptr;
+        std::byte* to = nullptr;  // of a move
+        uint64_t size = 0;
+        int prot = 0;         // protect, view
+        uint64_t offset = 0;  // view, punch_hole: in the backing object
+    };
 
     // What was done and how to undo it, and what is left to do when nothing can fail any more.
     struct Transaction {
-        std::vector<HostAction> undo;    // run last to first
-        std::vector<HostAction> finish;  // run first to last
+        std::vector<HostAction> undo;    // performed last to first
+        std::vector<HostAction> finish;  // performed first to last
     };
 
     int carry_out(const remap::step::Map& step);
@@ -59,19 +67,23 @@ class Window {
     int carry_out(const remap::step::Free& step);
     int destroy(const remap::Step& step);
 
+    int perform(const HostAction& action);
     std::byte* host(remap::Gpa at) const;
     std::byte* mirror(remap::Gpa at) const;
     int open_slots(const remap::Range& range);
     int map_anonymous(const remap::Range& range, remap::Prot prot);
     int map_object(const remap::Range& range, remap::Memory memory, int host_prot);
-    int close(const remap::Range& range);
+    int close(std::byte* at, uint64_t size);
     int close_vacated(const remap::Range& range);
     int displace(const remap::Range& range);
-    void make_writable_at_end(std::byte* at, uint64_t size, int prot);
+    void allow_writing_at_end(const remap::Range& range, int prot);
+    void undo(const HostAction& action);
+    int move_undoably(std::byte* from, std::byte* to, uint64_t size);
     int move_memory(std::byte* from, std::byte* to, uint64_t size);
     int move_by_mapping(std::byte* from, std::byte* to, uint64_t size);
+    int carry_out_all(const std::vector<remap::Step>& steps);
+    int carry_out_one(const remap::Step& step);
     void undo_all();
-    void finish_all();
 
     Vm& vm_;
     remap::Range aperture_;
