@@ -178,7 +178,6 @@ CallAction start_remap(const TomlTable& table, const Remap& remap, Call call, Le
     CallAction action;
     action.number = call;
     take_source(action, remap.old, remap.old_size);
-    action.destination = remap.to;
     action.new_size = remap.new_size;
     if (leaves == Leaves::source) {
         take_name(action, table);
@@ -201,6 +200,9 @@ CallAction read_linux(const TomlTable& table) {
     bool duplicates = remap.old_size.kind == Operand::Kind::number && remap.old_size.offset == 0;
     CallAction action =
         start_remap(table, remap, Call::linux_mremap, duplicates ? Leaves::source : Leaves::nothing);
+    // Without these flags Linux does not look at `new`.
+    if (flags & (abi::linux_flags::mremap_fixed | abi::linux_flags::mremap_dontunmap))
+        action.destination = remap.to;
     action.args = {{"old", remap.old},
                    {"old_size", remap.old_size},
                    {"new_size", remap.new_size},
@@ -221,6 +223,7 @@ CallAction read_netbsd(const TomlTable& table) {
     bool duplicates = flags & abi::netbsd_flags::map_remapdup;
     CallAction action =
         start_remap(table, remap, Call::netbsd_mremap, duplicates ? Leaves::source : Leaves::nothing);
+    if (flags & abi::netbsd_flags::map_fixed) action.destination = remap.to;  // else it is a hint
     action.args = {{"old", remap.old},
                    {"old_size", remap.old_size},
                    {"new", remap.to.value_or(number(0))},

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <set>
+#include <string>
+
 #include "vmm/config_errors.h"
 
 namespace gpremap {
@@ -15,6 +18,19 @@ constexpr uint64_t made_up_distance = 1ull << 48;
 
 bool is_made_up(uint64_t address) {
     return address >= made_up_base;
+}
+
+// The name whose address a call changes.
+std::string moving_name(const CallAction& call) {
+    return call.effect == Effect::defines ? call.name : call.source->at.range;
+}
+
+// Whether the VMM, and not the call, says where that name will be.
+bool chooses_address(const CallAction& call) {
+    bool places = call.effect == Effect::defines || call.effect == Effect::relocates;
+    bool may_move = call.number == abi::Call::grow && (call.args.back().value.offset & abi::flag_may_move);
+    bool stays = call.number == abi::Call::shrink || (call.number == abi::Call::grow && !may_move);
+    return places && !stays && !call.destination;
 }
 
 class DryRun {
@@ -118,8 +134,21 @@ void DryRun::follow(const CallAction& call, Wanted wanted) {
     follow_call(call, predicted_result(call, names_, made_up_ += made_up_distance), names_);
 }
 
+// The calls of a batch are written down before the first of them is made, so none can use an address
+// that another of them is still to choose.
 void DryRun::follow(const BatchAction& batch, Wanted wanted) {
-    for (const CallAction& call : batch.calls) follow(call, wanted);
+    std::set<std::string> without_address;
+    for (const CallAction& call : batch.calls) {
+        for (const Argument& argument : call.args)
+            if (argument.value.kind == Operand::Kind::address_of &&
+                without_address.contains(argument.value.range))
+                argument.value.place.fail(
+                    fmt::format("where '{}' will be is not known in the same batch; state "
+                                "its address with `at` or `to`",
+                                argument.value.range));
+        follow(call, wanted);
+        if (chooses_address(call)) without_address.insert(moving_name(call));
+    }
 }
 
 void DryRun::follow(const CopyAction& action, Wanted wanted) {

@@ -396,6 +396,29 @@ TEST(ScenarioCheck, RepeatIsFollowedTwice) {
               "no error");
 }
 
+TEST(ScenarioCheck, BatchesUseNoAddressThatIsStillToBeChosen) {
+    EXPECT_THAT(
+        error_of_step("batch = [ { map = { name = 'x', size = 4096 } }, { protect = { range = 'x', prot = "
+                      "'r' } } ]"),
+        HasSubstr("key 'step[1].batch[1].protect.range': where 'x' will be is not known"));
+    EXPECT_THAT(
+        error_of_step(
+            "batch = [ { grow = { range = 'heap', new_size = '1GiB', may_move = true } }, { seal = { range = "
+            "'heap' } } ]"),
+        HasSubstr("where 'heap' will be is not known"));
+    EXPECT_EQ(error_of_step(
+                  "batch = [ { move = { range = 'heap', to = '8GiB' } }, { seal = { range = 'heap' } } ]"),
+              "no error");
+}
+
+TEST(ScenarioCheck, AnAddressThatLinuxDoesNotLookAtBuriesNothing) {
+    const char* text =
+        "[[step]]\nmap = { name = 'x', at = '8GiB', size = '4KiB' }\n"
+        "[[step]]\nlinux = { range = 'heap', new_size = '512MiB', to = '8GiB', flags = ['MAYMOVE'] }\n"
+        "[[step]]\ntouch = { range = 'x' }\n";
+    EXPECT_EQ(error_of([&] { with_heap(text); }), "no error");
+}
+
 // ---- names ----
 
 TEST(Names, FollowAMove) {
