@@ -91,7 +91,8 @@ void add_run(Program& program) {
 }
 
 void add_cases(Program& program) {
-    CLI::App& verb = program.add_verb("cases", "run case files, on a VM, on the pure library or on this host");
+    CLI::App& verb =
+        program.add_verb("cases", "run case files, on a VM, on the pure library or on this host");
     auto options = std::make_shared<CasesOptions>();
     verb.add_option("FILE", options->files, "case files, such as tests/cases/linux-grow.toml")->required();
     const std::map<std::string, CasesOn> places = {
