@@ -56,7 +56,8 @@ std::vector<HostMapping> read_smaps() {
         uint64_t begin = 0, end = 0;
         char prot[5] = {};
         if (sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, prot) == 3) {
-            const uint64_t bits = (prot[0] == 'r' ? abi::prot_read : 0) | (prot[1] == 'w' ? abi::prot_write : 0) |
+            const uint64_t bits = (prot[0] == 'r' ? abi::prot_read : 0) |
+                                  (prot[1] == 'w' ? abi::prot_write : 0) |
                                   (prot[2] == 'x' ? abi::prot_exec : 0);
             mappings.push_back({{begin, end, false, false, false}, bits});
         } else if (line.starts_with("VmFlags:") && !mappings.empty()) {
@@ -83,10 +84,13 @@ uint64_t end_of_user_space() {
 
 sigjmp_buf after_fault;
 
-extern "C" void on_fault(int) { siglongjmp(after_fault, 1); }
+extern "C" void on_fault(int) {
+    siglongjmp(after_fault, 1);
+}
 
 bool access_faults(uint64_t at, abi::FaultKind access) {
-    struct sigaction action{}, old_segv{}, old_bus{};
+    struct sigaction action {
+    }, old_segv{}, old_bus{};
     action.sa_handler = on_fault;
     sigaction(SIGSEGV, &action, &old_segv);
     sigaction(SIGBUS, &action, &old_bus);
@@ -195,7 +199,8 @@ class HostPlace : public CasePlace {
         // Twice what is mapped: the most that a move with DONTUNMAP needs at once.
         const auto mapped = c.before.size() - static_cast<size_t>(std::ranges::count(c.before, '.'));
         if (c.granule == huge_granule && free_huge_pages() < 2 * mapped)
-            throw CaseSkipped(fmt::format("needs {} free huge pages: raise /proc/sys/vm/nr_hugepages", 2 * mapped));
+            throw CaseSkipped(
+                fmt::format("needs {} free huge pages: raise /proc/sys/vm/nr_hugepages", 2 * mapped));
     }
 
     void need_host_step(const CaseStep& step) const {
@@ -220,7 +225,8 @@ class HostPlace : public CasePlace {
             fail_errno(fmt::format("mmap of granules {} to {}", run.begin, run.end - 1));
         for (uint64_t i = run.begin; i < run.end; ++i)
             if (byte_of_picture(c.before[i]) != 0)
-                memset(reinterpret_cast<void*>(host_window + i * granule_), byte_of_picture(c.before[i]), granule_);
+                memset(reinterpret_cast<void*>(host_window + i * granule_), byte_of_picture(c.before[i]),
+                       granule_);
         const int prot = static_cast<int>(run.prot);
         if (prot != (PROT_READ | PROT_WRITE) && mprotect(memory, size, prot) != 0) fail_errno("mprotect");
         if (run.attribute == Attribute::locked && mlock(memory, size) != 0) fail_errno("mlock");
@@ -264,7 +270,8 @@ void write_all(int fd, const std::string& text) {
 std::string read_all(int fd) {
     std::string text;
     char buffer[4096];
-    for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<size_t>(got));
+    for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;)
+        text.append(buffer, static_cast<size_t>(got));
     return text;
 }
 
@@ -289,7 +296,8 @@ CaseOutcome outcome_of(const Case& c, const std::string& text, int status) {
     if (report.is_discarded())
         return {CaseOutcome::Status::failed, c.after, "",
                 fmt::format("the case's process ended early, with wait status {:#x}", status)};
-    return {report["status"].get<CaseOutcome::Status>(), report["expected"], report["actual"], report["detail"]};
+    return {report["status"].get<CaseOutcome::Status>(), report["expected"], report["actual"],
+            report["detail"]};
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ using remap::Range;
 using remap::Size;
 
 remap::Space empty_space(const MemoryConfig& memory) {
-    return {Range::of(Gpa{memory.aperture_base}, Size{memory.aperture_size}), Size{memory.granule},
+    return {Range::of(Gpa{memory.aperture_base}, Size{memory.aperture_size}),
+            Size{memory.granule},
             remap::FreshMemory::anon,
             {Size{memory.limit}, Size{memory.lock_limit}, memory.max_extents}};
 }

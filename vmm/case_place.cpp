@@ -12,7 +12,9 @@ namespace {
 
 // Free placement takes the lowest place, so it never comes to the middle of the aperture as long as a
 // case maps less than half of it. The 1 GiB lets cases ask for results that are aligned.
-constexpr uint64_t window_offset_of(uint64_t aperture_size) { return aperture_size / 2 >> 30 << 30; }
+constexpr uint64_t window_offset_of(uint64_t aperture_size) {
+    return aperture_size / 2 >> 30 << 30;
+}
 
 constexpr uint64_t unlimited = ~0ull;
 
@@ -93,18 +95,23 @@ void PlaceByCalls::finish_run(const PictureRun& run) {
     const uint64_t len = (run.end - run.begin) * granule_;
     if (run.prot != (abi::prot_read | abi::prot_write)) must(abi::Call::protect, {at, len, run.prot});
     switch (run.attribute) {
-        case Attribute::locked: return must(abi::Call::lock, {at, len});
-        case Attribute::pinned: return must(abi::Call::pin, {at, len});
-        case Attribute::sealed: return must(abi::Call::seal, {at, len});
-        default: return;
+        case Attribute::locked:
+            return must(abi::Call::lock, {at, len});
+        case Attribute::pinned:
+            return must(abi::Call::pin, {at, len});
+        case Attribute::sealed:
+            return must(abi::Call::seal, {at, len});
+        default:
+            return;
     }
 }
 
 void PlaceByCalls::must(abi::Call number, std::array<uint64_t, 6> args) {
     const int64_t result = call({number, args, {}});
     if (result < 0 && result >= -4095)
-        throw CaseFailed(fmt::format("call {:#x} at {:#x}, with which the picture is built or looked at, returned {}",
-                                     static_cast<uint64_t>(number), args[0], errno_name(-result)));
+        throw CaseFailed(
+            fmt::format("call {:#x} at {:#x}, with which the picture is built or looked at, returned {}",
+                        static_cast<uint64_t>(number), args[0], errno_name(-result)));
 }
 
 }  // namespace gpremap

@@ -40,9 +40,12 @@ class CaseRun {
     uint64_t bytes(const Quantity& quantity) const {
         const uint64_t offset = quantity.granules * case_.granule + quantity.bytes;
         switch (quantity.origin) {
-            case Quantity::Origin::window: return place_.window() + offset;
-            case Quantity::Origin::aperture_end: return place_.aperture_end() + offset;
-            default: return offset;
+            case Quantity::Origin::window:
+                return place_.window() + offset;
+            case Quantity::Origin::aperture_end:
+                return place_.aperture_end() + offset;
+            default:
+                return offset;
         }
     }
 
@@ -80,18 +83,22 @@ class CaseRun {
         const bool is_error = result < 0 && result >= -4095;
         const auto address = static_cast<uint64_t>(result);
         switch (expected.kind) {
-            case Returns::Kind::error: return result == -expected.value;
-            case Returns::Kind::index: return !is_error && address == granule(expected.value);
+            case Returns::Kind::error:
+                return result == -expected.value;
+            case Returns::Kind::index:
+                return !is_error && address == granule(expected.value);
             case Returns::Kind::elsewhere:
                 return !is_error && address % case_.granule == 0 && !in_window(address);
-            default: return !is_error;
+            default:
+                return !is_error;
         }
     }
 
     void check_result(size_t index, const Returns& expected, int64_t result) {
         last_result_ = static_cast<uint64_t>(result);
         if (!is_expected(expected, result))
-            wrong(fmt::format("call {} returned {}, expected {}", index, describe(result), describe(expected)));
+            wrong(
+                fmt::format("call {} returned {}, expected {}", index, describe(result), describe(expected)));
     }
 
     void check_fault(size_t index, const CaseFault& fault) {
@@ -110,17 +117,22 @@ class CaseRun {
 
     std::string describe(const Returns& expected) const {
         switch (expected.kind) {
-            case Returns::Kind::error: return errno_name(expected.value);
-            case Returns::Kind::index: return fmt::format("{}", expected.value);
-            case Returns::Kind::elsewhere: return "a place elsewhere";
-            default: return "ok";
+            case Returns::Kind::error:
+                return errno_name(expected.value);
+            case Returns::Kind::index:
+                return fmt::format("{}", expected.value);
+            case Returns::Kind::elsewhere:
+                return "a place elsewhere";
+            default:
+                return "ok";
         }
     }
 
     // Everything but the picture. `same` and `distinct` write to the window, so they come last.
     void look_closer() {
         if (!case_.result.empty()) {
-            const std::string actual = place_.picture(last_result_, case_.result.size(), Touch::reading_and_writing);
+            const std::string actual =
+                place_.picture(last_result_, case_.result.size(), Touch::reading_and_writing);
             if (actual != case_.result)
                 wrong(fmt::format("at the result stands {}, expected {}", actual, case_.result));
         }
@@ -140,8 +152,8 @@ class CaseRun {
             place_.poke(granule(through), probe_b);
             const bool same = place_.peek(granule(seen)) == probe_b;
             if (same != (expected == "same"))
-                wrong(fmt::format("a write through granule {} is {}seen through {}, expected {} memory", through,
-                                  same ? "" : "not ", seen, expected));
+                wrong(fmt::format("a write through granule {} is {}seen through {}, expected {} memory",
+                                  through, same ? "" : "not ", seen, expected));
         }
     }
 
@@ -153,6 +165,8 @@ class CaseRun {
 
 }  // namespace
 
-CaseOutcome run_case(CasePlace& place, const Case& c) { return CaseRun(place, c).run(); }
+CaseOutcome run_case(CasePlace& place, const Case& c) {
+    return CaseRun(place, c).run();
+}
 
 }  // namespace gpremap

@@ -37,7 +37,8 @@ class VmPlace : public PlaceByCalls {
     int64_t call(const RawCall& call) override {
         if (call.number == abi::Call::batch) return batch(call);
         const auto& a = call.args;
-        return perform(step_of(abi::Op::call, {static_cast<uint64_t>(call.number), a[0], a[1], a[2], a[3], a[4], a[5]}))
+        return perform(step_of(abi::Op::call,
+                               {static_cast<uint64_t>(call.number), a[0], a[1], a[2], a[3], a[4], a[5]}))
             .result;
     }
 
@@ -68,7 +69,8 @@ class VmPlace : public PlaceByCalls {
         const MemoryConfig memory = case_memory(granule());
         set_limits(memory.limit, memory.lock_limit, memory.max_extents);
         for (const MapEntry& entry : machine_.remapper().map())
-            if ((entry.attributes & abi::attribute_pinned) != 0) must(abi::Call::unpin, {entry.at, entry.size});
+            if ((entry.attributes & abi::attribute_pinned) != 0)
+                must(abi::Call::unpin, {entry.at, entry.size});
         must(abi::Call::linux_munmap, {memory.aperture_base, memory.aperture_size});
     }
 
@@ -82,13 +84,14 @@ class VmPlace : public PlaceByCalls {
 
     // The fault that is reported must be the one of this access.
     Access access_at(uint64_t at, abi::FaultKind kind, uint64_t value) {
-        const abi::Report report = perform(step_of(abi::Op::access, {at, static_cast<uint64_t>(kind), value}));
+        const abi::Report report =
+            perform(step_of(abi::Op::access, {at, static_cast<uint64_t>(kind), value}));
         if (report.outcome != abi::Outcome::fault) return {false, static_cast<uint64_t>(report.result)};
         const abi::Fault& fault = report.fault;
         if (fault.cause != abi::FaultCause::stage2 || fault.address != at || fault.kind != kind)
-            throw CaseFailed(fmt::format("an access at {:#x} was reported as a fault at {:#x}, kind {}, cause {}", at,
-                                         fault.address, static_cast<uint32_t>(fault.kind),
-                                         static_cast<uint32_t>(fault.cause)));
+            throw CaseFailed(fmt::format(
+                "an access at {:#x} was reported as a fault at {:#x}, kind {}, cause {}", at, fault.address,
+                static_cast<uint32_t>(fault.kind), static_cast<uint32_t>(fault.cause)));
         return {true, 0};
     }
 
@@ -125,11 +128,14 @@ class VmPlace : public PlaceByCalls {
         }
         if (!machine_.vm().write_agent(scratch, calls.data(), calls.size() * sizeof(abi::BatchCall)))
             throw CaseFailed("the calls of a batch cannot be written");
-        return perform(step_of(abi::Op::call, {static_cast<uint64_t>(abi::Call::batch), scratch, calls.size()})).result;
+        return perform(
+                   step_of(abi::Op::call, {static_cast<uint64_t>(abi::Call::batch), scratch, calls.size()}))
+            .result;
     }
 
     void fill(uint64_t at, uint8_t byte) override {
-        if (perform(step_of(abi::Op::fill, {at, granule(), byte_pattern, byte, 0})).outcome != abi::Outcome::ok)
+        if (perform(step_of(abi::Op::fill, {at, granule(), byte_pattern, byte, 0})).outcome !=
+            abi::Outcome::ok)
             throw CaseFailed(fmt::format("the guest cannot fill the granule at {:#x}", at));
     }
 

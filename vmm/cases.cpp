@@ -29,7 +29,9 @@ constexpr Flag netbsd_flag_names[] = {{"FIXED", abi::netbsd_flags::map_fixed},
 constexpr Flag utek_flag_names[] = {{"RELEASE_ZFILL", abi::utek_flags::release_zfill},
                                     {"PREVIOUS", abi::utek_flags::previous}};
 
-constexpr Quantity plain(uint64_t value) { return {Origin::zero, 0, value}; }
+constexpr Quantity plain(uint64_t value) {
+    return {Origin::zero, 0, value};
+}
 
 // ---- addresses and sizes ----
 
@@ -127,9 +129,8 @@ uint64_t flag_bits(const TomlTable& arguments, std::span<const Flag> known) {
     if (!value->is_array()) value->expected("a list of " + names_of(known) + ", or an integer of raw bits");
     uint64_t bits = 0;
     for (const TomlValue& element : value->array()) {
-        const auto found = std::ranges::find_if(known, [&](const Flag& flag) {
-            return element.is_text() && element.text() == flag.name;
-        });
+        const auto found = std::ranges::find_if(
+            known, [&](const Flag& flag) { return element.is_text() && element.text() == flag.name; });
         if (found == known.end()) element.expected("one of " + names_of(known));
         bits |= found->bits;
     }
@@ -231,9 +232,7 @@ CaseCall grow_call(const TomlTable& arguments) {
 
 CaseCall shrink_call(const TomlTable& arguments) {
     arguments.only({"at", "len", "new_len"});
-    return {Call::shrink,
-            {address(arguments, "at"), size(arguments, "len"), size(arguments, "new_len")},
-            {}};
+    return {Call::shrink, {address(arguments, "at"), size(arguments, "len"), size(arguments, "new_len")}, {}};
 }
 
 // alias and snapshot.
@@ -241,16 +240,14 @@ CaseCall duplicate_call(Call number, const TomlTable& arguments) {
     arguments.only({"from", "to", "len", "prot"});
     const Placed to = placed(arguments, "to");
     return {number,
-            {address(arguments, "from"), to.at, size(arguments, "len"), prot_or(arguments, abi::prot_previous),
-             plain(to.flags)},
+            {address(arguments, "from"), to.at, size(arguments, "len"),
+             prot_or(arguments, abi::prot_previous), plain(to.flags)},
             {}};
 }
 
 CaseCall exchange_call(const TomlTable& arguments) {
     arguments.only({"a", "b", "len"});
-    return {Call::exchange,
-            {address(arguments, "a"), address(arguments, "b"), size(arguments, "len")},
-            {}};
+    return {Call::exchange, {address(arguments, "a"), address(arguments, "b"), size(arguments, "len")}, {}};
 }
 
 CaseCall protect_call(const TomlTable& arguments) {
@@ -284,25 +281,34 @@ struct NativeName {
     Call number;
 };
 constexpr NativeName native_names[] = {
-    {"map", Call::map},           {"unmap", Call::unmap},     {"move", Call::move},
-    {"grow", Call::grow},         {"shrink", Call::shrink},   {"alias", Call::alias},
+    {"map", Call::map},           {"unmap", Call::unmap},       {"move", Call::move},
+    {"grow", Call::grow},         {"shrink", Call::shrink},     {"alias", Call::alias},
     {"snapshot", Call::snapshot}, {"exchange", Call::exchange}, {"release", Call::release},
-    {"protect", Call::protect},   {"lock", Call::lock},       {"unlock", Call::unlock},
-    {"pin", Call::pin},           {"unpin", Call::unpin},     {"seal", Call::seal},
+    {"protect", Call::protect},   {"lock", Call::lock},         {"unlock", Call::unlock},
+    {"pin", Call::pin},           {"unpin", Call::unpin},       {"seal", Call::seal},
     {"batch", Call::batch}};
 
 CaseCall native_named(Call number, const TomlValue& value) {
     switch (number) {
-        case Call::batch: return batch_call(value);
-        case Call::map: return map_call(value.table());
-        case Call::move: return move_call(value.table());
-        case Call::grow: return grow_call(value.table());
-        case Call::shrink: return shrink_call(value.table());
+        case Call::batch:
+            return batch_call(value);
+        case Call::map:
+            return map_call(value.table());
+        case Call::move:
+            return move_call(value.table());
+        case Call::grow:
+            return grow_call(value.table());
+        case Call::shrink:
+            return shrink_call(value.table());
         case Call::alias:
-        case Call::snapshot: return duplicate_call(number, value.table());
-        case Call::exchange: return exchange_call(value.table());
-        case Call::protect: return protect_call(value.table());
-        default: return range_call(number, value.table());
+        case Call::snapshot:
+            return duplicate_call(number, value.table());
+        case Call::exchange:
+            return exchange_call(value.table());
+        case Call::protect:
+            return protect_call(value.table());
+        default:
+            return range_call(number, value.table());
     }
 }
 
@@ -310,8 +316,8 @@ CaseCall native_call(const TomlTable& native) {
     const auto values = native.values();
     if (values.size() != 1) native.fail("expected exactly one native call, such as { map = { len = 1 } }");
     const TomlValue& value = values.front();
-    const auto found =
-        std::ranges::find_if(native_names, [&](const NativeName& known) { return known.name == value.name(); });
+    const auto found = std::ranges::find_if(
+        native_names, [&](const NativeName& known) { return known.name == value.name(); });
     if (found == std::end(native_names)) {
         std::string names;
         for (const NativeName& known : native_names)
@@ -350,7 +356,8 @@ CaseStep step_of(const TomlTable& table) {
     if (actions.size() != 1) table.fail("expected exactly one of linux, netbsd, utek, native, fault");
     const TomlValue& action = actions.front();
     if (action.name() == "fault") {
-        if (const auto returns = table.find("returns")) returns->fail("a fault returns nothing: leave it out");
+        if (const auto returns = table.find("returns"))
+            returns->fail("a fault returns nothing: leave it out");
         return {fault_of(action.table()), {}};
     }
     const CaseCall call = action.name() == "linux"    ? linux_call(action.table())
@@ -383,7 +390,8 @@ Picture picture_of(const TomlValue& value) {
             continue;
         }
         if (!is_picture(c))
-            value.fail("'" + std::string(1, c) + "' cannot stand here; expected " + std::string(picture_hint));
+            value.fail("'" + std::string(1, c) + "' cannot stand here; expected " +
+                       std::string(picture_hint));
         picture.granules += c;
         picture.bar.push_back(bar);
         bar = false;
@@ -403,10 +411,12 @@ std::vector<Attribute> attributes_of(const TomlTable& table, const std::string& 
                     " granules of 'before', got " + std::to_string(text.size()));
     for (size_t i = 0; i < text.size(); ++i) {
         if (std::string_view("-slpx").find(text[i]) == std::string_view::npos)
-            value->fail("'" + std::string(1, text[i]) + "' is no attribute; expected '-', 's', 'l', 'p' or 'x'");
+            value->fail("'" + std::string(1, text[i]) +
+                        "' is no attribute; expected '-', 's', 'l', 'p' or 'x'");
         attributes[i] = static_cast<Attribute>(text[i]);
         if (attributes[i] != Attribute::none && before[i] == '.')
-            value->fail("granule " + std::to_string(i) + " is not mapped and can have no attribute; write '-'");
+            value->fail("granule " + std::to_string(i) +
+                        " is not mapped and can have no attribute; write '-'");
     }
     return attributes;
 }
@@ -462,8 +472,8 @@ std::string result_of(const TomlTable& table, const std::vector<CaseStep>& steps
 }
 
 Case case_of(const TomlTable& table) {
-    table.only({"name", "source", "before", "attrs", "calls", "after", "result", "same", "distinct", "extents",
-                "limit", "lock_limit", "max_extents", "granule"});
+    table.only({"name", "source", "before", "attrs", "calls", "after", "result", "same", "distinct",
+                "extents", "limit", "lock_limit", "max_extents", "granule"});
     Case c;
     c.file = table.place().file;
     c.name = table.at("name", "a text").text();
@@ -496,20 +506,25 @@ std::vector<Case> cases_of(const TomlFile& file) {
     for (const TomlTable& table : root.at("case", "[[case]]").tables()) {
         cases.push_back(case_of(table));
         if (!names.insert(cases.back().name).second)
-            table.at("name").fail("another case of this file has this name already: \"" + cases.back().name + "\"");
+            table.at("name").fail("another case of this file has this name already: \"" + cases.back().name +
+                                  "\"");
     }
     return cases;
 }
 
 }  // namespace
 
-std::vector<Case> read_case_file(const std::string& path) { return cases_of(TomlFile::read(path)); }
+std::vector<Case> read_case_file(const std::string& path) {
+    return cases_of(TomlFile::read(path));
+}
 
 std::vector<Case> parse_cases(std::string_view text, const std::string& name) {
     return cases_of(TomlFile::parse(text, name));
 }
 
-void check_case_file(const std::string& path) { read_case_file(path); }
+void check_case_file(const std::string& path) {
+    read_case_file(path);
+}
 
 bool returns_address(Call number) {
     switch (number) {
@@ -520,8 +535,10 @@ bool returns_address(Call number) {
         case Call::alias:
         case Call::snapshot:
         case Call::linux_mremap:
-        case Call::netbsd_mremap: return true;
-        default: return false;
+        case Call::netbsd_mremap:
+            return true;
+        default:
+            return false;
     }
 }
 

@@ -63,9 +63,9 @@ struct Case {
     std::string file;
     std::string name;
     std::string source;
-    std::string before;             // the picture without its bars
-    std::vector<bool> bar;          // bar[i]: granules i - 1 and i were mapped by separate calls
-    std::vector<Attribute> attrs;   // one for each granule of before
+    std::string before;            // the picture without its bars
+    std::vector<bool> bar;         // bar[i]: granules i - 1 and i were mapped by separate calls
+    std::vector<Attribute> attrs;  // one for each granule of before
     std::vector<CaseStep> steps;
     std::string after;
     std::string result;

@@ -50,9 +50,12 @@ std::vector<CaseFile> read_files(const CasesOptions& options) {
 
 std::string_view name_of(CasesOn on) {
     switch (on) {
-        case CasesOn::vm: return "vm";
-        case CasesOn::model: return "model";
-        default: return "host";
+        case CasesOn::vm:
+            return "vm";
+        case CasesOn::model:
+            return "model";
+        default:
+            return "host";
     }
 }
 
@@ -63,7 +66,8 @@ RunOne runner_for(const CasesOptions& options) {
         return [vm](const Case& c) { return vm->run(c); };
     }
     if (options.overrides.mechanism || options.overrides.backing)
-        spdlog::warn("--mechanism and --backing are those of a VM, and say nothing --on {}", name_of(options.on));
+        spdlog::warn("--mechanism and --backing are those of a VM, and say nothing --on {}",
+                     name_of(options.on));
     if (options.on == CasesOn::model) return run_case_on_model;
     return run_case_on_host;
 }
@@ -80,7 +84,10 @@ JsonObject json_of(const Case& c, const CaseOutcome& outcome) {
 class CasesRun {
   public:
     CasesRun(const CasesOptions& options, std::ostream& out)
-        : options_(options), out_(out), files_(read_files(options)), json_(options.json),
+        : options_(options),
+          out_(out),
+          files_(read_files(options)),
+          json_(options.json),
           progress_(count_cases(), options.progress) {}
 
     int run() {
@@ -121,7 +128,8 @@ class CasesRun {
     }
 
     void print(const Case& c, const CaseOutcome& outcome) {
-        if (outcome.status == Status::skipped) spdlog::info("{}: {}: skipped: {}", c.file, c.name, outcome.detail);
+        if (outcome.status == Status::skipped)
+            spdlog::info("{}: {}: skipped: {}", c.file, c.name, outcome.detail);
         if (outcome.status != Status::failed) return;
         fmt::print(out_, "FAIL {}: {}\n     expected  {}\n     actual    {}\n     {}\n", c.file, c.name,
                    outcome.expected, outcome.actual, outcome.detail);
@@ -147,6 +155,8 @@ class CasesRun {
 
 }  // namespace
 
-int run_cases(const CasesOptions& options, std::ostream& out) { return CasesRun(options, out).run(); }
+int run_cases(const CasesOptions& options, std::ostream& out) {
+    return CasesRun(options, out).run();
+}
 
 }  // namespace gpremap

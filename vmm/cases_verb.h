@@ -15,7 +15,7 @@ enum class CasesOn { vm, model, host };
 struct CasesOptions {
     std::vector<std::string> files;
     CasesOn on = CasesOn::vm;
-    std::string json;     // where the result goes, too; empty: nowhere
+    std::string json;  // where the result goes, too; empty: nowhere
     // The granule is for the cases that state none; mechanism and backing are a VM's.
     Overrides overrides;
     ShowProgress progress = ShowProgress::yes;

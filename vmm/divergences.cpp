@@ -16,7 +16,9 @@ constexpr uint64_t page = 4096;
 constexpr uint64_t huge_page = 2ull << 20;
 
 // As the kernel rounds lengths; one that wraps becomes 0, which it then refuses.
-uint64_t round_up(uint64_t size, uint64_t unit) { return (size + unit - 1) & ~(unit - 1); }
+uint64_t round_up(uint64_t size, uint64_t unit) {
+    return (size + unit - 1) & ~(unit - 1);
+}
 
 const LinuxMapping* mapping_at(Mappings mappings, uint64_t address) {
     for (const LinuxMapping& mapping : mappings)
@@ -40,8 +42,7 @@ bool any_mapped(Mappings mappings, uint64_t begin, uint64_t size) {
 
 // A move of whole mappings, which since 6.17 may be several with gaps between them.
 bool is_fixed_move(const LinuxRemap& call) {
-    return (call.flags & mremap_fixed) != 0 &&
-           round_up(call.old_size, page) == round_up(call.new_size, page);
+    return (call.flags & mremap_fixed) != 0 && round_up(call.old_size, page) == round_up(call.new_size, page);
 }
 
 // The kernel moves one mapping after the other, and asks of each whether it is sealed, source and
@@ -79,7 +80,8 @@ bool stale_under_gaps(const LinuxRemap& call, Mappings before) {
     uint64_t at = call.old;
     for (const LinuxMapping& mapping : before) {
         if (!meets(mapping, call.old, size)) continue;
-        if (mapping.begin > at && any_mapped(before, call.to + (at - call.old), mapping.begin - at)) return true;
+        if (mapping.begin > at && any_mapped(before, call.to + (at - call.old), mapping.begin - at))
+            return true;
         at = mapping.end;
     }
     const uint64_t end = call.old + size;
@@ -117,7 +119,9 @@ constexpr std::array<Divergence, 6> table = {{
 
 }  // namespace
 
-std::span<const Divergence> divergences() { return table; }
+std::span<const Divergence> divergences() {
+    return table;
+}
 
 const Divergence* divergence_of(const LinuxRemap& call, std::span<const LinuxMapping> before) {
     const auto found = std::ranges::find_if(

@@ -16,14 +16,18 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using Origin = Quantity::Origin;
 
-std::vector<Case> parse(const std::string& text) { return parse_cases(text, "t.toml"); }
+std::vector<Case> parse(const std::string& text) {
+    return parse_cases(text, "t.toml");
+}
 
 // One case around the given calls and further keys.
 Case one(const std::string& calls, const std::string& keys = "before = \"ab..\"") {
     return parse("[[case]]\nname = \"n\"\n" + keys + "\ncalls = [ " + calls + " ]\n").at(0);
 }
 
-CaseCall call_of(const std::string& calls) { return std::get<CaseCall>(one(calls).steps.at(0).action); }
+CaseCall call_of(const std::string& calls) {
+    return std::get<CaseCall>(one(calls).steps.at(0).action);
+}
 
 CaseCall native(const std::string& call) {
     return call_of("{ native = { " + call + " }, returns = \"ENOMEM\" }");
@@ -80,8 +84,9 @@ result = "a0"
     EXPECT_EQ(c.granule, 4096u);
     const auto& call = std::get<CaseCall>(c.steps.at(0).action);
     EXPECT_EQ(call.number, Call::linux_mremap);
-    EXPECT_THAT(call.args, ElementsAre(Is(Origin::window, 0, 0), Is(Origin::zero, 1, 0), Is(Origin::zero, 2, 0),
-                                       Is(Origin::zero, 0, 1), Is(Origin::zero, 0, 0), Is(Origin::zero, 0, 0)));
+    EXPECT_THAT(call.args,
+                ElementsAre(Is(Origin::window, 0, 0), Is(Origin::zero, 1, 0), Is(Origin::zero, 2, 0),
+                            Is(Origin::zero, 0, 1), Is(Origin::zero, 0, 0), Is(Origin::zero, 0, 0)));
     EXPECT_EQ(c.steps[0].returns.kind, Returns::Kind::elsewhere);
 }
 
@@ -109,9 +114,9 @@ TEST(Cases, every_form_of_a_size) {
 }
 
 TEST(Cases, wrong_addresses_and_sizes) {
-    for (const char* wrong : {"\"\"", "\"1\"", "\"P\"", "\"1p\"", "\"1P1B\"", "\"1P+\"", "\"gpa:\"", "\"gpa:1P\"",
-                              "\"gpa:0x\"", "\"end2P\"", "\"ending\"", "\"max\"", "1.5", "true", "[0]",
-                              "\"gpa:0x10000000000000000\"", "\"+-1P\""})
+    for (const char* wrong : {"\"\"", "\"1\"", "\"P\"", "\"1p\"", "\"1P1B\"", "\"1P+\"", "\"gpa:\"",
+                              "\"gpa:1P\"", "\"gpa:0x\"", "\"end2P\"", "\"ending\"", "\"max\"", "1.5", "true",
+                              "[0]", "\"gpa:0x10000000000000000\"", "\"+-1P\""})
         EXPECT_THAT(message_of_address(wrong),
                     HasSubstr("t.toml:4: key 'case[0].calls[0].native.unmap.at': expected an address"))
             << wrong;
@@ -121,23 +126,26 @@ TEST(Cases, wrong_addresses_and_sizes) {
 
 TEST(Cases, arguments_of_the_personalities) {
     const CaseCall netbsd = call_of(
-        "{ netbsd = { old = 0, old_size = 1, new = 2, new_size = 3, flags = [\"FIXED\", \"REMAPDUP\"], align = 21 }, "
+        "{ netbsd = { old = 0, old_size = 1, new = 2, new_size = 3, flags = [\"FIXED\", \"REMAPDUP\"], align "
+        "= 21 }, "
         "returns = 2 }");
     EXPECT_EQ(netbsd.number, Call::netbsd_mremap);
     EXPECT_THAT(netbsd.args[2], Is(Origin::window, 2, 0));
     EXPECT_THAT(netbsd.args[3], Is(Origin::zero, 3, 0));
     EXPECT_EQ(netbsd.args[4].bytes, 21u << 24 | 0x14u);
 
-    const CaseCall null_new = call_of("{ netbsd = { old = 0, old_size = 1, new_size = 3 }, returns = \"elsewhere\" }");
+    const CaseCall null_new =
+        call_of("{ netbsd = { old = 0, old_size = 1, new_size = 3 }, returns = \"elsewhere\" }");
     EXPECT_THAT(null_new.args[2], Is(Origin::zero, 0, 0));
 
     const CaseCall utek = call_of(
-        "{ utek = { from = 0, to = 2, len = 1, prot = \"rw\", flags = [\"RELEASE_ZFILL\"] }, returns = \"ok\" }");
+        "{ utek = { from = 0, to = 2, len = 1, prot = \"rw\", flags = [\"RELEASE_ZFILL\"] }, returns = "
+        "\"ok\" }");
     EXPECT_EQ(utek.number, Call::utek_mremap);
     EXPECT_EQ(utek.args[3].bytes, 0x103u);
 
-    const CaseCall raw =
-        call_of("{ linux = { old = 0, old_size = 1, new_size = 1, flags = 8, new = 3 }, returns = \"EINVAL\" }");
+    const CaseCall raw = call_of(
+        "{ linux = { old = 0, old_size = 1, new_size = 1, flags = 8, new = 3 }, returns = \"EINVAL\" }");
     EXPECT_EQ(raw.args[3].bytes, 8u);
     EXPECT_THAT(raw.args[4], Is(Origin::window, 3, 0));
 }
@@ -150,14 +158,19 @@ TEST(Cases, arguments_of_the_native_calls) {
     EXPECT_EQ(native("move = { from = 0, to = 1, len = 1, replace = true, keep_holes = true }").args[3].bytes,
               abi::flag_replace | abi::flag_keep_holes);
     EXPECT_EQ(native("move = { from = 0, len = 1 }").args[3].bytes, abi::flag_anywhere);
-    EXPECT_EQ(native("grow = { at = 0, len = 1, new_len = 2, may_move = true }").args[3].bytes, abi::flag_may_move);
+    EXPECT_EQ(native("grow = { at = 0, len = 1, new_len = 2, may_move = true }").args[3].bytes,
+              abi::flag_may_move);
     EXPECT_EQ(native("alias = { from = 0, len = 1 }").args[3].bytes, abi::prot_previous);
     EXPECT_EQ(native("snapshot = { from = 0, to = 1, len = 1, prot = \"r\" }").args[3].bytes, 1u);
     EXPECT_EQ(native("exchange = { a = 0, b = 1, len = 1 }").number, Call::exchange);
     EXPECT_EQ(native("protect = { at = 0, len = 1, prot = \"r--\" }").args[2].bytes, 1u);
-    for (const auto& [name, number] : {std::pair{"unmap", Call::unmap}, {"release", Call::release},
-                                       {"lock", Call::lock}, {"unlock", Call::unlock}, {"pin", Call::pin},
-                                       {"unpin", Call::unpin}, {"seal", Call::seal}})
+    for (const auto& [name, number] : {std::pair{"unmap", Call::unmap},
+                                       {"release", Call::release},
+                                       {"lock", Call::lock},
+                                       {"unlock", Call::unlock},
+                                       {"pin", Call::pin},
+                                       {"unpin", Call::unpin},
+                                       {"seal", Call::seal}})
         EXPECT_EQ(native(std::string(name) + " = { at = 0, len = 1 }").number, number);
     const CaseCall batch = native("batch = [ { unmap = { at = 0, len = 1 } }, { map = { len = 1 } } ]");
     EXPECT_EQ(batch.number, Call::batch);
@@ -175,9 +188,10 @@ TEST(Cases, pictures_bars_and_attributes) {
 }
 
 TEST(Cases, faults_pairs_and_limits) {
-    const Case c = one("{ fault = { at = 2, access = \"write\" } }",
-                       "before = \"ab..\"\nsame = [[0, 1]]\ndistinct = [[1, 2], [0, 3]]\nextents = 1\nlimit = 4\n"
-                       "lock_limit = 0\nmax_extents = 7\ngranule = \"2MiB\"");
+    const Case c =
+        one("{ fault = { at = 2, access = \"write\" } }",
+            "before = \"ab..\"\nsame = [[0, 1]]\ndistinct = [[1, 2], [0, 3]]\nextents = 1\nlimit = 4\n"
+            "lock_limit = 0\nmax_extents = 7\ngranule = \"2MiB\"");
     EXPECT_EQ(std::get<CaseFault>(c.steps[0].action).access, abi::FaultKind::write);
     EXPECT_THAT(c.same, ElementsAre(std::pair<int64_t, int64_t>(0, 1)));
     EXPECT_EQ(c.distinct.size(), 2u);
@@ -189,13 +203,15 @@ TEST(Cases, faults_pairs_and_limits) {
 }
 
 TEST(Cases, errors_that_only_utek_has) {
-    const Case c = one("{ utek = { from = 0, to = 1, len = 1, flags = [\"PREVIOUS\"] }, returns = \"EMCOLLIDE\" }");
+    const Case c =
+        one("{ utek = { from = 0, to = 1, len = 1, flags = [\"PREVIOUS\"] }, returns = \"EMCOLLIDE\" }");
     EXPECT_EQ(c.steps[0].returns.kind, Returns::Kind::error);
     EXPECT_EQ(c.steps[0].returns.value, abi::error_emcollide);
 }
 
 TEST(Cases, wrong_pictures) {
-    EXPECT_THAT(message_of_call(linux_ok, "before = \"a?\""), HasSubstr("t.toml:3: key 'case[0].before': '?'"));
+    EXPECT_THAT(message_of_call(linux_ok, "before = \"a?\""),
+                HasSubstr("t.toml:3: key 'case[0].before': '?'"));
     EXPECT_THAT(message_of_call(linux_ok, "before = \"\""), HasSubstr("at least one granule"));
     EXPECT_THAT(message_of_call(linux_ok, "before = \"|a\""), HasSubstr("'|' cannot stand here"));
     EXPECT_THAT(message_of_call(linux_ok, "before = \"a||b\""), HasSubstr("'|' cannot stand here"));
@@ -203,27 +219,35 @@ TEST(Cases, wrong_pictures) {
     EXPECT_THAT(message_of_call(linux_ok, "before = 3"), HasSubstr("expected a text in quotes, got 3"));
     EXPECT_THAT(message_of_call(linux_ok, "before = \"ab\"\nafter = \"abc\""),
                 HasSubstr("t.toml:4: key 'case[0].after': expected as many granules as 'before'"));
-    EXPECT_THAT(message_of_call(linux_ok, "before = \"ab\"\nattrs = \"-\""), HasSubstr("key 'case[0].attrs'"));
-    EXPECT_THAT(message_of_call(linux_ok, "before = \"ab\"\nattrs = \"-q\""), HasSubstr("'q' is no attribute"));
-    EXPECT_THAT(message_of_call(linux_ok, "before = \"a.\"\nattrs = \"-s\""), HasSubstr("granule 1 is not mapped"));
+    EXPECT_THAT(message_of_call(linux_ok, "before = \"ab\"\nattrs = \"-\""),
+                HasSubstr("key 'case[0].attrs'"));
+    EXPECT_THAT(message_of_call(linux_ok, "before = \"ab\"\nattrs = \"-q\""),
+                HasSubstr("'q' is no attribute"));
+    EXPECT_THAT(message_of_call(linux_ok, "before = \"a.\"\nattrs = \"-s\""),
+                HasSubstr("granule 1 is not mapped"));
 }
 
 TEST(Cases, wrong_keys) {
     EXPECT_THAT(message_of("x = 1"), HasSubstr("t.toml:1: key 'x': unknown key"));
     EXPECT_THAT(message_of(""), HasSubstr("key 'case': missing"));
     EXPECT_THAT(message_of("[[case]]\nbefore = \"a\"\ncalls = []"), HasSubstr("key 'case[0].name': missing"));
-    EXPECT_THAT(message_of("[[case]]\nname = \"n\"\nbefore = \"a\""), HasSubstr("key 'case[0].calls': missing"));
+    EXPECT_THAT(message_of("[[case]]\nname = \"n\"\nbefore = \"a\""),
+                HasSubstr("key 'case[0].calls': missing"));
     EXPECT_THAT(message_of_call(""), HasSubstr("at least one call"));
-    EXPECT_THAT(message_of_call(linux_ok, "before = \"a\"\ncolour = 1"), HasSubstr("key 'case[0].colour': unknown key"));
-    EXPECT_THAT(message_of_call(linux_ok, "before = \"a\"\ngranule = \"1GiB\""), HasSubstr("\"4KiB\", \"2MiB\""));
+    EXPECT_THAT(message_of_call(linux_ok, "before = \"a\"\ncolour = 1"),
+                HasSubstr("key 'case[0].colour': unknown key"));
+    EXPECT_THAT(message_of_call(linux_ok, "before = \"a\"\ngranule = \"1GiB\""),
+                HasSubstr("\"4KiB\", \"2MiB\""));
     EXPECT_THAT(message_of_call(linux_ok, "before = \"a\"\nlimit = -1"), HasSubstr("key 'case[0].limit'"));
-    EXPECT_THAT(message_of_call(linux_ok, "before = \"a\"\nsame = [[0]]"), HasSubstr("a pair of granule indices"));
+    EXPECT_THAT(message_of_call(linux_ok, "before = \"a\"\nsame = [[0]]"),
+                HasSubstr("a pair of granule indices"));
     EXPECT_THAT(message_of_call(linux_ok, "before = \"a\"\nname2 = 1"), HasSubstr("unknown key"));
     EXPECT_THAT(message_of("[[case]"), HasSubstr("t.toml:1: not TOML"));
 }
 
 TEST(Cases, wrong_calls) {
-    EXPECT_THAT(message_of_call("{ returns = 0 }"), HasSubstr("exactly one of linux, netbsd, utek, native, fault"));
+    EXPECT_THAT(message_of_call("{ returns = 0 }"),
+                HasSubstr("exactly one of linux, netbsd, utek, native, fault"));
     EXPECT_THAT(message_of_call("{ linux = {}, utek = {}, returns = 0 }"), HasSubstr("exactly one of"));
     EXPECT_THAT(message_of_call("{ linux = { old = 0, old_size = 1, new_size = 1 } }"),
                 HasSubstr("key 'case[0].calls[0].returns': missing"));
@@ -231,9 +255,9 @@ TEST(Cases, wrong_calls) {
                 HasSubstr("key 'case[0].calls[0].linux.old_size': missing"));
     EXPECT_THAT(message_of_call("{ linux = { old = 0, old_size = 1, new_size = 1, to = 1 }, returns = 0 }"),
                 HasSubstr("key 'case[0].calls[0].linux.to': unknown key"));
-    EXPECT_THAT(
-        message_of_call("{ linux = { old = 0, old_size = 1, new_size = 1, flags = [\"FXED\"] }, returns = 0 }"),
-        HasSubstr("flags[0]': expected one of \"MAYMOVE\", \"FIXED\", \"DONTUNMAP\", got \"FXED\""));
+    EXPECT_THAT(message_of_call(
+                    "{ linux = { old = 0, old_size = 1, new_size = 1, flags = [\"FXED\"] }, returns = 0 }"),
+                HasSubstr("flags[0]': expected one of \"MAYMOVE\", \"FIXED\", \"DONTUNMAP\", got \"FXED\""));
     EXPECT_THAT(message_of_call("{ linux = { old = 0, old_size = 1, new_size = 1 }, returns = \"EWHAT\" }"),
                 HasSubstr("returns': expected a granule index"));
     EXPECT_THAT(message_of_call("{ utek = { from = 0, to = 1, len = 1 }, returns = 1 }"),
@@ -244,18 +268,21 @@ TEST(Cases, wrong_calls) {
                 HasSubstr("native.query': unknown native call"));
     EXPECT_THAT(message_of_call("{ native = { batch = [ { batch = [] } ] }, returns = \"ok\" }"),
                 HasSubstr("a batch cannot stand in a batch"));
-    EXPECT_THAT(message_of_call("{ fault = { at = 0, access = \"execute\" } }"), HasSubstr("\"read\", \"write\""));
+    EXPECT_THAT(message_of_call("{ fault = { at = 0, access = \"execute\" } }"),
+                HasSubstr("\"read\", \"write\""));
     EXPECT_THAT(message_of_call("{ fault = { at = 0, access = \"read\" }, returns = \"ok\" }"),
                 HasSubstr("a fault returns nothing"));
-    EXPECT_THAT(message_of_call("{ netbsd = { old = 0, old_size = 1, new_size = 1, align = 256 }, returns = 0 }"),
-                HasSubstr("netbsd.align': expected an integer from 0 to 255"));
+    EXPECT_THAT(
+        message_of_call("{ netbsd = { old = 0, old_size = 1, new_size = 1, align = 256 }, returns = 0 }"),
+        HasSubstr("netbsd.align': expected an integer from 0 to 255"));
     EXPECT_THAT(message_of_call("{ native = { unmap = { at = 0, len = 1 } }, returns = \"ok\" }",
                                 "before = \"a\"\nresult = \"a\""),
                 HasSubstr("key 'case[0].result'"));
 }
 
 TEST(Cases, names_are_used_once) {
-    const std::string c = "[[case]]\nname = \"n\"\nbefore = \"a\"\ncalls = [ " + std::string(linux_ok) + " ]\n";
+    const std::string c =
+        "[[case]]\nname = \"n\"\nbefore = \"a\"\ncalls = [ " + std::string(linux_ok) + " ]\n";
     EXPECT_THAT(message_of(c + c), HasSubstr("t.toml:6: key 'case[1].name': another case"));
 }
 
@@ -268,13 +295,20 @@ std::string_view id_of(const LinuxRemap& call, std::vector<LinuxMapping> before)
     return found != nullptr ? found->id : "";
 }
 
-LinuxMapping shared(uint64_t begin, uint64_t end) { return {begin * P, end * P, true, false, false}; }
-LinuxMapping plain(uint64_t begin, uint64_t end) { return {begin * P, end * P, false, false, false}; }
-LinuxMapping sealed(uint64_t begin, uint64_t end) { return {begin * P, end * P, false, true, false}; }
+LinuxMapping shared(uint64_t begin, uint64_t end) {
+    return {begin * P, end * P, true, false, false};
+}
+LinuxMapping plain(uint64_t begin, uint64_t end) {
+    return {begin * P, end * P, false, false, false};
+}
+LinuxMapping sealed(uint64_t begin, uint64_t end) {
+    return {begin * P, end * P, false, true, false};
+}
 
 TEST(Divergences, each_is_recognised_by_its_call) {
     EXPECT_EQ(id_of({0, 0, P, 3, 0}, {shared(0, 1)}), "duplicate-onto-itself");
-    EXPECT_EQ(id_of({0, 3 * P, 3 * P, 3, 8 * P}, {plain(0, 1), plain(2, 3), plain(8, 11)}), "stale-under-gaps");
+    EXPECT_EQ(id_of({0, 3 * P, 3 * P, 3, 8 * P}, {plain(0, 1), plain(2, 3), plain(8, 11)}),
+              "stale-under-gaps");
     EXPECT_EQ(id_of({0, 3 * P, 3 * P, 3, 8 * P}, {plain(0, 1), plain(10, 11)}), "stale-under-gaps");
     EXPECT_EQ(id_of({0, 2 * P, 2 * P, 3, 8 * P}, {plain(0, 1), sealed(1, 2)}), "partial-move");
     EXPECT_EQ(id_of({0, 2 * P, P, 3, 8 * P}, {plain(0, 1), sealed(1, 2), plain(8, 9)}), "late-failure");
