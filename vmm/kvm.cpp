@@ -112,6 +112,7 @@ Kvm::Kvm() : fd_(open_kvm()) {
     capabilities_.mmu = find_mmu_kind();
     if (int slots = check_extension(fd_, KVM_CAP_NR_MEMSLOTS))
         capabilities_.memslots = static_cast<uint32_t>(slots);
+    capabilities_.system_management = check_extension(fd_, KVM_CAP_X86_SMM);
     capabilities_.sync_regs = check_extension(fd_, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS;
     capabilities_.pre_fault = check_extension(fd_, kvm_new::cap_pre_fault_memory);
     capabilities_.statistics = check_extension(fd_, KVM_CAP_BINARY_STATS_FD);

@@ -103,6 +103,7 @@ struct KvmCapabilities {
     uint32_t memslots = 32;              // how many one VM can have
     uint32_t guest_address_bits = 36;    // guest-physical addresses are below 2^this
     bool gigabyte_pages = false;         // the guest may use 1 GiB leaves
+    bool system_management = false;      // KVM_CAP_X86_SMM
     bool sync_regs = false;              // registers come and go with KVM_RUN
     bool pre_fault = false;              // KVM_PRE_FAULT_MEMORY
     bool statistics = false;             // KVM_GET_STATS_FD

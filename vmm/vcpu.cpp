@@ -38,7 +38,7 @@ void consume_kick() {
 }  // namespace
 
 Vcpu::Vcpu(const Kvm& kvm, Descriptor fd)
-    : fd_(std::move(fd)), area_size_(kvm.run_area_size()), sync_regs_(kvm.capabilities().sync_regs) {
+    : capabilities_(kvm.capabilities()), fd_(std::move(fd)), area_size_(kvm.run_area_size()) {
     auto cpuid = std::make_unique<CpuidTable>(kvm.supported_cpuid());
     kvm_ioctl(fd_, kvm_number::set_cpuid2, cpuid.get(), "KVM_SET_CPUID2");
     SignalMask mask = mask_in_guest();
@@ -46,7 +46,7 @@ Vcpu::Vcpu(const Kvm& kvm, Descriptor fd)
     void* area = mmap(nullptr, area_size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
     if (area == MAP_FAILED) throw_errno("mapping the kvm_run area");
     area_ = static_cast<kvm_run*>(area);
-    if (sync_regs_) area_->kvm_valid_regs = KVM_SYNC_X86_REGS;
+    if (capabilities_.sync_regs) area_->kvm_valid_regs = KVM_SYNC_X86_REGS;
 }
 
 Vcpu::~Vcpu() {
@@ -55,7 +55,7 @@ Vcpu::~Vcpu() {
 
 void Vcpu::load_registers() {
     if (loaded_ || changed_) return;
-    if (sync_regs_)
+    if (capabilities_.sync_regs)
         registers_ = area_->s.regs.regs;
     else
         kvm_ioctl(fd_, KVM_GET_REGS, &registers_, "KVM_GET_REGS");
@@ -63,7 +63,7 @@ void Vcpu::load_registers() {
 }
 
 void Vcpu::store_registers() {
-    if (changed_ && sync_regs_) {
+    if (changed_ && capabilities_.sync_regs) {
         area_->s.regs.regs = registers_;
         area_->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
     } else if (changed_) {
@@ -189,8 +189,11 @@ void Vcpu::finish_exit() {
 }
 
 // KVM_RUN with immediate_exit finishes the pending half: for a read it executes the instruction with
-// the data supplied, which may go on to store. Under page tables that map nothing that store faults
-// instead; the fault, and everything else that the instruction did, is then overwritten.
+// the data supplied, which may go on to store. So the vCPU is shown no memory meanwhile, and the store
+// faults, or is one more MMIO exit. With shadow paging the emulator walks the guest's page tables, and
+// ones that map nothing do it. With nested paging it may have kept the address of the exit, and writes
+// there; but in system management mode a vCPU sees another address space, in which there are no slots.
+// What the instruction did to registers and events is then overwritten.
 void Vcpu::abandon_mmio(uint64_t empty_root) {
     constexpr int pieces = 16;  // an instruction has fewer
     kvm_regs regs = registers();
@@ -198,9 +201,14 @@ void Vcpu::abandon_mmio(uint64_t empty_root) {
     kvm_vcpu_events events;
     kvm_ioctl(fd_, KVM_GET_VCPU_EVENTS, &events, "KVM_GET_VCPU_EVENTS");
 
-    kvm_sregs blind = sregs;
-    blind.cr3 = empty_root;
-    set_special_registers(blind);
+    kvm_vcpu_events no_slots = events;
+    no_slots.flags |= KVM_VCPUEVENT_VALID_SMM;
+    no_slots.smi.smm = 1;
+    if (capabilities_.system_management)
+        kvm_ioctl(fd_, KVM_SET_VCPU_EVENTS, &no_slots, "KVM_SET_VCPU_EVENTS");
+    kvm_sregs no_pages = sregs;
+    no_pages.cr3 = empty_root;
+    set_special_registers(no_pages);
     area_->immediate_exit = 1;
     int error = 0;
     for (int i = 0; i < pieces && error == 0; i++) {

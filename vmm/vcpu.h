@@ -72,7 +72,12 @@ class Vcpu {
 
     // Drops the unfinished half of an Mmio exit: nothing of it reaches memory, and the registers are
     // those of the exit. `empty_root` is the address of a page table that maps nothing.
+    // Where can_hide_memory() is false, the store of an instruction that reads and writes the same
+    // place still reaches memory that a slot has come to hold since the exit.
     void abandon_mmio(uint64_t empty_root);
+    bool can_hide_memory() const {
+        return capabilities_.system_management || capabilities_.mmu == MmuKind::shadow;
+    }
 
     // The vCPU forgets every translation that it has from the agent's own page tables.
     void drop_translations();
@@ -87,10 +92,10 @@ class Vcpu {
     void load_registers();
     void store_registers();
 
+    const KvmCapabilities& capabilities_;
     Descriptor fd_;
     std::size_t area_size_;
     kvm_run* area_;
-    bool sync_regs_;
     kvm_regs registers_ = {};  // without sync_regs: the copy
     bool loaded_ = false;      // registers_ is as of the last exit
     bool changed_ = false;     // registers_ is newer than KVM's

@@ -7,7 +7,7 @@
 namespace gpremap {
 
 PausedVcpus::~PausedVcpus() {
-    if (gate_) gate_->open();
+    if (gate_) gate_->end_pause();
 }
 
 int VcpuGate::kick_signal() {
@@ -58,6 +58,7 @@ void VcpuGate::kick(unsigned vcpu) {
 
 PausedVcpus VcpuGate::pause_others(unsigned vcpu) {
     one_pause_.lock();
+    depth_++;
     closed_ = true;
     for (unsigned other = 0; other < places_.size(); other++)
         if (other != vcpu) kick(other);
@@ -70,12 +71,12 @@ PausedVcpus VcpuGate::pause_others(unsigned vcpu) {
     return PausedVcpus(this);
 }
 
-void VcpuGate::open() {
-    {
+void VcpuGate::end_pause() {
+    if (--depth_ == 0) {
         std::lock_guard lock(mutex_);
         closed_ = false;
+        changed_.notify_all();
     }
-    changed_.notify_all();
     one_pause_.unlock();
 }
 

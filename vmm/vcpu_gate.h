@@ -50,13 +50,14 @@ class VcpuGate {
     // Makes a KVM_RUN of `vcpu` that is under way, if any, return as interrupted.
     void kick(unsigned vcpu);
 
-    // Closes the gate and waits until every vCPU but `vcpu`, which must be the caller's, is out. One
-    // pause at a time: a second caller waits for the first to end; the same thread must not nest.
+    // Closes the gate and waits until every vCPU but `vcpu`, which must be the caller's, is out. Another
+    // thread that asks meanwhile waits for the pause to end; the same thread may ask again, and the
+    // pause then ends with the last of its PausedVcpus.
     PausedVcpus pause_others(unsigned vcpu);
 
   private:
     friend class PausedVcpus;
-    void open();
+    void end_pause();
 
     struct Place {
         std::atomic<bool> in_guest = false;
@@ -66,7 +67,8 @@ class VcpuGate {
 
     std::array<Place, abi::max_vcpus> places_;
     std::atomic<bool> closed_ = false;
-    std::mutex one_pause_;  // held while the gate is closed
+    std::recursive_mutex one_pause_;  // held while the gate is closed
+    unsigned depth_ = 0;              // of nested pauses; guarded by one_pause_
     std::mutex mutex_;
     std::condition_variable changed_;
 };

@@ -254,10 +254,15 @@ VcpuWorker::Next VcpuWorker::handle(const exits::Mmio& mmio) {
 void VcpuWorker::settle_load(const exits::Mmio& mmio) {
     const kvm_regs regs = vcpu_->registers();
     std::vector<Access> accesses = locate(regs, code_at(regs.rip));
-    bool listed = std::ranges::any_of(
+    auto listed = std::ranges::find_if(
         accesses, [&](const Access& access) { return mmio.gpa - access.address < access.size; });
-    if (!listed) accesses.push_back({mmio.gpa, mmio.size, mmio.kind});
+    bool stores_there = listed != accesses.end() && listed->kind == abi::FaultKind::write;
+    if (listed == accesses.end()) accesses.push_back({mmio.gpa, mmio.size, mmio.kind});
     auto refused = first_refused(accesses);
+    if (!refused && stores_there && !vcpu_->can_hide_memory())
+        throw HostLacks(
+            "this host's KVM cannot take back a half-done read-modify-write: use a kernel with "
+            "CONFIG_KVM_SMM");
     vcpu_->abandon_mmio(layout::empty_table);
     if (refused)
         deliver(*refused, regs.rip);

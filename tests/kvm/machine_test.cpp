@@ -15,6 +15,7 @@
 #include "vmm/cpu_x86_64.h"
 #include "vmm/errors.h"
 #include "vmm/kvm.h"
+#include "vmm/post_mortem.h"
 #include "vmm/vm.h"
 
 namespace gpremap {
@@ -371,6 +372,52 @@ TEST_F(MachineTest, PausedVcpusStandStill) {
     EXPECT_NE(read_clock(), before) << "goes on after the pause";
     stop = true;
     busy.join();
+}
+
+TEST_F(MachineTest, PausesNest) {
+    boot(2);
+    Vm& vm = machine_->vm();
+    {
+        PausedVcpus outer = vm.pause_others(VcpuGate::nobody);
+        { PausedVcpus inner = vm.pause_others(VcpuGate::nobody); }
+        machine_->start(0, call(Call::nop));
+    }
+    EXPECT_EQ(machine_->finish(0).report.outcome, Outcome::ok);
+}
+
+// vCPU 1 increments the first word of two ranges, with locked and plain instructions, while vCPU 0
+// exchanges them again and again: every increment is in one of the two in the end.
+TEST_F(MachineTest, ExchangeUnderIncrementsLosesNone) {
+    boot(2);
+    constexpr uint64_t size = 4 * mib, a = base, b = base + 64 * mib, code = base + gib;
+    constexpr int32_t rounds = 20'000'000;
+    map(a, size);
+    map(b, size);
+    map(code, 2 * mib, abi::prot_read | abi::prot_write | abi::prot_exec);
+    write(code, {0x48, 0xb8, 0,    0,    0, 0, 1, 0, 0, 0,  //       mov $a,%rax
+                 0x48, 0xba, 0,    0,    0, 4, 1, 0, 0, 0,  //       mov $b,%rdx
+                 0xf0, 0x48, 0xff, 0x00,                    //    1: lock incq (%rax)
+                 0x48, 0xff, 0x02,                          //       incq (%rdx)
+                 0xff, 0xcf,                                //       dec %edi
+                 0x75, 0xf5,                                //       jnz 1b
+                 0xc3});
+    machine_->start(1, step(Op::exec, code, rounds));
+    int exchanges = 0;
+    const uint64_t words[] = {a, b};
+    auto sum = [&] {
+        uint64_t total = 0;
+        for (uint64_t word : words)
+            total += static_cast<uint64_t>(perform(step(Op::access, word, FaultKind::read)).result);
+        return total;
+    };
+    while (sum() < 2ull * rounds && exchanges < 100'000) {
+        ASSERT_EQ(perform(call(Call::exchange, a, b, size)).result, 0);
+        exchanges++;
+    }
+    abi::Report report = machine_->finish(1).report;
+    EXPECT_EQ(report.outcome, Outcome::ok) << describe(report.fault);
+    EXPECT_EQ(sum(), 2ull * rounds) << "after " << exchanges << " exchanges";
+    EXPECT_GT(exchanges, 1);
 }
 
 TEST_F(MachineTest, SignalsToTheProcessDisturbNothing) {
