@@ -60,8 +60,8 @@ Descriptor open_kvm() {
     throw HostLacks("/dev/kvm: " + why);
 }
 
-int check_extension(const Descriptor& fd, int capability) {
-    return std::max(0, ioctl(fd.get(), KVM_CHECK_EXTENSION, capability));
+uint32_t check_extension(const Descriptor& fd, int capability) {
+    return static_cast<uint32_t>(std::max(0, ioctl(fd.get(), KVM_CHECK_EXTENSION, capability)));
 }
 
 void require(const Descriptor& fd) {
@@ -110,14 +110,13 @@ Kvm::Kvm() : fd_(open_kvm()) {
     kvm_ioctl(fd_, kvm_number::get_supported_cpuid, &cpuid_, "KVM_GET_SUPPORTED_CPUID");
     read_cpuid(cpuid_, capabilities_);
     capabilities_.mmu = find_mmu_kind();
-    if (int slots = check_extension(fd_, KVM_CAP_NR_MEMSLOTS))
-        capabilities_.memslots = static_cast<uint32_t>(slots);
+    if (uint32_t slots = check_extension(fd_, KVM_CAP_NR_MEMSLOTS)) capabilities_.memslots = slots;
     capabilities_.system_management = check_extension(fd_, KVM_CAP_X86_SMM);
     capabilities_.sync_regs = check_extension(fd_, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS;
     capabilities_.pre_fault = check_extension(fd_, kvm_new::cap_pre_fault_memory);
     capabilities_.statistics = check_extension(fd_, KVM_CAP_BINARY_STATS_FD);
     capabilities_.slot_zap_all_optional =
-        static_cast<unsigned>(check_extension(fd_, KVM_CAP_DISABLE_QUIRKS2)) & kvm_new::quirk_slot_zap_all;
+        check_extension(fd_, KVM_CAP_DISABLE_QUIRKS2) & kvm_new::quirk_slot_zap_all;
 }
 
 Descriptor Kvm::create_vm() const {

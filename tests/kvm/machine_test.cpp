@@ -185,7 +185,7 @@ TEST_F(MachineTest, TouchWritesKeepTheContents) {
     boot(1);
     map(base, 4 * mib);
     perform(step(Op::fill, base, 4 * mib, abi::Pattern::stamp, 1, 0));
-    for (uint64_t writes : {0, 1})
+    for (uint64_t writes : {0u, 1u})
         EXPECT_EQ(perform(step(Op::touch, base, 4 * mib, writes, page)).outcome, Outcome::ok);
     EXPECT_EQ(perform(step(Op::verify, base, 4 * mib, abi::Pattern::stamp, 1, 0)).outcome, Outcome::ok);
     EXPECT_EQ(perform(step(Op::touch, base, 4 * mib, 0, 0)).result, -EINVAL);
@@ -266,13 +266,13 @@ TEST_F(MachineTest, RunsCodeOnlyWhereTheMapSaysExecutable) {
         write(code, add_one);
         expect_denied(perform(step(Op::exec, code, 41)), code);
         ASSERT_EQ(perform(call(Call::protect, at, 2 * mib, rwx)).result, 0);
-        for (unsigned vcpu : {0, 1, 0}) {
+        for (unsigned vcpu : {0u, 1u, 0u}) {
             abi::Report report = perform(step(Op::exec, code, 41), vcpu);
             EXPECT_EQ(report.outcome, Outcome::ok);
             EXPECT_EQ(report.result, 42);
         }
         ASSERT_EQ(perform(call(Call::protect, at, 2 * mib, rwx & ~abi::prot_exec)).result, 0);
-        for (unsigned vcpu : {0, 1}) expect_denied(perform(step(Op::exec, code, 41), vcpu), code);
+        for (unsigned vcpu : {0u, 1u}) expect_denied(perform(step(Op::exec, code, 41), vcpu), code);
     }
 }
 
@@ -335,14 +335,14 @@ TEST_F(MachineTest, TwoVcpusWorkAtOnce) {
     boot(2);
     map(base, 64 * mib);
     for (int round = 0; round < 20; round++) {
-        for (unsigned vcpu : {0, 1})
+        for (unsigned vcpu : {0u, 1u})
             machine_->start(
                 vcpu, step(Op::fill, base + vcpu * 32 * mib, 32 * mib, abi::Pattern::stamp, vcpu, round));
-        for (unsigned vcpu : {0, 1}) EXPECT_EQ(machine_->finish(vcpu).report.outcome, Outcome::ok);
-        for (unsigned vcpu : {0, 1})
+        for (unsigned vcpu : {0u, 1u}) EXPECT_EQ(machine_->finish(vcpu).report.outcome, Outcome::ok);
+        for (unsigned vcpu : {0u, 1u})
             machine_->start(
                 vcpu, step(Op::verify, base + vcpu * 32 * mib, 32 * mib, abi::Pattern::stamp, vcpu, round));
-        for (unsigned vcpu : {0, 1}) EXPECT_EQ(machine_->finish(vcpu).report.outcome, Outcome::ok);
+        for (unsigned vcpu : {0u, 1u}) EXPECT_EQ(machine_->finish(vcpu).report.outcome, Outcome::ok);
     }
 }
 
