@@ -130,7 +130,11 @@ int Window::perform(const HostAction& action) {
 
 int Window::carry_out(const step::Map& step) {
     if (int error = open_slots(step.range)) return error;
-    undo({.kind = HostAction::Kind::close, .at = host(step.range.start()), .size = step.range.size().bytes});
+    uint64_t size = step.range.size().bytes;
+    // The guest, or a copy, may have put something into new pages of the object by then.
+    if (step.memory.kind == MemoryKind::object)
+        undo({.kind = HostAction::Kind::punch_hole, .size = size, .offset = step.memory.offset.value});
+    undo({.kind = HostAction::Kind::close, .at = host(step.range.start()), .size = size});
     if (step.memory.kind == MemoryKind::anon) return map_anonymous(step.range, step.prot);
     return map_object(step.range, step.memory, host_prot(step.prot));
 }
