@@ -116,6 +116,8 @@ class Mremap {
 
     // What is behind the new size goes, whatever it consists of; with FIXED the rest moves.
     Answer shrink(const Extent& first) const {
+        if (is_fixed() && new_size_ > space_.mapping_of(Gpa{old_}).end().value - old_)
+            return refuse(first, Errno::efault);
         if (!is_inside(space_, old_, old_size_)) return refuse(first, Errno::einval);
         request::Remap request{.source = old_range(), .new_size = Size{new_size_}, .placement = place()};
         request.holes = Holes::behind_first;
@@ -188,7 +190,10 @@ Answer mmap(const Space& space, uint64_t addr, uint64_t len, uint64_t prot, uint
         if (addr % space.granule().bytes != 0) return fails(Errno::einval);
         if (!is_inside(space, addr, len)) return fails(Errno::enomem);
         request.placement = {Placement::Where::fixed, Gpa{addr}};
-        if (!(flags & map_fixed_noreplace)) request.occupied = Occupied::replace;
+        // Before what is there is asked whether it may go.
+        if (flags & map_fixed_noreplace && !space.is_vacant(Range::of(Gpa{addr}, Size{len})))
+            return fails(Errno::eexist);
+        request.occupied = Occupied::replace;
     } else if (addr != 0) {
         request.placement = {Placement::Where::hint, Gpa{round_up(addr, space.granule())}};
     }
@@ -202,6 +207,21 @@ Answer munmap(const Space& space, uint64_t addr, uint64_t len) {
     return planned(space, request::Unmap{**range, Holes::anywhere}, range_errors);
 }
 
+namespace {
+
+// Linux goes from extent to extent, and reports what it meets first.
+std::vector<Extent> extents_before_hole(const Space& space, const Range& range) {
+    auto runs = space.runs_in(range);
+    if (runs.empty() || runs.front().start() != range.start()) return {};
+    return space.extents_in(runs.front());
+}
+
+bool is_sealed(const Extent& extent) {
+    return extent.attributes.sealed;
+}
+
+}  // namespace
+
 Answer mprotect(const Space& space, uint64_t addr, uint64_t len, uint64_t prot) {
     if (addr % page.bytes != 0) return fails(Errno::einval);
     if (len == 0) return nothing_to_do(space);
@@ -209,29 +229,33 @@ Answer mprotect(const Space& space, uint64_t addr, uint64_t len, uint64_t prot) 
     if (!prot_from(prot)) return fails(Errno::einval);
     auto range = page_range(space, addr, len, Errno::enomem);
     if (!range) return fails(range.error());
+    auto met_first = extents_before_hole(space, **range);
+    if (std::any_of(met_first.begin(), met_first.end(), is_sealed)) return fails(Errno::eperm);
     return planned(space, request::Protect{**range, *prot_from(prot)}, range_errors);
 }
 
 namespace {
 
-// The checks of madvise that are about what is mapped, in Linux's order for each extent.
-std::optional<Errno> madvise_refusal(const Space& space, const Range& range, uint64_t advice) {
-    if (!space.is_covered(range)) return Errno::enomem;
-    for (const Extent& extent : space.extents_in(range)) {
-        const Attributes& is = extent.attributes;
-        bool can_write = extent.prot.allows(writable);
-        if (advice == madv_populate_write) {
-            if (!can_write) return Errno::einval;
-            continue;
-        }
-        // Linux lets what could be overwritten be dropped, sealed or not.
-        if (is.sealed && !is.shared && !can_write) return Errno::eperm;
-        if (is.locked) return Errno::einval;
-        if (is.pinned) return Errno::eagain;
-        if (advice == madv_remove && !is.shared) return Errno::einval;
-        if (advice == madv_remove && !can_write) return Errno::eacces;
-    }
+// What of one extent refuses the advice.
+std::optional<Errno> madvise_refusal(const Extent& extent, uint64_t advice) {
+    const Attributes& is = extent.attributes;
+    bool can_write = extent.prot.allows(writable);
+    if (advice == madv_populate_write) return can_write ? std::nullopt : std::optional(Errno::einval);
+    // Linux lets what could be overwritten be dropped, sealed or not.
+    if (is.sealed && !is.shared && !can_write) return Errno::eperm;
+    if (is.locked) return Errno::einval;
+    if (is.pinned) return Errno::eagain;
+    if (advice == madv_remove && !is.shared) return Errno::einval;
     return std::nullopt;
+}
+
+// In Linux's order: extent by extent. A hole is reported where it is met by what brings pages in, and after
+// everything else by what gives them back.
+std::optional<Errno> madvise_refusal(const Space& space, const Range& range, uint64_t advice) {
+    bool stops_at_hole = advice == madv_populate_write;
+    for (const Extent& extent : stops_at_hole ? extents_before_hole(space, range) : space.extents_in(range))
+        if (auto refusal = madvise_refusal(extent, advice)) return refusal;
+    return space.is_covered(range) ? std::nullopt : std::optional(Errno::enomem);
 }
 
 }  // namespace
@@ -255,9 +279,14 @@ namespace {
 // mlock and munlock take the pages that the bytes lie in.
 Answer set_locked(const Space& space, uint64_t addr, uint64_t len, request::SetAttribute::Value value) {
     uint64_t start = addr / page.bytes * page.bytes;
-    auto range = page_range(space, start, len + (addr - start), Errno::enomem);
+    uint64_t whole = round_up(len + (addr - start), page);
+    auto range = page_range(space, start, whole, Errno::enomem);
     if (!range) return fails(range.error());
     if (!*range) return nothing_to_do(space);
+    // Locking brings the pages in, which it cannot where there is no access.
+    for (const Extent& extent : space.extents_in(**range))
+        if (value == request::SetAttribute::Value::on && extent.prot == no_access)
+            return fails(Errno::enomem);
     request::SetAttribute request{**range, request::SetAttribute::Which::locked, value};
     request.on_sealed = OnSealed::allow;
     return planned(space, request, range_errors);
