@@ -364,6 +364,11 @@ class Remapping {
         return target == source_.start() && request_.source_after == SourceAfter::unmapped;
     }
 
+    bool crosses() const {
+        return request_.crossing == Crossing::refused &&
+               space_.mapping_of(source_.start()).end() < kept_.end();
+    }
+
     // Whether the range can have its new size where it is.
     bool fits_in_place() const {
         if (!source_.start().is_aligned(request_.placement.alignment)) return false;
@@ -392,6 +397,8 @@ class Remapping {
         auto changing = changes_all ? space_.extents_in(source_) : extents_that_end();
         const Extent* first = space_.find(source_.start());
         if (first && first->attributes.sealed) return Cause::sealed;
+        // A source that cannot be meant is refused before its destination is looked at.
+        if (crosses()) return any(changing, &Attributes::pinned) ? Cause::pinned : Cause::crosses;
         if (any(changing, &Attributes::sealed)) return Cause::sealed;
         auto there = target && moves ? replaced(*target) : std::vector<Extent>{};
         if (any(there, &Attributes::sealed)) return Cause::sealed;
@@ -399,8 +406,6 @@ class Remapping {
         bool leaves = (moves && !duplicates()) || request_.contents == Contents::zero;
         auto leaving = leaves ? space_.extents_in(source_) : extents_that_end();
         if (any(leaving, &Attributes::pinned) || any(there, &Attributes::pinned)) return Cause::pinned;
-        if (request_.crossing == Crossing::refused && space_.mapping_of(source_.start()).end() < kept_.end())
-            return Cause::crosses;
         if (grows() && !duplicates() && last_page().attributes.locked) {
             Size locked{space_.locked().bytes + growth().bytes};
             if (locked > space_.limits().locked) return Cause::lock_limit;
@@ -517,11 +522,17 @@ class Remapping {
 
     // The source stays mapped: with the same pages, or (DONTUNMAP of private memory) with fresh ones.
     bool leave_run(const Range& run, Gpa target) {
-        for (const Extent& extent : draft_.after().extents_in(run)) {
-            bool same = duplicates() || extent.attributes.shared;
-            if (!(same ? duplicate(extent, target) : leave_zero(extent, target))) return false;
+        const Space vacated = draft_.after();
+        std::vector<Extent> left;
+        for (const Extent& extent : vacated.extents_in(run)) {
+            if (duplicates() || extent.attributes.shared) {
+                if (!duplicate(extent, target)) return false;
+            } else {
+                move_away(extent, target);
+                left.push_back(extent);
+            }
         }
-        return true;
+        return leave_zero(std::move(left), vacated);
     }
 
     bool duplicate(Extent extent, Gpa target) {
@@ -538,21 +549,33 @@ class Remapping {
         return true;
     }
 
-    bool leave_zero(const Extent& extent, Gpa target) {
+    void move_away(Extent extent, Gpa target) {
         draft_.after().take(extent.range);
-        Extent moved = extent;
-        moved.range = at_target(extent.range, target);
-        draft_.after().put(moved);
-        draft_.add(step::Move{extent.range, moved.range.start()});
-        Extent left = extent;
-        left.attributes.locked = false;
-        if (leaves_whole_mapping(extent)) left.lineage = draft_.after().adopted_lineage(left);
-        return draft_.map_fresh(left);
+        Gpa to = at_target(extent.range, target).start();
+        draft_.add(step::Move{extent.range, to});
+        extent.range = Range::of(to, extent.range.size());
+        draft_.after().put(extent);
     }
 
-    // Linux cuts the tie between what moved and what is left only where a whole mapping moved.
-    bool leaves_whole_mapping(const Extent& extent) const {
-        return space_.mapping_of(extent.range.start()) == extent.range;
+    // Linux cuts the tie between what moved and what is left where a whole mapping moved. That then joins
+    // its neighbours when it is touched: after those that kept theirs, and in order of address.
+    bool leave_zero(std::vector<Extent> left, const Space& vacated) {
+        auto mapping = [&](const Extent& extent) { return vacated.mapping_of(extent.range.start()); };
+        auto is_orphan = [&](const Extent& extent) { return source_.contains(mapping(extent)); };
+        std::stable_partition(left.begin(), left.end(), std::not_fn(is_orphan));
+        uint64_t family = 0;
+        for (Extent& extent : left) {
+            extent.attributes.locked = false;
+            if (is_orphan(extent)) {
+                Extent whole = extent;
+                whole.range = mapping(extent);
+                if (whole.range.start() == extent.range.start())
+                    family = draft_.after().adopted_lineage(whole).family;
+                extent.lineage.family = family;
+            }
+            if (!draft_.map_fresh(extent)) return false;
+        }
+        return true;
     }
 
     void apply_prot(const Range& range) {
