@@ -14,6 +14,7 @@ using Mappings = std::span<const LinuxMapping>;
 
 constexpr uint64_t page = 4096;
 constexpr uint64_t huge_page = 2ull << 20;
+constexpr uint64_t address_space_end = 1ull << 47;  // of a process that asks for no more
 
 // As the kernel rounds lengths; one that wraps becomes 0, which it then refuses.
 uint64_t round_up(uint64_t size, uint64_t unit) {
@@ -57,14 +58,16 @@ bool partial_move(const LinuxRemap& call, Mappings before) {
     return any_sealed(before, first->end, size - done) || any_sealed(before, call.to + done, size - done);
 }
 
-// A shrinking move unmaps the destination first, then finds the tail of its source sealed.
+// A shrinking move unmaps the destination first, then finds the tail of its source sealed, or past the end
+// of the address space.
 bool late_failure(const LinuxRemap& call, Mappings before) {
     const LinuxMapping* source = mapping_at(before, call.old);
     const uint64_t old_size = round_up(call.old_size, page);
     const uint64_t new_size = round_up(call.new_size, page);
     if ((call.flags & mremap_fixed) == 0 || new_size >= old_size) return false;
     if (source == nullptr || source->sealed) return false;
-    return any_sealed(before, call.old + new_size, old_size - new_size) &&
+    const bool past_the_end = old_size > address_space_end - call.old;
+    return (past_the_end || any_sealed(before, call.old + new_size, old_size - new_size)) &&
            any_mapped(before, call.to, new_size);
 }
 
@@ -98,7 +101,10 @@ bool grows_huge(const LinuxRemap& call, Mappings before) {
 bool shows_object(const LinuxRemap& call, Mappings before) {
     const LinuxMapping* source = mapping_at(before, call.old);
     if (source == nullptr || !source->shared) return false;
-    const uint64_t held = call.old_size == 0 ? source->end - call.old : round_up(call.old_size, page);
+    // What a duplicate itself replaces is no longer there to be duplicated.
+    const bool cut_short = (call.flags & mremap_fixed) != 0 && call.to > call.old && call.to < source->end;
+    const uint64_t end = cut_short ? call.to : source->end;
+    const uint64_t held = call.old_size == 0 ? end - call.old : round_up(call.old_size, page);
     return round_up(call.new_size, page) > held;
 }
 
