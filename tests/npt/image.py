@@ -8,7 +8,8 @@ import subprocess
 
 # Everything a command prints goes to the console too, so that a machine that dies says how far it came.
 # A command is a process group, because what it leaves running would hold the pipe to tee open.
-# Its folder goes out as one tar archive as soon as it has ended.
+# Its folder goes out as one tar archive as soon as it has ended. The second processor starts last: see
+# machine.py, stale code.
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/root
@@ -20,6 +21,8 @@ mkdir -p /dev/shm /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 ln -s /proc/self/fd /dev/fd
 for module in /npt/modules/*; do insmod $module; done
+{keeper}
+echo 1 > /sys/devices/system/cpu/cpu1/online
 for command in /npt/commands/*; do
     name=${{command##*/}}
     mkdir -p /results/$name/files
@@ -37,17 +40,19 @@ poweroff -f
 """
 
 
-def build(folder, linux, files, commands, timeout):
-    """Writes the initramfs into `folder` and returns its path."""
+def build(folder, linux, options):
+    """Writes the initramfs into `folder` and returns its path. `options` are those of run-in-npt."""
+    keeper = str(options.keeper.absolute()) if options.keeper else "true"
     root = folder / "root"
     for name in ("bin", "dev", "proc", "sys", "tmp", "root", "results"):
         (root / name).mkdir(parents=True)
     shutil.copy(shutil.which("busybox"), root / "bin/busybox")
-    _write(root / "init", INIT.format(timeout=timeout), mode=0o755)
+    _write(root / "init", INIT.format(timeout=options.timeout, keeper=shlex.quote(keeper)), mode=0o755)
     _add_modules(root, linux)
-    for index, command in enumerate(commands):
+    for index, command in enumerate(options.commands):
         _write(root / f"npt/commands/{index:04}", "exec " + shlex.join(command) + "\n")
-    for path in [*files, *(pathlib.Path(command[0]) for command in commands)]:
+    programs = [pathlib.Path(command[0]) for command in options.commands]
+    for path in [*options.files, *programs, *([options.keeper] if options.keeper else [])]:
         _add(root, path.absolute())
     return _pack(root, folder / "initramfs")
 
