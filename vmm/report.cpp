@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <ostream>
+#include <set>
 #include <utility>
 
 #include "vmm/scenario.h"
@@ -120,35 +121,53 @@ Cells cells_of(const StepResult& step) {
 
 // ---- how much faster than copying ----
 
-struct Comparison {
-    const StepResult* copy;
-    const StepResult* move;
-};
-
-bool is_measured_move(const StepResult& step) {
-    return step.ok && step.moved.value_or(false) && step.record && step.guest_ns > 0;
+// The times of all moves of `bytes` in this run, in ns, sorted. The first move to a place may have to open a
+// memslot there, and a move by less than 2 MiB splits huge pages: all of them count.
+std::vector<uint64_t> move_times(const std::vector<StepResult>& steps, uint64_t bytes) {
+    std::vector<uint64_t> times;
+    for (const StepResult& step : steps)
+        if (step.ok && step.moved.value_or(false) && step.guest_ns > 0 && step.bytes == bytes)
+            times.push_back(step.guest_ns);
+    std::sort(times.begin(), times.end());
+    return times;
 }
 
-// Each copy beside the move of as many bytes that was done closest to it.
-std::vector<Comparison> comparisons(const std::vector<StepResult>& steps) {
-    std::vector<Comparison> found;
-    for (const StepResult& copy : steps) {
-        if (copy.call != "copy" || !copy.ok || copy.bytes == 0) continue;
-        auto distance = [&](const StepResult& step) {
-            return step.index > copy.index ? step.index - copy.index : copy.index - step.index;
-        };
-        const StepResult* closest = nullptr;
-        for (const StepResult& step : steps) {
-            if (!is_measured_move(step) || step.bytes != copy.bytes) continue;
-            if (!closest || distance(step) < distance(*closest)) closest = &step;
-        }
-        if (closest) found.push_back({&copy, closest});
+// Of an even number, the slower of the two in the middle.
+uint64_t median(const std::vector<uint64_t>& sorted) {
+    return sorted[sorted.size() / 2];
+}
+
+bool is_measured_copy(const StepResult& step) {
+    return step.call == "copy" && step.ok && step.bytes > 0;
+}
+
+void print_moves(std::ostream& out, uint64_t bytes, const std::vector<uint64_t>& times) {
+    std::string of_all = times.size() == 1
+                             ? "the only move"
+                             : fmt::format("the median of {} moves, which took {} to {} us", times.size(),
+                                           microseconds(times.front()), microseconds(times.back()));
+    fmt::print(out, "{}: moved in {} us ({})\n", format_size(bytes), microseconds(median(times)), of_all);
+}
+
+// Below 10, a digit more; below 1, the move was the slower one, and says so.
+void print_copy(std::ostream& out, const StepResult& copy, uint64_t move_ns) {
+    double factor = static_cast<double>(copy.guest_ns) / static_cast<double>(move_ns);
+    fmt::print(out, "    {:.{}f} times {} the guest's own copy: {} us (step {}: copy {})\n", factor,
+               factor < 10 ? 1 : 0, factor < 1 ? "as fast as" : "faster than", microseconds(copy.guest_ns),
+               copy.index, copy.summary);
+}
+
+// For each size that was both moved and copied: the median move, and below it every copy.
+void print_comparisons(std::ostream& out, const std::vector<StepResult>& steps) {
+    std::set<uint64_t> done;
+    for (const StepResult& first : steps) {
+        if (!is_measured_copy(first) || !done.insert(first.bytes).second) continue;
+        const std::vector<uint64_t> times = move_times(steps, first.bytes);
+        if (times.empty()) continue;
+        print_moves(out, first.bytes, times);
+        for (const StepResult& copy : steps)
+            if (is_measured_copy(copy) && copy.bytes == first.bytes) print_copy(out, copy, median(times));
     }
-    return found;
-}
-
-double factor(const Comparison& pair) {
-    return static_cast<double>(pair.copy->guest_ns) / static_cast<double>(pair.move->guest_ns);
 }
 
 // ---- JSON ----
@@ -271,14 +290,7 @@ void StepTable::print_map(const std::vector<MapEntry>& map) {
 void print_summary(std::ostream& out, const RunResult& run, Colour colour) {
     std::string counts = fmt::format("{} passed, {} failed", run.passed(), run.failed());
     fmt::print(out, "\n{}\n", painted(counts, run.failed() ? red : green, colour));
-    for (const Comparison& pair : comparisons(run.steps)) {
-        // Below 10, a digit more; below 1, the move was the slower one, and says so.
-        fmt::print(
-            out, "{}: the move was {:.{}f} times {} the guest's own copy (step {}: {} us, step {}: {} us)\n",
-            format_size(pair.copy->bytes), factor(pair), factor(pair) < 10 ? 1 : 0,
-            factor(pair) < 1 ? "as fast as" : "faster than", pair.move->index,
-            microseconds(pair.move->guest_ns), pair.copy->index, microseconds(pair.copy->guest_ns));
-    }
+    print_comparisons(out, run.steps);
 }
 
 JsonObject json_of(const RunResult& run) {

@@ -62,7 +62,8 @@ class StepTable {
     bool has_header_ = false;
 };
 
-// "9 passed, 0 failed", and how much faster than the guest's own copy the moves of as many bytes were.
+// "9 passed, 0 failed"; then, for each size of which there are both, the median move of the run beside each
+// of the guest's own copies. Both times are the guest's.
 void print_summary(std::ostream& out, const RunResult& run, Colour colour);
 
 // Schema gpremap.run/1.
