@@ -189,7 +189,7 @@ tl::expected<std::vector<Extent>, Errno> query(const Space& space, uint64_t at, 
     Checked checked(space);
     checked.range(at, len);
     if (auto error = checked.error()) return fails(*error);
-    return space.extents_in(range_of(at, len));
+    return space.mappings_in(range_of(at, len));
 }
 
 }  // namespace remap::native

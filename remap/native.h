@@ -38,7 +38,7 @@ using Which = request::SetAttribute::Which;
 using Value = request::SetAttribute::Value;
 Answer set_attribute(const Space& space, uint64_t at, uint64_t len, Which which, Value value);
 
-// The extents of a range that is well-formed and inside the aperture; EINVAL or ERANGE otherwise.
+// The mappings of a range that is well-formed and inside the aperture; EINVAL or ERANGE otherwise.
 tl::expected<std::vector<Extent>, Errno> query(const Space& space, uint64_t at, uint64_t len);
 
 }  // namespace remap::native

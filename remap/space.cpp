@@ -16,6 +16,17 @@ std::vector<Extent> Space::extents_in(const Range& range) const {
     return found;
 }
 
+std::vector<Extent> Space::mappings_in(const Range& range) const {
+    std::vector<Extent> found;
+    for (const Extent& extent : extents_in(range)) {
+        if (!found.empty() && continues(found.back(), extent))
+            found.back().range = Range::between(found.back().range.start(), extent.range.end());
+        else
+            found.push_back(extent);
+    }
+    return found;
+}
+
 std::vector<Range> Space::runs_in(const Range& range) const {
     std::vector<Range> runs;
     extents_.visit_overlapping(range, [&](const Extent& extent) {

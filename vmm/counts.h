@@ -31,11 +31,11 @@ struct KvmCounts {
 
 // What the VMM saw of one remapping call.
 struct CallRecord {
-    uint64_t call_ns = 0;  // from the exit to the entry
-    uint64_t bytes = 0;    // of guest-physical memory that the call was about
-    bool moved = false;    // the result is another address than the source
-    bool huge_kept = true; // no huge page had to be split, no congruence was lost
-    std::string mechanism; // "window" or "memslot"
+    uint64_t call_ns = 0;   // from the exit to the entry
+    uint64_t bytes = 0;     // of guest-physical memory that the call was about
+    bool moved = false;     // the result is another address than the source
+    bool huge_kept = true;  // no huge page had to be split, no congruence was lost
+    std::string mechanism;  // "window" or "memslot"
     SyscallCounts syscalls;
     KvmCounts kvm;
     std::vector<uint64_t> stall_ns;  // for each vCPU: longest wait on its own fault during the call

@@ -1,4 +1,5 @@
-// The ways in which a run of the program can end other than by its results. main.cpp maps each to its exit status.
+// The ways in which a run of the program can end other than by its results. main.cpp maps each to its exit
+// status.
 #pragma once
 
 #include <stdexcept>
@@ -17,7 +18,8 @@ struct HostLacks : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// The guest died: triple fault, unknown exit, unhandled fault. Exit status 4. The message is the whole report.
+// The guest died: triple fault, unknown exit, unhandled fault. Exit status 4. The message is the whole
+// report.
 struct GuestDied : std::runtime_error {
     using std::runtime_error::runtime_error;
 };

@@ -11,6 +11,7 @@
 #include "remap/native.h"
 #include "vmm/backing_object.h"
 #include "vmm/hypercall.h"
+#include "vmm/stage2/memslots.h"
 #include "vmm/stage2/window.h"
 #include "vmm/vm.h"
 
@@ -41,6 +42,14 @@ remap::Space empty_space(const MemoryConfig& config) {
             anon ? remap::FreshMemory::anon : remap::FreshMemory::object, limits_of(config)};
 }
 
+// vCPUs run on with the window, and its moves are page-table moves: `auto` has no call for which slots of
+// their own would be better.
+std::unique_ptr<Stage2> stage2_for(Vm& vm, const MemoryConfig& config, const Range& aperture,
+                                   const BackingObject& object) {
+    if (config.mechanism == Mechanism::memslot) return std::make_unique<Memslots>(vm, aperture, object);
+    return std::make_unique<Window>(vm, aperture, object);
+}
+
 }  // namespace
 
 struct Remapper::State {
@@ -50,7 +59,7 @@ struct Remapper::State {
           object(config.backing == Backing::hugetlb_2m ? BackingObject::Pages::huge_2m
                                                        : BackingObject::Pages::small),
           space(empty_space(config)),
-          window(vm, space.aperture(), object) {}
+          stage2(stage2_for(vm, config, space.aperture(), object)) {}
 
     int64_t call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args);
     int64_t query(const std::array<uint64_t, 6>& args);
@@ -65,7 +74,7 @@ struct Remapper::State {
 
     mutable std::mutex mutex;  // held by the call in progress; guards all below
     remap::Space space;
-    Window window;
+    std::unique_ptr<Stage2> stage2;
 
     std::array<CallRecord, abi::max_vcpus> records;
     // Longest wait of each vCPU on its own fault since the last call began.
@@ -82,10 +91,10 @@ int64_t Remapper::call(unsigned vcpu, abi::Call number, const std::array<uint64_
     try {
         result = state_->call(vcpu, number, args);
     } catch (const std::bad_alloc&) {
-        // Planning and Window::apply leave everything as it was.
+        // Planning and Stage2::apply leave everything as it was.
         result = minus(remap::Errno::enomem);
     }
-    state_->records[vcpu].syscalls = state_->window.calls().counts();
+    state_->records[vcpu].syscalls = state_->stage2->calls().counts();
     return result;
 }
 
@@ -106,8 +115,8 @@ int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
         return std::holds_alternative<remap::step::Copy>(step);
     });
     // A copy of what others write to at the same time would be of no moment in particular.
-    if (copies) paused.emplace(vm.pause_others(vcpu));
-    int error = window.apply(plan.steps);
+    if (copies || stage2->needs_pause()) paused.emplace(vm.pause_others(vcpu));
+    int error = stage2->apply(plan.steps);
     if (error == ENOMEM || error == ENOSPC || error == EAGAIN) return ENOMEM;
     if (error != 0) throw std::system_error(error, std::generic_category(), "carrying out a call");
     space = std::move(plan.after);
@@ -119,9 +128,9 @@ int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
 }
 
 void Remapper::State::begin_record(unsigned vcpu) {
-    window.calls().reset_counts();
+    stage2->calls().reset_counts();
     records[vcpu] = {};
-    records[vcpu].mechanism = "window";
+    records[vcpu].mechanism = stage2->name();
     for (auto& stall : stalls) stall.store(0, std::memory_order_relaxed);
 }
 
@@ -202,7 +211,7 @@ uint64_t Remapper::State::page_size_of(const remap::Extent& extent) const {
 std::vector<MapEntry> Remapper::map() const {
     std::lock_guard lock(state_->mutex);
     std::vector<MapEntry> entries;
-    for (const remap::Extent& extent : state_->space.extents_in(state_->space.aperture())) {
+    for (const remap::Extent& extent : state_->space.mappings_in(state_->space.aperture())) {
         abi::ExtentInfo info = extent_info(extent, state_->page_size_of(extent));
         bool huge = state_->config.backing == Backing::hugetlb_2m;
         Backing backing = extent.memory.kind == remap::MemoryKind::anon ? Backing::anon
@@ -215,7 +224,7 @@ std::vector<MapEntry> Remapper::map() const {
 
 uint64_t Remapper::resident_bytes() const {
     std::lock_guard lock(state_->mutex);
-    return state_->window.anonymous_bytes() + state_->object.allocated();
+    return state_->stage2->anonymous_bytes() + state_->object.allocated();
 }
 
 void Remapper::set_limits(uint64_t memory, uint64_t locked, uint64_t extents) {
@@ -225,7 +234,7 @@ void Remapper::set_limits(uint64_t memory, uint64_t locked, uint64_t extents) {
 
 void Remapper::fail_host_call(uint64_t nth) {
     std::lock_guard lock(state_->mutex);
-    state_->window.calls().fail_call(nth);
+    state_->stage2->calls().fail_call(nth);
 }
 
 }  // namespace gpremap

@@ -19,15 +19,15 @@ enum class Backing { automatic, anon, memfd, hugetlb_2m };
 enum class Mechanism { automatic, window, memslot };
 
 struct MemoryConfig {
-    uint64_t granule = 4096;          // bytes: 4 KiB or 2 MiB
+    uint64_t granule = 4096;  // bytes: 4 KiB or 2 MiB
     uint64_t aperture_base = 4ull << 30;
     uint64_t aperture_size = 64ull << 30;
-    uint64_t limit = 4ull << 30;      // bytes of host memory that mapped pages may take
-    uint64_t lock_limit = ~0ull;      // bytes
+    uint64_t limit = 4ull << 30;  // bytes of host memory that mapped pages may take
+    uint64_t lock_limit = ~0ull;  // bytes
     uint64_t max_extents = 30000;
     Backing backing = Backing::automatic;
     Mechanism mechanism = Mechanism::automatic;
-    uint64_t pool = 0;                // bytes of the warm pool
+    uint64_t pool = 0;  // bytes of the warm pool
 };
 
 enum class FaultVerdict {
@@ -37,16 +37,16 @@ enum class FaultVerdict {
 
 // One extent as stage 2 has it.
 struct MapEntry {
-    uint64_t at = 0;          // bytes, guest-physical
-    uint64_t size = 0;        // bytes
-    uint64_t prot = 0;        // abi::prot_*
-    uint64_t attributes = 0;  // abi::attribute_*
+    uint64_t at = 0;                       // bytes, guest-physical
+    uint64_t size = 0;                     // bytes
+    uint64_t prot = 0;                     // abi::prot_*
+    uint64_t attributes = 0;               // abi::attribute_*
     Backing backing = Backing::automatic;  // what it is now, never automatic
     uint64_t maps_with = 4096;             // bytes: the largest page that stage 2 can map it with
 };
 
 class Remapper {
- public:
+  public:
     // Opens the aperture of `vm`. Throws HostLacks where the host cannot provide the backing.
     Remapper(Vm& vm, const MemoryConfig& config);
     ~Remapper();
@@ -75,7 +75,7 @@ class Remapper {
     // For tests: host call number `nth` from now, 0 the next, fails with ENOMEM.
     void fail_host_call(uint64_t nth);
 
- private:
+  private:
     struct State;
     std::unique_ptr<State> state_;
 };

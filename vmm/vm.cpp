@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <system_error>
 
 #include "vmm/vcpu.h"
 
@@ -62,11 +63,18 @@ void Vm::set_memory(uint32_t slot, uint64_t gpa, uint64_t size, void* host, uint
     region.memory_size = size;
     region.userspace_addr = reinterpret_cast<uintptr_t>(host);
     std::lock_guard lock(slots_mutex_);
-    kvm_ioctl(fd_, KVM_SET_USER_MEMORY_REGION, &region, "KVM_SET_USER_MEMORY_REGION");
+    // The only allocation comes before KVM knows of the slot: it may fail.
+    auto [entry, is_new] = slots_.try_emplace(slot);
+    try {
+        kvm_ioctl(fd_, KVM_SET_USER_MEMORY_REGION, &region, "KVM_SET_USER_MEMORY_REGION");
+    } catch (const std::system_error&) {
+        if (is_new) slots_.erase(entry);
+        throw;
+    }
     if (size == 0)
-        slots_.erase(slot);
+        slots_.erase(entry);
     else
-        slots_.insert_or_assign(slot, Slot{gpa, size, static_cast<std::byte*>(host)});
+        entry->second = Slot{gpa, size, static_cast<std::byte*>(host)};
 }
 
 bool Vm::read_agent(uint64_t gpa, void* to, std::size_t size) const {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <functional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/kvm/failing_allocations.h"
@@ -99,7 +100,7 @@ struct Picture {
     uint64_t resident;
 };
 
-class AtomicityTest : public testing::TestWithParam<Backing> {
+class AtomicityTest : public testing::TestWithParam<std::tuple<Mechanism, Backing>> {
   protected:
     void SetUp() override {
         try {
@@ -126,7 +127,7 @@ class AtomicityTest : public testing::TestWithParam<Backing> {
         MachineConfig config;
         config.memory.aperture_base = base;
         config.memory.aperture_size = 2ull << 30;
-        config.memory.backing = GetParam();
+        std::tie(config.memory.mechanism, config.memory.backing) = GetParam();
         machine_ = std::make_unique<Machine>(config);
         must(Call::map, {at(0), 4 * page, rw, 0});
         must(Call::map, {at(4), 2 * page, rw, 0});
@@ -230,12 +231,16 @@ TEST_P(AtomicityTest, LimitsThatAreReached) {
     EXPECT_GT(refused, 10);
 }
 
-std::string name_of_backing(const testing::TestParamInfo<Backing>& info) {
-    return info.param == Backing::memfd ? "memfd" : "anon";
+std::string name_of_variant(const testing::TestParamInfo<AtomicityTest::ParamType>& info) {
+    auto [mechanism, backing] = info.param;
+    return std::string(mechanism == Mechanism::memslot ? "memslot" : "window") +
+           (backing == Backing::memfd ? "_memfd" : "_anon");
 }
 
-INSTANTIATE_TEST_SUITE_P(Backings, AtomicityTest, testing::Values(Backing::automatic, Backing::memfd),
-                         name_of_backing);
+INSTANTIATE_TEST_SUITE_P(Variants, AtomicityTest,
+                         testing::Combine(testing::Values(Mechanism::window, Mechanism::memslot),
+                                          testing::Values(Backing::anon, Backing::memfd)),
+                         name_of_variant);
 
 }  // namespace
 }  // namespace gpremap

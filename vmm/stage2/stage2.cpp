@@ -1,0 +1,223 @@
+#include "vmm/stage2/stage2.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <new>
+#include <sstream>
+#include <system_error>
+
+namespace gpremap {
+namespace {
+
+using remap::Gpa;
+using remap::MemoryKind;
+using remap::Range;
+namespace step = remap::step;
+
+}  // namespace
+
+Stage2::Stage2(Vm& vm, const Range& aperture, const BackingObject& object)
+    : vm_(vm),
+      aperture_(Range::between(Gpa{aperture.start().value / remap::gib1.bytes * remap::gib1.bytes},
+                               aperture.end())),
+      object_(object),
+      reservation_(aperture_.size().bytes) {}
+
+int Stage2::apply(const std::vector<remap::Step>& steps) {
+    undo_.clear();
+    finish_.clear();
+    begin();
+    if (int error = carry_out_all(steps)) {
+        undo_all();
+        end(Outcome::undone);
+        return error;
+    }
+    for (const HostAction& action : finish_)
+        if (int error = perform(action))
+            throw std::system_error(error, std::generic_category(), "finishing a call that had succeeded");
+    end(Outcome::done);
+    return 0;
+}
+
+// Returns the errno of the first host call that fails, with all that was done noted.
+int Stage2::carry_out_all(const std::vector<remap::Step>& steps) {
+    // The steps at the end that only destroy are made directly, when everything else has worked.
+    size_t undoable = steps.size();
+    while (undoable > 0 && can_destroy(steps[undoable - 1])) --undoable;
+    for (size_t i = 0; i < undoable; ++i)
+        if (int error = carry_out_guarded(steps[i])) return error;
+    // A failure of the first of them leaves its memory as it was, so that everything can still be undone.
+    if (undoable < steps.size())
+        if (int error = destroy(steps[undoable])) return error;
+    // Nothing may fail from here on.
+    calls_.cancel_failure();
+    for (size_t i = undoable + 1; i < steps.size(); ++i)
+        if (int error = destroy(steps[i]))
+            throw std::system_error(error, std::generic_category(), "giving back memory");
+    return 0;
+}
+
+int Stage2::carry_out_guarded(const remap::Step& step) {
+    try {
+        return carry_out(step);
+    } catch (const std::bad_alloc&) {
+        return ENOMEM;
+    }
+}
+
+void Stage2::undo_all() {
+    calls_.cancel_failure();
+    for (; !undo_.empty(); undo_.pop_back())
+        if (int error = perform(undo_.back()))
+            throw std::system_error(error, std::generic_category(), "undoing a call whose host calls failed");
+}
+
+// Noting what has been done must not fail. Grows as push_back would.
+void Stage2::make_room_for_notes(size_t count) {
+    for (auto* notes : {&undo_, &finish_})
+        if (notes->capacity() - notes->size() < count) notes->reserve(2 * notes->size() + count);
+}
+
+int Stage2::perform(const HostAction& action) {
+    using Kind = HostAction::Kind;
+    switch (action.kind) {
+        case Kind::move:
+            return move_memory(action.at, action.to, action.size);
+        case Kind::close:
+            return close(action.at, action.size);
+        case Kind::protect:
+            return calls_.protect(action.at, action.size, action.prot);
+        case Kind::view:
+            return calls_.map(action.at, action.size, action.prot, MAP_SHARED | MAP_FIXED, object_.fd(),
+                              action.offset);
+        case Kind::punch_hole:
+            return calls_.punch_hole(object_.fd(), action.offset, action.size);
+        case Kind::drop:
+            return munmap(action.at, action.size) != 0 ? errno : 0;
+        case Kind::set_slot:
+            return set_slot(action.slot, action.gpa, action.size, action.at);
+    }
+    return EINVAL;
+}
+
+// Adds the slot, moves it to another gpa or, with size 0, deletes it.
+int Stage2::set_slot(uint32_t slot, uint64_t gpa, uint64_t size, std::byte* host) {
+    if (int error = calls_.about_to_set_memslot()) return error;
+    try {
+        vm_.set_memory(slot, gpa, size, host, 0);
+    } catch (const std::system_error& error) {
+        return error.code().value();
+    }
+    return 0;
+}
+
+// x86 has no memory that can be written or executed but not read.
+int Stage2::host_prot(remap::Prot prot) {
+    if (prot.allows(remap::writable)) return PROT_READ | PROT_WRITE;
+    return prot == remap::no_access ? PROT_NONE : PROT_READ;
+}
+
+int Stage2::map_anonymous(std::byte* at, uint64_t size, int prot) {
+    if (int error = calls_.map(at, size, prot, closed_flags | MAP_FIXED, -1, 0)) return error;
+    // Small ranges too: neighbours grow together. A kernel without huge pages says EINVAL.
+    int error = calls_.advise(at, size, MADV_HUGEPAGE);
+    return error == EINVAL ? 0 : error;
+}
+
+int Stage2::map_object(std::byte* at, uint64_t size, remap::Memory memory, int prot) {
+    int sharing = memory.kind == MemoryKind::cow ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
+    return calls_.map(at, size, prot, sharing | MAP_FIXED, object_.fd(), memory.offset.value);
+}
+
+// Replaces whatever is there by nothing.
+int Stage2::close(std::byte* at, uint64_t size) {
+    return calls_.map(at, size, PROT_NONE, closed_flags | MAP_FIXED, -1, 0);
+}
+
+int Stage2::populate(std::byte* at, uint64_t size, remap::Prot prot) {
+    if (prot == remap::no_access) return 0;
+    return calls_.advise(at, size, prot.allows(remap::writable) ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+}
+
+void Stage2::free_at_end(const step::Free& step) {
+    finish({.kind = HostAction::Kind::punch_hole,
+            .size = step.pages.size().bytes,
+            .offset = step.pages.start().value});
+}
+
+int Stage2::free_now(const step::Free& step) {
+    return calls_.punch_hole(object_.fd(), step.pages.start().value, step.pages.size().bytes);
+}
+
+int Stage2::move_undoably(std::byte* from, std::byte* to, uint64_t size) {
+    make_room_for_notes(1);
+    if (int error = move_memory(from, to, size)) return error;
+    undo({.kind = HostAction::Kind::move, .at = to, .to = from, .size = size});
+    return 0;
+}
+
+// All of it or, on failure, nothing. One mremap where the kernel takes several mappings at once
+// (Linux 6.17) or the memory is one mapping, as it mostly is.
+int Stage2::move_memory(std::byte* from, std::byte* to, uint64_t size) {
+    int error = calls_.move(from, to, size);
+    return error == EFAULT ? move_by_mapping(from, to, size) : error;
+}
+
+namespace {
+
+// The mappings of this process inside [start, start + size), as addresses.
+std::vector<std::pair<uint64_t, uint64_t>> host_mappings(const std::byte* start, uint64_t size) {
+    uint64_t low = reinterpret_cast<uint64_t>(start), high = low + size;
+    std::vector<std::pair<uint64_t, uint64_t>> found;
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) {
+        std::istringstream fields(line);
+        uint64_t begin = 0, end = 0;
+        char dash = 0;
+        fields >> std::hex >> begin >> dash >> end;
+        if (end > low && begin < high) found.emplace_back(std::max(begin, low), std::min(end, high));
+    }
+    return found;
+}
+
+}  // namespace
+
+int Stage2::move_by_mapping(std::byte* from, std::byte* to, uint64_t size) {
+    auto pieces = host_mappings(from, size);
+    auto at = [](std::byte* base, uint64_t address, std::byte* origin) {
+        return base + (address - reinterpret_cast<uint64_t>(origin));
+    };
+    for (size_t done = 0; done < pieces.size(); ++done) {
+        auto [begin, end] = pieces[done];
+        int error = calls_.move(at(from, begin, from), at(to, begin, from), end - begin);
+        if (error == 0) continue;
+        calls_.cancel_failure();
+        while (done-- > 0) {
+            auto [back_begin, back_end] = pieces[done];
+            if (int lost =
+                    calls_.move(at(to, back_begin, from), at(from, back_begin, from), back_end - back_begin))
+                throw std::system_error(lost, std::generic_category(), "moving back part of a range");
+        }
+        return error;
+    }
+    return 0;
+}
+
+uint64_t Stage2::anonymous_bytes() const {
+    uint64_t low = reinterpret_cast<uint64_t>(reservation_.window());
+    uint64_t high = low + 2 * reservation_.size();
+    uint64_t kib = 0;
+    bool inside = false;
+    std::ifstream smaps("/proc/self/smaps");
+    for (std::string line; std::getline(smaps, line);) {
+        uint64_t begin = 0, end = 0, value = 0;
+        if (sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2)
+            inside = begin >= low && end <= high;
+        else if (inside && sscanf(line.c_str(), "Anonymous: %lu kB", &value) == 1)
+            kib += value;
+    }
+    return kib * 1024;
+}
+
+}  // namespace gpremap

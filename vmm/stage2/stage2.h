@@ -1,0 +1,102 @@
+// What carries a plan's steps out on real memory: all of them, or none. `window` and `memslots` are the two
+// ways.
+//
+// A step notes how to undo it before it can have an effect that needs undoing. What is destroyed is set aside
+// until everything has worked, or left for the end.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "remap/plan.h"
+#include "vmm/backing_object.h"
+#include "vmm/host_calls.h"
+#include "vmm/stage2/reservation.h"
+#include "vmm/vm.h"
+
+namespace gpremap {
+
+class Stage2 {
+  public:
+    virtual ~Stage2() = default;
+
+    // Carries the steps out. Returns 0, or the errno of a host call that failed, after undoing what had been
+    // done: memory is then as before. Throws std::system_error where undoing failed too.
+    int apply(const std::vector<remap::Step>& steps);
+
+    // "window" or "memslot".
+    virtual const char* name() const = 0;
+    // Whether the vCPUs must be out of guest mode while steps are carried out.
+    virtual bool needs_pause() const = 0;
+
+    HostCalls& calls() { return calls_; }
+
+    // Bytes of anonymous host memory that the guest's ranges hold now, as the kernel counts them.
+    uint64_t anonymous_bytes() const;
+
+  protected:
+    Stage2(Vm& vm, const remap::Range& aperture, const BackingObject& object);
+
+    // One host call that undoes or finishes something. Plain data, so that noting it allocates nothing.
+    struct HostAction {
+        enum class Kind { move, close, protect, view, punch_hole, drop, set_slot };
+        Kind kind;
+        std::byte* at = nullptr;
+        std::byte* to = nullptr;  // of a move
+        uint64_t size = 0;
+        int prot = 0;         // protect, view
+        uint64_t offset = 0;  // view, punch_hole: in the backing object
+        uint32_t slot = 0;    // set_slot
+        uint64_t gpa = 0;     // set_slot
+    };
+
+    // Returns the errno of a host call that failed, or 0.
+    virtual int carry_out(const remap::Step& step) = 0;
+    // Whether the step can be made directly at the end, when everything else has worked ...
+    virtual bool can_destroy(const remap::Step& step) const = 0;
+    // ... and that form of it. A failure leaves its memory as it was.
+    virtual int destroy(const remap::Step& step) = 0;
+    // Before the first step, and after the last.
+    enum class Outcome { done, undone };
+    virtual void begin() {}
+    virtual void end(Outcome) {}
+
+    // To be called before something is done that is noted afterwards.
+    void make_room_for_notes(size_t count);
+    void undo(const HostAction& action) { undo_.push_back(action); }
+    void finish(const HostAction& action) { finish_.push_back(action); }
+
+    // What steps are made of; all return the errno.
+    int map_anonymous(std::byte* at, uint64_t size, int prot);
+    int map_object(std::byte* at, uint64_t size, remap::Memory memory, int prot);
+    int close(std::byte* at, uint64_t size);
+    int populate(std::byte* at, uint64_t size, remap::Prot prot);
+    int move_memory(std::byte* from, std::byte* to, uint64_t size);
+    int move_undoably(std::byte* from, std::byte* to, uint64_t size);
+    int set_slot(uint32_t slot, uint64_t gpa, uint64_t size, std::byte* host);
+    int free_now(const remap::step::Free& step);
+    void free_at_end(const remap::step::Free& step);
+
+    static constexpr int closed_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    static int host_prot(remap::Prot prot);
+
+    Vm& vm_;
+    remap::Range aperture_;  // begins at a 1 GiB boundary, so that whole page tables can be moved
+    const BackingObject& object_;
+    Reservation reservation_;
+    HostCalls calls_;
+
+  private:
+    int carry_out_all(const std::vector<remap::Step>& steps);
+    int carry_out_guarded(const remap::Step& step);
+    void undo_all();
+    int perform(const HostAction& action);
+    int move_by_mapping(std::byte* from, std::byte* to, uint64_t size);
+
+    std::vector<HostAction> undo_;    // performed last to first
+    std::vector<HostAction> finish_;  // performed first to last
+};
+
+}  // namespace gpremap
