@@ -490,10 +490,12 @@ class Remapping {
         for (const Extent& extent : replaced(target.start())) draft_.unmap(extent.range);
     }
 
-    // The mapped runs of the source, in an order in which none lands on one that has yet to go.
+    // The mapped runs of the source, in an order in which none lands on one that has yet to go: the lowest
+    // first, as Linux does, where nothing can land on the source.
     std::vector<Range> runs_in_order(Gpa target) const {
         auto runs = draft_.before().runs_in(kept_);
-        if (target > source_.start()) std::reverse(runs.begin(), runs.end());
+        bool leaves_place = request_.source_after == SourceAfter::unmapped;
+        if (leaves_place && target > source_.start()) std::reverse(runs.begin(), runs.end());
         return runs;
     }
 
@@ -520,19 +522,26 @@ class Remapping {
         return true;
     }
 
+    struct Left {
+        Extent extent;
+        Range mapping;  // that it was part of when its turn came
+    };
+
     // The source stays mapped: with the same pages, or (DONTUNMAP of private memory) with fresh ones.
     bool leave_run(const Range& run, Gpa target) {
-        const Space vacated = draft_.after();
-        std::vector<Extent> left;
-        for (const Extent& extent : vacated.extents_in(run)) {
+        std::vector<Left> left;
+        std::optional<Range> mapping;
+        for (const Extent& extent : draft_.after().extents_in(run)) {
+            Gpa at = extent.range.start();
+            if (!mapping || !mapping->contains(at)) mapping = draft_.after().mapping_of(at);
             if (duplicates() || extent.attributes.shared) {
                 if (!duplicate(extent, target)) return false;
             } else {
                 move_away(extent, target);
-                left.push_back(extent);
+                left.push_back({extent, *mapping});
             }
         }
-        return leave_zero(std::move(left), vacated);
+        return leave_zero(std::move(left));
     }
 
     bool duplicate(Extent extent, Gpa target) {
@@ -559,16 +568,16 @@ class Remapping {
 
     // Linux cuts the tie between what moved and what is left where a whole mapping moved. That then joins
     // its neighbours when it is touched: after those that kept theirs, and in order of address.
-    bool leave_zero(std::vector<Extent> left, const Space& vacated) {
-        auto mapping = [&](const Extent& extent) { return vacated.mapping_of(extent.range.start()); };
-        auto is_orphan = [&](const Extent& extent) { return source_.contains(mapping(extent)); };
-        std::stable_partition(left.begin(), left.end(), std::not_fn(is_orphan));
+    bool leave_zero(std::vector<Left> left) {
+        auto keeps_tie = [&](const Left& each) { return !source_.contains(each.mapping); };
+        std::stable_partition(left.begin(), left.end(), keeps_tie);
         uint64_t family = 0;
-        for (Extent& extent : left) {
+        for (Left& each : left) {
+            Extent& extent = each.extent;
             extent.attributes.locked = false;
-            if (is_orphan(extent)) {
+            if (!keeps_tie(each)) {
                 Extent whole = extent;
-                whole.range = mapping(extent);
+                whole.range = each.mapping;
                 if (whole.range.start() == extent.range.start())
                     family = draft_.after().adopted_lineage(whole).family;
                 extent.lineage.family = family;

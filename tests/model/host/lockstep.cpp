@@ -156,17 +156,15 @@ bool Lockstep::copies_locked(const LinuxCall& call) const {
                        [](const remap::Extent& extent) { return extent.attributes.locked; });
 }
 
-// Whether two mappings of the model, of which at least one is in the source, become one.
+// Whether something that stays behind becomes part of a larger mapping than it was.
 bool Lockstep::joins_what_is_left(const LinuxCall& call) const {
-    if (!(call.flags & remap::linux_calls::mremap_dontunmap)) return false;
+    auto source = Range::make(Gpa{host_.base() + call.at}, Size{remap::round_up(call.len, remap::kib4)});
+    if (!(call.flags & remap::linux_calls::mremap_dontunmap) || !source) return false;
     auto model = answer(space_, call);
     if (!model) return false;
-    uint64_t start = host_.base() + call.at, end = start + remap::round_up(call.len, remap::kib4);
     for (const remap::Extent& mapping : mappings_of(space_)) {
-        Gpa at = mapping.range.start();
-        if (at.value < start || at.value > end || at == space_.aperture().start()) continue;
-        const remap::Extent* here = model->after.find(at);
-        if (here && model->after.mapping_of(at).start() < at) return true;
+        auto left = mapping.range.intersection(*source);
+        if (left && !mapping.range.contains(model->after.mapping_of(left->start()))) return true;
     }
     return false;
 }
