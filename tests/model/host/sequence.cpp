@@ -16,7 +16,7 @@
 namespace host_oracle {
 namespace {
 
-constexpr size_t longest = 60;
+constexpr size_t longest = 150;
 // Sealed mappings stay until a process ends; this many sequences leave few enough of them.
 constexpr uint64_t sequences_of_a_child = 2000;
 
