@@ -14,14 +14,7 @@ using Kind = LinuxCall::Kind;
 
 // The mappings of the model as the kernel would have them.
 std::vector<remap::Extent> mappings_of(const remap::Space& space) {
-    std::vector<remap::Extent> found;
-    for (const remap::Extent& extent : space.extents_in(space.aperture())) {
-        if (!found.empty() && continues(found.back(), extent))
-            found.back().range = Range::between(found.back().range.start(), extent.range.end());
-        else
-            found.push_back(extent);
-    }
-    return found;
+    return space.mappings_in(space.aperture());
 }
 
 remap::Answer answer(const remap::Space& space, const LinuxCall& call) {
