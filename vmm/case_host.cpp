@@ -19,6 +19,7 @@
 #include "remap/errno.h"
 #include "vmm/case_runner.h"
 #include "vmm/divergences.h"
+#include "vmm/host.h"
 
 #ifndef __NR_mseal
 #define __NR_mseal 462
@@ -127,13 +128,6 @@ class OwnMemory {
     int fd_;
 };
 
-uint64_t free_huge_pages() {
-    std::ifstream file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-    uint64_t pages = 0;
-    file >> pages;
-    return pages;
-}
-
 class HostPlace : public CasePlace {
   public:
     explicit HostPlace(uint64_t granule) : granule_(granule), end_(end_of_user_space()) {}
@@ -198,7 +192,8 @@ class HostPlace : public CasePlace {
         for (const CaseStep& step : c.steps) need_host_step(step);
         // Twice what is mapped: the most that a move with DONTUNMAP needs at once.
         const auto mapped = c.before.size() - static_cast<size_t>(std::ranges::count(c.before, '.'));
-        if (c.granule == huge_granule && free_huge_pages() < 2 * mapped)
+        const auto huge = c.granule == huge_granule ? read_huge_2m() : std::nullopt;
+        if (c.granule == huge_granule && (!huge || huge->free < 2 * mapped))
             throw CaseSkipped(
                 fmt::format("needs {} free huge pages: raise /proc/sys/vm/nr_hugepages", 2 * mapped));
     }

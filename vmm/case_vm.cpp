@@ -7,6 +7,7 @@
 
 #include "vmm/case_runner.h"
 #include "vmm/cpu_x86_64.h"
+#include "vmm/host.h"
 #include "vmm/machine.h"
 #include "vmm/vm.h"
 
@@ -194,6 +195,7 @@ CaseOutcome VmCases::run(const Case& c) {
         config.memory = case_memory(c.granule);
         config.memory.mechanism = state_->mechanism;
         config.memory.backing = state_->backing;
+        require_huge_pages(config.memory);
         machine = std::make_unique<Machine>(config);
     }
     VmPlace place(c.granule, *machine);

@@ -2,6 +2,7 @@
 
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <fstream>
 #include <system_error>
 
@@ -57,7 +58,8 @@ std::optional<HugePages> huge_pages(const std::string& size) {
     auto total = number_in(folder + "nr_hugepages");
     auto free = number_in(folder + "free_hugepages");
     if (!total || !free) return std::nullopt;
-    return HugePages{*total, *free};
+    auto promised = number_in(folder + "resv_hugepages").value_or(0);
+    return HugePages{*total, *free - std::min(*free, promised)};
 }
 
 std::string kernel_release() {
@@ -77,6 +79,10 @@ std::string mmu_kind() {
 
 }  // namespace
 
+std::optional<HugePages> read_huge_2m() {
+    return huge_pages("2048kB");
+}
+
 HostFacts read_host() {
     HostFacts host;
     host.kernel = kernel_release();
@@ -87,9 +93,18 @@ HostFacts read_host() {
     host.memory_total = memory_field("MemTotal");
     host.memory_available = memory_field("MemAvailable");
     host.max_map_count = number_in("/proc/sys/vm/max_map_count").value_or(0);
-    host.huge_2m = huge_pages("2048kB");
+    host.huge_2m = read_huge_2m();
     host.huge_1g = huge_pages("1048576kB");
     return host;
+}
+
+void require_huge_pages(const MemoryConfig& memory) {
+    if (memory.backing != Backing::hugetlb_2m) return;
+    auto pages = read_huge_2m();
+    if (pages && pages->free > 0) return;
+    throw HostLacks(
+        "no huge page of 2 MiB is free, which backing hugetlb-2M is made of: "
+        "echo N > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
 }
 
 JsonObject json_of(const HostFacts& host) {

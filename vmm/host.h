@@ -6,12 +6,13 @@
 #include <string>
 
 #include "vmm/json_file.h"
+#include "vmm/remapper.h"
 
 namespace gpremap {
 
 struct HugePages {
     uint64_t total = 0;  // pages
-    uint64_t free = 0;   // pages
+    uint64_t free = 0;   // pages that no mapping has been promised
 };
 
 struct HostFacts {
@@ -28,6 +29,12 @@ struct HostFacts {
 };
 
 HostFacts read_host();
+
+std::optional<HugePages> read_huge_2m();
+
+// Huge pages are reserved by the administrator and not made when they are needed. Throws HostLacks where
+// `memory` is made of them and none is free.
+void require_huge_pages(const MemoryConfig& memory);
 
 // What every result says of its host.
 JsonObject json_of(const HostFacts& host);
