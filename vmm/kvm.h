@@ -89,7 +89,15 @@ inline constexpr unsigned long set_signal_mask = _IOW(KVMIO, 0x8b, SignalMaskHea
 // ---- newer than the 6.1 header ----
 
 namespace kvm_new {
-inline constexpr int cap_pre_fault_memory = 236;         // Linux 6.11
+inline constexpr int cap_pre_fault_memory = 236;  // Linux 6.11, as is what follows
+struct PreFaultMemory {                           // KVM takes what it has done off the front
+    uint64_t gpa;
+    uint64_t size;
+    uint64_t flags;
+    uint64_t padding[5];
+};
+static_assert(sizeof(PreFaultMemory) == 64);
+inline constexpr unsigned long pre_fault_memory = _IOWR(KVMIO, 0xd5, PreFaultMemory);
 inline constexpr uint64_t quirk_slot_zap_all = 1u << 7;  // Linux 6.12
 }  // namespace kvm_new
 

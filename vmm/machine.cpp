@@ -65,6 +65,10 @@ Performed Machine::finish(unsigned vcpu) {
     return state_->workers.at(vcpu)->finish();
 }
 
+void Machine::pre_fault(unsigned vcpu, uint64_t gpa, uint64_t size) {
+    state_->workers.at(vcpu)->pre_fault(gpa, size);
+}
+
 unsigned Machine::vcpus() const {
     return static_cast<unsigned>(state_->workers.size());
 }

@@ -41,6 +41,10 @@ class Machine {
     void start(unsigned vcpu, const abi::Step& step);
     Performed finish(unsigned vcpu);
 
+    // Has KVM map guest memory at stage 2 as if `vcpu`, which must have no step to do, had read it. The range
+    // must be mapped and KvmCapabilities::pre_fault true. Throws std::system_error.
+    void pre_fault(unsigned vcpu, uint64_t gpa, uint64_t size);
+
     unsigned vcpus() const;
     Remapper& remapper();
     // For the pause of all vCPUs (Vm::pause_others with VcpuGate::nobody), statistics and capabilities.

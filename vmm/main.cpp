@@ -82,7 +82,14 @@ void add_run(Program& program) {
     verb.add_option("SCENARIO", options->file, "a TOML file, such as configs/quickstart.toml")->required();
     add_json(verb, options->json);
     add_overrides(verb, options->overrides);
-    verb.callback([&program, options] {
+    // The format may be left out, so it takes an equals sign: what follows a space is the scenario.
+    const std::map<std::string, TableFormat> formats = {{"ept", TableFormat::ept}, {"arm", TableFormat::arm}};
+    auto format = std::make_shared<std::string>();
+    verb.add_flag("--dump-stage2{ept}", *format,
+                  "afterwards, print the second-stage table, as ept or arm entries, and what KVM says of it")
+        ->check(CLI::IsMember(formats));
+    verb.callback([&program, options, format, formats] {
+        if (!format->empty()) options->dump_stage2 = formats.at(*format);
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;
             return run_scenario(*options, std::cout);

@@ -12,6 +12,7 @@
 #include "vmm/backing_object.h"
 #include "vmm/hypercall.h"
 #include "vmm/stage2/memslots.h"
+#include "vmm/stage2/prediction.h"
 #include "vmm/stage2/window.h"
 #include "vmm/vm.h"
 
@@ -58,6 +59,7 @@ struct Remapper::State {
           config(the_config),
           object(config.backing == Backing::hugetlb_2m ? BackingObject::Pages::huge_2m
                                                        : BackingObject::Pages::small),
+          backing_pages(gpremap::backing_pages(config.backing)),
           space(empty_space(config)),
           stage2(stage2_for(vm, config, space.aperture(), object)) {}
 
@@ -66,11 +68,13 @@ struct Remapper::State {
     int64_t batch(unsigned vcpu, const std::array<uint64_t, 6>& args);
     int apply(unsigned vcpu, remap::Plan& plan);
     void begin_record(unsigned vcpu);
-    uint64_t page_size_of(const remap::Extent& extent) const;
+    std::vector<remap::stage2::Piece> possible_pieces(const Range& range) const;
+    Backing backing_of(const remap::Extent& extent) const;
 
     Vm& vm;
     MemoryConfig config;
     BackingObject object;
+    const BackingPages backing_pages;
 
     mutable std::mutex mutex;  // held by the call in progress; guards all below
     remap::Space space;
@@ -139,10 +143,12 @@ int64_t Remapper::State::query(const std::array<uint64_t, 6>& args) {
     const auto [at, len, buffer, capacity, unused0, unused1] = args;
     auto extents = remap::native::query(space, at, len);
     if (!extents) return minus(extents.error());
+    const auto pieces = possible_pieces(Range::of(Gpa{at}, Size{len}));
     std::vector<abi::ExtentInfo> infos;
     for (const remap::Extent& extent : *extents) {
         if (infos.size() == capacity) break;
-        infos.push_back(extent_info(extent, page_size_of(extent)));
+        auto outlook = remap::stage2::outlook_of(pieces, extent.range);
+        infos.push_back(extent_info(extent, remap::stage2::page_size(outlook.largest).bytes));
     }
     if (!vm.write_agent(buffer, infos.data(), infos.size() * sizeof(abi::ExtentInfo)))
         return minus(remap::Errno::efault);
@@ -197,29 +203,36 @@ const CallRecord& Remapper::last_call(unsigned vcpu) const {
     return record;
 }
 
-// A 2 MiB entry needs a huge page in the host's table, inside the extent, at a congruent place; guest and
-// window addresses are always congruent.
-uint64_t Remapper::State::page_size_of(const remap::Extent& extent) const {
-    uint64_t first =
-        (extent.range.start().value + remap::mib2.bytes - 1) / remap::mib2.bytes * remap::mib2.bytes;
-    bool holds_one =
-        first < extent.range.end().value && extent.range.end().value - first >= remap::mib2.bytes;
-    bool can_be_huge = extent.memory.kind == remap::MemoryKind::anon || config.backing == Backing::hugetlb_2m;
-    return holds_one && can_be_huge ? remap::mib2.bytes : remap::kib4.bytes;
+Backing Remapper::State::backing_of(const remap::Extent& extent) const {
+    if (extent.memory.kind == remap::MemoryKind::anon) return Backing::anon;
+    return config.backing == Backing::hugetlb_2m ? Backing::hugetlb_2m : Backing::memfd;
 }
 
 std::vector<MapEntry> Remapper::map() const {
     std::lock_guard lock(state_->mutex);
+    const auto pieces = state_->possible_pieces(state_->space.aperture());
     std::vector<MapEntry> entries;
     for (const remap::Extent& extent : state_->space.mappings_in(state_->space.aperture())) {
-        abi::ExtentInfo info = extent_info(extent, state_->page_size_of(extent));
-        bool huge = state_->config.backing == Backing::hugetlb_2m;
-        Backing backing = extent.memory.kind == remap::MemoryKind::anon ? Backing::anon
-                          : huge                                        ? Backing::hugetlb_2m
-                                                                        : Backing::memfd;
-        entries.push_back({info.at, info.size, info.prot, info.attributes, backing, info.page_size});
+        auto outlook = remap::stage2::outlook_of(pieces, extent.range);
+        abi::ExtentInfo info = extent_info(extent, remap::stage2::page_size(outlook.largest).bytes);
+        entries.push_back(
+            {info.at, info.size, info.prot, info.attributes, state_->backing_of(extent), outlook});
     }
     return entries;
+}
+
+std::vector<remap::stage2::Piece> Remapper::State::possible_pieces(const Range& range) const {
+    return gpremap::possible_pieces(space, vm, backing_pages, range);
+}
+
+std::vector<remap::stage2::Piece> Remapper::possible_pieces() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->possible_pieces(state_->space.aperture());
+}
+
+std::vector<remap::stage2::Piece> Remapper::resident_pieces() const {
+    std::lock_guard lock(state_->mutex);
+    return gpremap::resident_pieces(state_->space, state_->vm);
 }
 
 uint64_t Remapper::resident_bytes() const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "guest/abi.h"
+#include "remap/stage2/prediction.h"
 #include "vmm/counts.h"
 
 namespace gpremap {
@@ -42,7 +43,7 @@ struct MapEntry {
     uint64_t prot = 0;                     // abi::prot_*
     uint64_t attributes = 0;               // abi::attribute_*
     Backing backing = Backing::automatic;  // what it is now, never automatic
-    uint64_t maps_with = 4096;             // bytes: the largest page that stage 2 can map it with
+    remap::stage2::Outlook outlook;        // the pages that stage 2 can map it with
 };
 
 class Remapper {
@@ -63,6 +64,12 @@ class Remapper {
 
     // Every extent, by address, with what it is made of.
     std::vector<MapEntry> map() const;
+
+    // What stage 2 can map in the aperture, once all of it has been touched. By address; what allows no
+    // access is not mapped.
+    std::vector<remap::stage2::Piece> possible_pieces() const;
+    // What of it is in the host's page tables now, with pages as large as they are there. Throws HostLacks.
+    std::vector<remap::stage2::Piece> resident_pieces() const;
 
     // Bytes of host memory that the aperture holds now, measured on the host and not computed from
     // the space: what is resident of anonymous memory, the allocated blocks of a memfd. May take

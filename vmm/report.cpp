@@ -230,19 +230,13 @@ JsonObject json_of(const StepResult& step, unsigned vcpus) {
     return json;
 }
 
-// "2MiB": as cli.md writes it, without the space.
-std::string page_size_name(uint64_t bytes) {
-    std::string name = format_size(bytes);
-    std::erase(name, ' ');
-    return name;
-}
-
 JsonObject json_of(const MapEntry& entry) {
     return {{"at", entry.at},
             {"size", entry.size},
             {"prot", prot_name(entry.prot)},
             {"backing", name_of(entry.backing)},
-            {"maps_with", page_size_name(entry.maps_with)}};
+            {"maps_with", page_size_name(entry.outlook.largest)},
+            {"pages", gpremap::json_of(entry.outlook)}};
 }
 
 JsonObject json_of(const MachineConfig& machine) {
@@ -283,7 +277,7 @@ void StepTable::print_map(const std::vector<MapEntry>& map) {
     for (const MapEntry& entry : map)
         fmt::print(out_, "    {:<14} {:>10} {:<4} {:<10} maps with {}\n", format_address(entry.at),
                    format_size(entry.size), prot_name(entry.prot), name_of(entry.backing),
-                   format_size(entry.maps_with));
+                   describe(entry.outlook));
     if (map.empty()) fmt::print(out_, "    nothing is mapped\n");
 }
 
@@ -306,6 +300,7 @@ JsonObject json_of(const RunResult& run) {
                        {"series", JsonObject::array()},
                        {"map", map},
                        {"summary", {{"passed", run.passed()}, {"failed", run.failed()}}}};
+    if (run.stage2) json["stage2"] = json_of(*run.stage2);
     if (!run.died.empty()) json["died"] = run.died;
     return json;
 }

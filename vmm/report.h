@@ -12,6 +12,7 @@
 #include "vmm/host.h"
 #include "vmm/json_file.h"
 #include "vmm/machine.h"
+#include "vmm/stage2_dump.h"
 
 namespace gpremap {
 
@@ -40,7 +41,8 @@ struct RunResult {
     MachineConfig machine;
     std::vector<StepResult> steps;
     std::vector<MapEntry> map;
-    std::string died;  // the guest's last words; empty where it lived
+    std::optional<Stage2Dump> stage2;  // where it was asked for
+    std::string died;                  // the guest's last words; empty where it lived
 
     size_t passed() const;
     size_t failed() const;

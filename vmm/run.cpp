@@ -92,7 +92,9 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
         throw;
     }
     run.map = machine.remapper().map();
+    if (options.dump_stage2) run.stage2 = dump_stage2(machine, *options.dump_stage2);
     conclude();
+    if (run.stage2) print_stage2(out, *run.stage2);
     return run.failed() == 0 ? 0 : 1;
 }
 

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <iosfwd>
+#include <optional>
 #include <string>
 
 #include "vmm/progress.h"
 #include "vmm/scenario.h"
+#include "vmm/stage2_dump.h"
 
 namespace gpremap {
 
@@ -13,6 +15,7 @@ struct RunOptions {
     std::string file;
     Overrides overrides;
     std::string json;                           // where the result goes, too; empty: nowhere
+    std::optional<TableFormat> dump_stage2;     // as entries of that format, after the steps
     ShowProgress progress = ShowProgress::yes;  // on standard error, where that is a terminal
 };
 

@@ -236,6 +236,15 @@ void Vcpu::drop_translations() {
     set_special_registers(sregs);
 }
 
+void Vcpu::pre_fault(uint64_t gpa, uint64_t size) {
+    kvm_new::PreFaultMemory range = {};
+    range.gpa = gpa;
+    range.size = size;
+    while (range.size > 0)
+        if (ioctl(fd_.get(), kvm_new::pre_fault_memory, &range) < 0 && errno != EINTR && errno != EAGAIN)
+            throw_errno("KVM_PRE_FAULT_MEMORY");
+}
+
 uint32_t Vcpu::tsc_khz() const {
     return static_cast<uint32_t>(kvm_ioctl(fd_, KVM_GET_TSC_KHZ, 0ul, "KVM_GET_TSC_KHZ"));
 }

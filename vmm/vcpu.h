@@ -82,6 +82,11 @@ class Vcpu {
     // The vCPU forgets every translation that it has from the agent's own page tables.
     void drop_translations();
 
+    // Has KVM map guest memory at stage 2 as a read by the guest would, without running it. The range must be
+    // mapped and readable, and KvmCapabilities::pre_fault true. Bytes, multiples of 4096. By any thread while
+    // the vCPU does not run. Throws std::system_error, with part of the range mapped.
+    void pre_fault(uint64_t gpa, uint64_t size);
+
     uint32_t tsc_khz() const;
 
   private:

@@ -67,6 +67,16 @@ Performed VcpuWorker::finish() {
     return std::move(performed_);
 }
 
+// KVM makes this wait for the vCPU, which may still be on its way to asking for a step.
+void VcpuWorker::pre_fault(uint64_t gpa, uint64_t size) {
+    {
+        std::lock_guard lock(crew_.mutex);
+        if (crew_.death) std::rethrow_exception(crew_.death);
+        if (phase_ != Phase::idle) throw std::logic_error("pre-faulting by a vCPU that has a step");
+    }
+    vcpu_->pre_fault(gpa, size);
+}
+
 // ---- the vCPU's thread ----
 
 void VcpuWorker::run() {

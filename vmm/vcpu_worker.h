@@ -60,6 +60,8 @@ class VcpuWorker {
     // Machine::start and Machine::finish.
     void start(const abi::Step& step);
     Performed finish();
+    // Machine::pre_fault.
+    void pre_fault(uint64_t gpa, uint64_t size);
 
   private:
     using Clock = std::chrono::steady_clock;

@@ -111,6 +111,18 @@ std::size_t Vm::read_guest(uint64_t gpa, std::span<std::byte> to) const {
     return done;
 }
 
+std::vector<Vm::Slot> Vm::slots_in(const remap::Range& range) const {
+    std::vector<Slot> found;
+    {
+        std::lock_guard lock(slots_mutex_);
+        for (const auto& [number, slot] : slots_)
+            if (remap::Range::of(remap::Gpa{slot.gpa}, remap::Size{slot.size}).overlaps(range))
+                found.push_back(slot);
+    }
+    std::sort(found.begin(), found.end(), [](const Slot& a, const Slot& b) { return a.gpa < b.gpa; });
+    return found;
+}
+
 KvmCounts Vm::stats() const {
     KvmCounts counts;
     if (!statistics_) return counts;

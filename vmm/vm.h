@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "guest/abi.h"
+#include "remap/range.h"
 #include "vmm/counts.h"
 #include "vmm/kvm.h"
 #include "vmm/statistics.h"
@@ -48,6 +49,14 @@ class Vm {
     // much. Host memory that is not mapped, or in motion, counts as not readable.
     std::size_t read_guest(uint64_t gpa, std::span<std::byte> to) const;
 
+    struct Slot {
+        uint64_t gpa;
+        uint64_t size;
+        std::byte* host;
+    };
+    // Those that overlap `range`, by address.
+    std::vector<Slot> slots_in(const remap::Range& range) const;
+
     // Sums over the VM and its vCPUs since creation; zeros where this KVM does not report them. The
     // pages_ are what is mapped now. `faults` is pf_taken: every second-stage fault that KVM took,
     // including those that ended in an exit. `tlb_flushes` is what the vCPUs flushed.
@@ -61,12 +70,6 @@ class Vm {
     std::unique_ptr<Vcpu> create_vcpu();
 
   private:
-    struct Slot {
-        uint64_t gpa;
-        uint64_t size;
-        std::byte* host;
-    };
-
     const Kvm& kvm_;
     Descriptor fd_;
     std::span<std::byte> agent_memory_;

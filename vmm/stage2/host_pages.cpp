@@ -1,0 +1,70 @@
+#include "vmm/stage2/host_pages.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+#include <array>
+#include <cerrno>
+#include <span>
+
+#include "remap/address.h"
+#include "vmm/errors.h"
+#include "vmm/kvm.h"
+
+namespace gpremap {
+namespace {
+
+// <linux/fs.h> of Linux 6.7; Debian 12's header is older.
+struct PageRegion {
+    uint64_t start, end, categories;
+};
+struct ScanArguments {
+    uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+    uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+constexpr unsigned long pagemap_scan = _IOWR('f', 16, ScanArguments);
+constexpr uint64_t is_present = 1u << 3, is_huge = 1u << 6;
+
+Descriptor open_pagemap() {
+    Descriptor fd(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+    if (!fd.valid()) throw_errno("opening /proc/self/pagemap");
+    return fd;
+}
+
+// Returns how many regions there are from `scan.start` on, and leaves in `scan.walk_end` where to go on.
+size_t scan_some(const Descriptor& pagemap, ScanArguments& scan) {
+    int found = ioctl(pagemap.get(), pagemap_scan, &scan);
+    if (found >= 0) return static_cast<size_t>(found);
+    if (errno == ENOTTY)
+        throw HostLacks("this kernel cannot say how large the pages of a mapping are: Linux 6.7 can");
+    throw_errno("PAGEMAP_SCAN");
+}
+
+}  // namespace
+
+std::vector<HostPages> resident_pages(const std::byte* at, uint64_t size) {
+    Descriptor pagemap = open_pagemap();
+    std::array<PageRegion, 512> regions;
+    ScanArguments scan = {};
+    scan.size = sizeof scan;
+    scan.start = reinterpret_cast<uint64_t>(at);
+    scan.end = scan.start + size;
+    scan.vec = reinterpret_cast<uint64_t>(regions.data());
+    scan.vec_len = regions.size();
+    scan.category_mask = is_present;
+    scan.return_mask = is_present | is_huge;
+
+    std::vector<HostPages> pages;
+    const uint64_t origin = scan.start;
+    while (scan.start < scan.end) {
+        size_t found = scan_some(pagemap, scan);
+        for (const PageRegion& region : std::span(regions).first(found)) {
+            uint64_t page = region.categories & is_huge ? remap::mib2.bytes : remap::kib4.bytes;
+            pages.push_back({region.start - origin, region.end - region.start, page});
+        }
+        scan.start = scan.walk_end;
+    }
+    return pages;
+}
+
+}  // namespace gpremap

@@ -1,0 +1,22 @@
+// Which pages of a range of its own address space a process has in its page tables now, and how large they
+// are there.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace gpremap {
+
+// A run of present pages of one size. `size` is no multiple of `page` where the range that was asked for
+// begins or ends within a page.
+struct HostPages {
+    uint64_t at = 0;    // offset from the start of the range
+    uint64_t size = 0;  // bytes
+    uint64_t page = 0;  // bytes: 4 KiB or 2 MiB
+};
+
+// In order. Throws HostLacks where the kernel cannot tell (before Linux 6.7).
+std::vector<HostPages> resident_pages(const std::byte* at, uint64_t size);
+
+}  // namespace gpremap
