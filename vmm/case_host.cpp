@@ -32,8 +32,8 @@ namespace {
 constexpr uint64_t huge_granule = 2ull << 20;
 
 // Where the kernel's own search for free space, downwards from the stack, does not come, nor a program's
-// image or heap; a multiple of 1 GiB, as the window has it on a VM.
-constexpr uint64_t host_window = 16ull << 40;
+// image or heap, nor the shadow of a sanitizer; a multiple of 1 GiB, as the window has it on a VM.
+constexpr uint64_t host_window = 32ull << 40;
 
 // One mapping of this process; `prot` in abi::prot_*.
 struct HostMapping {

@@ -522,10 +522,6 @@ std::vector<Case> parse_cases(std::string_view text, const std::string& name) {
     return cases_of(TomlFile::parse(text, name));
 }
 
-void check_case_file(const std::string& path) {
-    read_case_file(path);
-}
-
 bool returns_address(Call number) {
     switch (number) {
         case Call::map:

@@ -79,14 +79,12 @@ struct Case {
     bool granule_stated = false;          // the case names its granule, so none may be put in its place
 };
 
-// Reads and validates a case file. Throws ConfigError, with file, line and key, for the first thing wrong.
+// Reads and validates a case file, which is all that `gpremap check` does. Throws ConfigError, with file,
+// line and key, for the first thing wrong.
 std::vector<Case> read_case_file(const std::string& path);
 
 // The same for text that stands in no file; `name` takes the file's place in messages.
 std::vector<Case> parse_cases(std::string_view text, const std::string& name);
-
-// What `gpremap check` does with a case file: throws what read_case_file throws, runs nothing.
-void check_case_file(const std::string& path);
 
 // Whether this call's result, where it is no error, is an address.
 bool returns_address(abi::Call number);
