@@ -43,12 +43,12 @@ std::string size_name(unsigned level) {
     return format_size(remap::stage2::page_size(level).bytes);
 }
 
-// "1 GiB: backing, size; 2 MiB: size"
+// "in the way of 2 MiB: size; of 1 GiB: backing, size"
 std::string describe_obstacles(const Outlook& outlook) {
     std::string text;
-    for (unsigned level = page_levels; level-- > 1;)
+    for (unsigned level = 1; level < page_levels; ++level)
         if (outlook.obstacles[level].any())
-            text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", size_name(level),
+            text += fmt::format("{} of {}: {}", text.empty() ? "in the way" : ";", size_name(level),
                                 list_of(outlook.obstacles[level]));
     return text;
 }
@@ -78,9 +78,11 @@ const char* name_of(TableFormat format) {
 
 void print_extent(std::ostream& out, const MapEntry& entry, std::optional<uint64_t> first) {
     const auto& pages = entry.outlook.leaves.of;
-    fmt::print(out, "    {:<14} {:>10} {:<4} {:<10} {:>8} {:>6} {:>6}  {:<18} {}\n", format_address(entry.at),
+    fmt::print(out, "    {:<14} {:>10} {:<4} {:<10} {:>9} {:>7} {:>7}  {}\n", format_address(entry.at),
                format_size(entry.size), prot_name(entry.prot), name_of(entry.backing), pages[0], pages[1],
-               pages[2], first ? fmt::format("{:#x}", *first) : "-", describe_obstacles(entry.outlook));
+               pages[2], first ? fmt::format("{:#018x}", *first) : "not mapped");
+    std::string obstacles = describe_obstacles(entry.outlook);
+    if (!obstacles.empty()) fmt::print(out, "        {}\n", obstacles);
 }
 
 void print_comparison(std::ostream& out, const tl::expected<Stage2Comparison, std::string>& comparison) {
@@ -135,8 +137,7 @@ void print_stage2(std::ostream& out, const Stage2Dump& dump) {
                "\nstage 2 as {} entries, once all memory has been touched; it enforces r and w, and the\n"
                "agent's own tables x; addresses in entries are the host's virtual ones\n",
                name_of(dump.format));
-    out << "    at                   size prot backing       4 KiB  2 MiB  1"
-           " GiB  first entry        in the way of larger pages\n";
+    out << "    at                   size prot backing        4 KiB   2 MiB   1 GiB  first entry\n";
     for (size_t i = 0; i < dump.map.size(); ++i) print_extent(out, dump.map[i], dump.first_entries[i]);
     fmt::print(out, "    together {}, in {} tables\n", describe(dump.leaves), dump.tables);
     print_comparison(out, dump.comparison);

@@ -46,11 +46,6 @@ struct Piece {
 // How many pages of each size, by level.
 struct Leaves {
     std::array<uint64_t, page_levels> of{};
-
-    Leaves& operator+=(const Leaves& other) {
-        for (unsigned level = 0; level < page_levels; ++level) of[level] += other.of[level];
-        return *this;
-    }
     friend bool operator==(const Leaves&, const Leaves&) = default;
 };
 

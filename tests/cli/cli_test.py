@@ -182,6 +182,20 @@ class Run(Case):
             self.assertLessEqual(len(line), 110, line)
         self.assertNotIn("\x1b", done.stdout + done.stderr)
 
+    def test_dump_stage2(self):
+        for option, name in (("--dump-stage2", "EPT"), ("--dump-stage2=arm", "ARM stage 2")):
+            done, result = self.run_scenario(HEAP + '[[step]]\ncheckpoint = true\n', option)
+            self.assertIn(f"stage 2 as {name} entries", done.stdout)
+            for line in done.stdout.splitlines():
+                self.assertLessEqual(len(line), 110, line)
+            table = result["stage2"]
+            pages = result["map"][0]["pages"]
+            self.assertEqual(table["pages_4k"] * 4096 + table["pages_2m"] * 2 * MIB, 4 * MIB)
+            self.assertEqual(table["pages_2m"], pages["pages_2m"])
+            self.assertIn("backing", pages["obstacles"]["1GiB"])
+            self.assertEqual(len(table["first_entries"]), 1)
+            self.assertTrue(table["kvm"].get("agree") or table["kvm"]["not_compared"], table["kvm"])
+
     def test_copies_beside_the_median_move(self):
         done, result = self.run_scenario(
             HEAP + '[[step]]\nmap = { name = "copy", size = "4MiB" }\n'

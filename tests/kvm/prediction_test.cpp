@@ -1,0 +1,419 @@
+// The predicted second-stage table against the host's page tables, and against the table that KVM says it
+// has.
+//
+// What the host has in its page tables is compared on every host; KVM counts its pages with nested paging
+// only (tests/npt runs this there), and elsewhere a test that has got that far is skipped, with the reason.
+#include "vmm/stage2/prediction.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+
+#include "vmm/errors.h"
+#include "vmm/kvm.h"
+#include "vmm/machine.h"
+#include "vmm/stage2/comparison.h"
+#include "vmm/vm.h"
+
+namespace remap::stage2 {
+
+void PrintTo(const Leaves& leaves, std::ostream* out) {
+    *out << leaves.of[0] << " of 4 KiB, " << leaves.of[1] << " of 2 MiB, " << leaves.of[2] << " of 1 GiB";
+}
+
+}  // namespace remap::stage2
+
+namespace gpremap {
+namespace {
+
+using abi::Call;
+using abi::Op;
+using abi::Outcome;
+using remap::stage2::Leaves;
+
+constexpr uint64_t kib = 1ull << 10;
+constexpr uint64_t mib = 1ull << 20;
+constexpr uint64_t gib = 1ull << 30;
+constexpr uint64_t page = 4 * kib;
+constexpr uint64_t large = 2 * mib;
+constexpr uint64_t base = 4 * gib;
+constexpr uint64_t aperture = 32 * gib;
+
+template <typename... Arguments>
+abi::Step step(Op op, Arguments... arguments) {
+    abi::Step made = {};
+    made.op = op;
+    uint64_t i = 0;
+    ((made.arg[i++] = static_cast<uint64_t>(arguments)), ...);
+    return made;
+}
+
+// How often this host has had no huge page to give.
+uint64_t huge_pages_refused() {
+    std::ifstream vmstat("/proc/vmstat");
+    uint64_t value = 0, refused = 0;
+    for (std::string name; vmstat >> name >> value;)
+        if (name == "thp_fault_fallback") refused = value;
+    return refused;
+}
+
+// 2 MiB pages in the host's pool for as long as this lives.
+class HugePagePool {
+  public:
+    explicit HugePagePool(uint64_t pages) : pages_(pages) { write(read() + pages_); }
+    ~HugePagePool() { write(read() - pages_); }
+
+    static uint64_t free() { return read_number("free_hugepages"); }
+
+  private:
+    static constexpr const char* folder = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
+    static uint64_t read_number(const char* name) {
+        uint64_t number = 0;
+        std::ifstream(std::string(folder).append(name)) >> number;
+        return number;
+    }
+    static uint64_t read() { return read_number("nr_hugepages"); }
+    static void write(uint64_t pages) { std::ofstream(std::string(folder).append("nr_hugepages")) << pages; }
+
+    uint64_t pages_;
+};
+
+// The tests that say how many huge pages there are need a host that gives them.
+bool host_gives_huge_pages() {
+    return backing_pages(Backing::anon).anon == remap::mib2;
+}
+constexpr const char* no_huge_pages =
+    "anonymous memory has no huge pages: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled";
+
+class PredictionTest : public testing::TestWithParam<Mechanism> {
+  protected:
+    void SetUp() override {
+        try {
+            Kvm kvm;
+        } catch (const HostLacks& lack) {
+            GTEST_SKIP() << lack.what();
+        }
+    }
+
+    void boot(Backing backing = Backing::automatic, uint64_t granule = page) {
+        MachineConfig config;
+        config.memory.aperture_base = base;
+        config.memory.aperture_size = aperture;
+        config.memory.mechanism = GetParam();
+        config.memory.backing = backing;
+        config.memory.granule = granule;
+        machine_ = std::make_unique<Machine>(config);
+        refused_before_ = huge_pages_refused();
+    }
+
+    Performed perform(const abi::Step& what) { return machine_->perform(0, what); }
+
+    template <typename... Arguments>
+    Performed call(Call number, Arguments... arguments) {
+        return perform(step(Op::call, number, arguments...));
+    }
+
+    // A call that must succeed.
+    template <typename... Arguments>
+    CallRecord make(Call number, Arguments... arguments) {
+        Performed performed = call(number, arguments...);
+        EXPECT_GE(performed.report.result, 0) << "call " << std::hex << static_cast<uint64_t>(number);
+        return performed.call.value_or(CallRecord{});
+    }
+
+    void touch(uint64_t at, uint64_t size) {
+        EXPECT_EQ(perform(step(Op::touch, at, size, 1, page)).report.outcome, Outcome::ok);
+    }
+
+    void map(uint64_t at, uint64_t size) { make(Call::map, at, size, abi::prot_read | abi::prot_write); }
+
+    void map_touched(uint64_t at, uint64_t size) {
+        map(at, size);
+        touch(at, size);
+    }
+
+    Leaves possible() { return remap::stage2::leaves_of(machine_->remapper().possible_pieces()); }
+    Leaves resident() { return remap::stage2::leaves_of(machine_->remapper().resident_pieces()); }
+
+    // KVM has mapped exactly what the host's page tables say. khugepaged may come in between once or twice.
+    void expect_what_is_resident() {
+        constexpr int attempts = 3;
+        auto comparison = compare_with_kvm(*machine_);
+        for (int i = 1; i < attempts && comparison && !comparison->agree(); ++i)
+            comparison = compare_with_kvm(*machine_);
+        if (comparison)
+            EXPECT_EQ(comparison->reported, comparison->predicted);
+        else
+            not_compared_ = comparison.error();
+    }
+
+    // And all that is mapped is resident, in pages as large as possible: for memory that has been touched
+    // everywhere, on a host that had a huge page whenever one was wanted.
+    void expect_what_is_possible() {
+        expect_what_is_resident();
+        if (huge_pages_refused() == refused_before_)
+            EXPECT_EQ(resident(), possible());
+        else
+            not_compared_ = "this host ran out of huge pages";
+    }
+
+    void skip_if_not_compared() {
+        if (!not_compared_.empty()) GTEST_SKIP() << not_compared_;
+    }
+
+    // Has the host make huge pages of the small ones that it has there.
+    void collapse(uint64_t at, uint64_t size) {
+        constexpr int madv_collapse = 25;  // Linux 6.1
+        for (const Vm::Slot& slot : machine_->vm().slots_in(remap::Range::of(remap::Gpa{at}, {size})))
+            for (uint64_t gpa = (std::max(slot.gpa, at) + large - 1) / large * large;
+                 gpa + large <= std::min(slot.gpa + slot.size, at + size); gpa += large)
+                ASSERT_EQ(madvise(slot.host + (gpa - slot.gpa), large, madv_collapse), 0) << strerror(errno);
+    }
+
+    std::unique_ptr<Machine> machine_;
+    uint64_t refused_before_ = 0;
+    std::string not_compared_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Mechanisms, PredictionTest, testing::Values(Mechanism::window, Mechanism::memslot),
+                         [](const auto& which) {
+                             return which.param == Mechanism::window ? "Window" : "Memslot";
+                         });
+
+TEST_P(PredictionTest, OfAnEmptySpace) {
+    boot();
+    EXPECT_EQ(possible(), Leaves{});
+    expect_what_is_possible();
+    skip_if_not_compared();
+}
+
+TEST_P(PredictionTest, OfSizesAndAlignments) {
+    boot();
+    uint64_t at = base;
+    for (uint64_t size : {page, mib, large - page, large, large + page, 3 * large - page, 32 * mib}) {
+        for (uint64_t skew : {uint64_t{0}, page, mib, large - page}) {
+            SCOPED_TRACE(std::to_string(size / kib) + " KiB, " + std::to_string(skew / kib) +
+                         " KiB off 2 MiB");
+            map_touched(at + skew, size);
+            expect_what_is_possible();
+            make(Call::unmap, at + skew, size);
+            at += 64 * mib;
+        }
+    }
+    EXPECT_EQ(resident(), Leaves{});
+    skip_if_not_compared();
+}
+
+TEST_P(PredictionTest, OfManyRangesSideBySide) {
+    boot();
+    uint64_t at = base + 3 * page;
+    for (uint64_t size : {page, large, mib, 5 * large, large - page, 2 * page, large + mib}) {
+        map_touched(at, size);
+        at += size + 7 * page;
+    }
+    expect_what_is_possible();
+    skip_if_not_compared();
+}
+
+TEST_P(PredictionTest, AcrossGigabytes) {
+    boot();
+    map_touched(base + gib - 3 * mib, 6 * mib);
+    map_touched(base + 3 * gib - large, 2 * large);
+    expect_what_is_possible();
+    skip_if_not_compared();
+}
+
+// One range for the guest, or two that only attributes tell apart: one mapping for the host.
+TEST_P(PredictionTest, OfRangesThatGrewTogether) {
+    boot();
+    map(base, mib);
+    map(base + mib, 3 * mib);
+    make(Call::lock, base + 3 * mib, mib);
+    touch(base, 4 * mib);
+    expect_what_is_possible();
+    skip_if_not_compared();
+}
+
+TEST_P(PredictionTest, OfMovedMemory) {
+    boot();
+    map_touched(base, 16 * mib);
+    uint64_t from = base;
+    for (uint64_t to : {base + 5 * gib, base + 6 * gib + large, base + 8 * gib}) {
+        make(Call::move, from, to, 16 * mib, 0);
+        from = to;
+        SCOPED_TRACE(to);
+        expect_what_is_possible();
+    }
+    skip_if_not_compared();
+}
+
+// The window's memory moves on the host and loses its huge pages: they can be made anew. A memslot keeps its
+// memory, and it is not congruent any more.
+TEST_P(PredictionTest, OfMemoryMovedOffByAPage) {
+    if (!host_gives_huge_pages()) GTEST_SKIP() << no_huge_pages;
+    boot();
+    map_touched(base, 16 * mib);
+    make(Call::move, base, base + gib + page, 16 * mib, 0);
+    expect_what_is_resident();
+    EXPECT_EQ(resident(), (Leaves{{16 * mib / page, 0, 0}}));
+    auto outlook = machine_->remapper().map().at(0).outlook;
+    if (GetParam() == Mechanism::window) {
+        EXPECT_EQ(outlook.leaves, (Leaves{{512, 7, 0}}));
+        EXPECT_EQ(outlook.obstacles[1], remap::stage2::Obstacles{.size = true});
+        collapse(base + gib + page, 16 * mib);
+    } else {
+        EXPECT_TRUE(outlook.obstacles[1].congruence);
+    }
+    expect_what_is_possible();
+    skip_if_not_compared();
+}
+
+TEST_P(PredictionTest, OfProtectedParts) {
+    if (!host_gives_huge_pages()) GTEST_SKIP() << no_huge_pages;
+    boot();
+    map_touched(base, 16 * mib);
+    make(Call::protect, base + large, large, abi::prot_read);
+    expect_what_is_possible();
+    make(Call::protect, base + 2 * large + 5 * page, page, abi::prot_read);
+    expect_what_is_possible();
+    make(Call::protect, base + 3 * large, large, 0);
+    expect_what_is_possible();
+    EXPECT_EQ(possible(), (Leaves{{512, 6, 0}}));
+    skip_if_not_compared();
+}
+
+TEST_P(PredictionTest, OfReleasedMemory) {
+    boot();
+    map_touched(base, 8 * mib);
+    make(Call::release, base + large, large);
+    expect_what_is_resident();
+    make(Call::release, base, 8 * mib);
+    EXPECT_EQ(resident(), Leaves{});
+    expect_what_is_resident();
+    skip_if_not_compared();
+}
+
+TEST_P(PredictionTest, OfAliases) {
+    boot();
+    map_touched(base, 16 * mib);
+    make(Call::alias, base + 4 * mib, base + 2 * gib, 4 * mib, abi::prot_read, 0);
+    make(Call::alias, base + 5 * mib, base + 3 * gib + page, mib, abi::prot_read | abi::prot_write, 0);
+    touch(base, 16 * mib);
+    touch(base + 3 * gib + page, mib);
+    perform(step(Op::touch, base + 2 * gib, 4 * mib, 0, page));
+    expect_what_is_possible();
+    skip_if_not_compared();
+}
+
+TEST_P(PredictionTest, OfSnapshots) {
+    boot();
+    map_touched(base, 8 * mib);
+    make(Call::snapshot, base, base + 2 * gib, 8 * mib, abi::prot_previous, 0);
+    expect_what_is_resident();
+    touch(base, 8 * mib);
+    touch(base + 2 * gib, 8 * mib);
+    expect_what_is_possible();
+    skip_if_not_compared();
+}
+
+TEST_P(PredictionTest, OfMemfds) {
+    boot(Backing::memfd);
+    map_touched(base + page, 8 * mib);
+    expect_what_is_possible();
+    // The kernel makes huge pages of them when it is asked to, whatever its settings for new ones are.
+    collapse(base + page, 8 * mib);
+    expect_what_is_resident();
+    EXPECT_EQ(resident().of[1], 3u);
+    make(Call::move, base + page, base + gib + page, 8 * mib, 0);
+    expect_what_is_resident();
+    skip_if_not_compared();
+}
+
+TEST_P(PredictionTest, OfHugePagesFromThePool) {
+    constexpr uint64_t pages = 24;
+    HugePagePool pool(pages);
+    if (HugePagePool::free() < pages) GTEST_SKIP() << "this user, or host, cannot have 2 MiB pages reserved";
+    boot(Backing::hugetlb_2m, large);
+    map_touched(base + large, 16 * large);
+    expect_what_is_possible();
+    EXPECT_EQ(resident(), (Leaves{{0, 16, 0}}));
+    make(Call::alias, base + large, base + 3 * gib, 2 * large, abi::prot_read | abi::prot_write, 0);
+    touch(base + 3 * gib, 2 * large);
+    expect_what_is_possible();
+    make(Call::move, base + large, base + 5 * gib + 3 * large, 16 * large, 0);
+    touch(base + 5 * gib + 3 * large, 16 * large);
+    expect_what_is_possible();
+    skip_if_not_compared();
+}
+
+// Whatever the guest does, what KVM maps follows from slots, rights and the host's page tables.
+TEST_P(PredictionTest, OfRandomCalls) {
+    boot();
+    uint64_t seed = std::random_device{}();
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    auto below = [&](uint64_t end) { return std::uniform_int_distribution<uint64_t>(0, end - 1)(random); };
+    auto place = [&] { return base + gib - 16 * mib + below(2) * gib + below(32) * mib + below(2) * page; };
+    const Call calls[] = {Call::map,     Call::map,   Call::move,     Call::move,     Call::unmap,
+                          Call::protect, Call::alias, Call::exchange, Call::snapshot, Call::release};
+    for (int i = 0; i < 150 && !HasFailure(); ++i) {
+        uint64_t at = place(), to = place(), size = below(2) ? (1 + below(8)) * mib : (1 + below(600)) * page;
+        switch (Call number = calls[below(std::size(calls))]) {
+            case Call::map:
+                call(number, at, size, abi::prot_read | abi::prot_write, 0);
+                break;
+            case Call::move:
+                call(number, at, to, size, abi::flag_replace | abi::flag_keep_holes);
+                break;
+            case Call::protect:
+                call(number, at, size, below(4));
+                break;
+            case Call::alias:
+            case Call::snapshot:
+                call(number, at, to, size, abi::prot_previous, abi::flag_replace);
+                break;
+            case Call::exchange:
+                call(number, at, to, size);
+                break;
+            default:
+                call(number, at, size);
+        }
+        perform(step(Op::touch, at, size, below(2), page));
+        if (i % 5 == 4) expect_what_is_resident();
+    }
+    skip_if_not_compared();
+}
+
+// The largest move that the emulated machine of tests/npt has memory for.
+TEST_P(PredictionTest, MovedHugePagesArePreFaultedWhole) {
+    if (!host_gives_huge_pages()) GTEST_SKIP() << no_huge_pages;
+    constexpr uint64_t size = 512 * mib;
+    boot();
+    map_touched(base, size);
+    expect_what_is_possible();
+    make(Call::move, base, base + 4 * gib, size, 0);
+    make(Call::move, base + 4 * gib, base, size, 0);
+    // Every slot that the window needs is open now; a memslot is moved by one ioctl.
+    CallRecord record = make(Call::move, base, base + 4 * gib, size, 0);
+    EXPECT_EQ(record.syscalls.memslot_ioctls, GetParam() == Mechanism::window ? 0u : 1u);
+    EXPECT_TRUE(record.huge_kept);
+
+    expect_what_is_possible();
+    uint64_t faults = machine_->vm().stats().faults;
+    touch(base + 4 * gib, size);
+    if (not_compared_.empty()) {
+        EXPECT_EQ(possible(), (Leaves{{0, size / large, 0}}));
+        EXPECT_EQ(machine_->vm().stats().faults, faults);
+    }
+    skip_if_not_compared();
+}
+
+}  // namespace
+}  // namespace gpremap
