@@ -188,26 +188,24 @@ tl::expected<Plan, Cause> plan_for(const Space& space, const request::Protect& p
     return draft.finish(Gpa{0}, protect.range.size());
 }
 
-// Gives back the pages of one extent, which stays mapped and reads zero.
-void release(Draft& draft, Extent extent, request::Release::Scope scope) {
+// Gives back the pages of one extent, which stays mapped and reads zero. False when the object is used up.
+[[nodiscard]] bool release(Draft& draft, const Extent& extent, request::Release::Scope scope) {
     bool everything = scope == request::Release::Scope::all;
     if (extent.memory.kind == MemoryKind::anon) {
         if (everything || !extent.attributes.shared) draft.add(step::Discard{extent.range, extent.prot});
-        return;
+        return true;
     }
     if (extent.memory.kind == MemoryKind::cow) {
         // Dropping the private pages would bring the object's back: it becomes fresh memory instead.
         draft.unmap(extent.range);
-        extent.memory = {};
-        draft.after().put(extent);
-        draft.add(step::Map{extent.range, extent.memory, extent.prot});
-        return;
+        return draft.map_fresh(extent);
     }
     auto pages = ObjectRange::of(extent.memory.offset, extent.range.size());
     if (everything)
         draft.add(step::Free{pages});
     else if (!extent.attributes.shared)
         for (const ObjectRange& own : draft.before().store().exclusive(pages)) draft.add(step::Free{own});
+    return true;
 }
 
 tl::expected<Plan, Cause> plan_for(const Space& space, const request::Release& request) {
@@ -219,7 +217,8 @@ tl::expected<Plan, Cause> plan_for(const Space& space, const request::Release& r
     Draft draft(space);
     draft.note_split(request.range.start());
     draft.note_split(request.range.end());
-    for (const Extent& extent : there) release(draft, extent, request.scope);
+    for (const Extent& extent : there)
+        if (!release(draft, extent, request.scope)) return Refused(Cause::memory_limit);
     return draft.finish(Gpa{0}, request.range.size());
 }
 
@@ -463,7 +462,7 @@ class Remapping {
     tl::expected<Plan, Cause> stay() {
         if (dropped_tail_) draft_.unmap(*dropped_tail_);
         apply_prot(kept_);
-        if (request_.contents == Contents::zero) release_contents(kept_);
+        if (!zero_contents(kept_)) return Refused(Cause::memory_limit);
         if (grows() && !map_tail(source_.start(), last_page())) return Refused(Cause::memory_limit);
         return draft_.finish(source_.start(), std::max(request_.new_size, source_.size()));
     }
@@ -479,7 +478,7 @@ class Remapping {
         if (dropped_tail_ && !duplicates()) draft_.unmap(*dropped_tail_);
         Range arrived = target.head(kept_.size());
         apply_prot(arrived);
-        if (request_.contents == Contents::zero) release_contents(arrived);
+        if (!zero_contents(arrived)) return Refused(Cause::memory_limit);
         if (last && duplicates()) last->attributes.locked = false;
         if (last && !map_tail(target.start(), *last)) return Refused(Cause::memory_limit);
         return draft_.finish(target.start(), std::max(request_.new_size, source_.size()));
@@ -597,9 +596,11 @@ class Remapping {
         }
     }
 
-    void release_contents(const Range& range) {
+    [[nodiscard]] bool zero_contents(const Range& range) {
+        if (request_.contents == Contents::keep) return true;
         for (const Extent& extent : draft_.after().extents_in(range))
-            release(draft_, extent, request::Release::Scope::private_only);
+            if (!release(draft_, extent, request::Release::Scope::private_only)) return false;
+        return true;
     }
 
     [[nodiscard]] bool map_tail(Gpa start, const Extent& last) {

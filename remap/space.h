@@ -38,7 +38,8 @@ class Space {
     const Extent* find(Gpa at) const { return extents_.find(at); }
     // What is mapped in `range`, in order, clipped to it.
     std::vector<Extent> extents_in(const Range& range) const;
-    // The same as a caller sees it: neighbours that nothing tells apart are one, with the memory of the first.
+    // The same as a caller sees it: neighbours that nothing tells apart are one, with the memory of the
+    // first.
     std::vector<Extent> mappings_in(const Range& range) const;
     // The same as maximal runs without a hole, whatever they consist of.
     std::vector<Range> runs_in(const Range& range) const;

@@ -28,7 +28,7 @@ int create(BackingObject::Pages pages) {
 
 }  // namespace
 
-BackingObject::BackingObject(Pages pages) : fd_(create(pages)) {
+BackingObject::BackingObject(Pages pages) : pages_(pages), fd_(create(pages)) {
     if (ftruncate(fd_.get(), file_size) != 0) throw_errno("ftruncate of the backing memfd");
 }
 

@@ -15,10 +15,12 @@ class BackingObject {
     explicit BackingObject(Pages pages);
 
     int fd() const { return fd_.get(); }
+    Pages pages() const { return pages_; }
     // Bytes of host memory that the file holds.
     uint64_t allocated() const;
 
   private:
+    Pages pages_;
     Descriptor fd_;
 };
 

@@ -127,7 +127,7 @@ int Memslots::make(const step::Promote& step) {
             undo({.kind = HostAction::Kind::protect, .at = part.host, .size = size, .prot = prot});
             if (int error = calls_.protect(part.host, size, PROT_READ)) return error;
         }
-        if (int error = calls_.copy_to_file(part.host, object_.fd(), offset, size)) return error;
+        if (int error = copy_to_object(part.host, offset, size)) return error;
         if (int error = set_aside(part)) return error;
         if (int error = map_object(part.host, size, {MemoryKind::object, remap::Offset{offset}}, prot))
             return error;

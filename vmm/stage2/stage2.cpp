@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <fstream>
 #include <new>
-#include <sstream>
 #include <system_error>
 
 namespace gpremap {
@@ -89,8 +89,8 @@ int Stage2::perform(const HostAction& action) {
         case Kind::protect:
             return calls_.protect(action.at, action.size, action.prot);
         case Kind::view:
-            return calls_.map(action.at, action.size, action.prot, MAP_SHARED | MAP_FIXED, object_.fd(),
-                              action.offset);
+            return map_object(action.at, action.size, {MemoryKind::object, remap::Offset{action.offset}},
+                              action.prot);
         case Kind::punch_hole:
             return calls_.punch_hole(object_.fd(), action.offset, action.size);
         case Kind::drop:
@@ -126,8 +126,37 @@ int Stage2::map_anonymous(std::byte* at, uint64_t size, int prot) {
 }
 
 int Stage2::map_object(std::byte* at, uint64_t size, remap::Memory memory, int prot) {
-    int sharing = memory.kind == MemoryKind::cow ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
+    bool huge = object_.pages() == BackingObject::Pages::huge_2m;
+    if (huge && memory.kind == MemoryKind::object) return map_huge(at, size, memory.offset.value, prot);
+    int sharing = memory.kind == MemoryKind::cow ? MAP_PRIVATE : MAP_SHARED;
+    // Huge pages are reserved here, so that there is one when the guest writes; small ones need not be.
+    if (memory.kind == MemoryKind::cow && !huge) sharing |= MAP_NORESERVE;
     return calls_.map(at, size, prot, sharing | MAP_FIXED, object_.fd(), memory.offset.value);
+}
+
+// A shared mapping of huge pages that covers a whole aligned GiB may share page tables with others like it,
+// and Linux (6.18 too) deadlocks when mremap moves such a one. So no mapping gets larger than half of that:
+// pieces of 512 MiB that differ in a harmless flag, by turns, are never merged.
+int Stage2::map_huge(std::byte* at, uint64_t size, uint64_t offset, int prot) {
+    constexpr uint64_t most = remap::gib1.bytes / 2;
+    for (uint64_t done = 0; done < size;) {
+        uint64_t from = offset + done;
+        uint64_t bytes = std::min(size - done, most - from % most);
+        // Without access until the flag tells the piece from its neighbour.
+        if (int error = calls_.map(at + done, bytes, PROT_NONE, MAP_SHARED | MAP_FIXED, object_.fd(), from))
+            return error;
+        bool odd = from / most % 2 != 0;
+        if (odd)
+            if (int error = calls_.advise(at + done, bytes, MADV_DONTDUMP)) return error;
+        done += bytes;
+    }
+    return prot == PROT_NONE ? 0 : calls_.protect(at, size, prot);
+}
+
+int Stage2::copy_to_object(std::byte* from, uint64_t offset, uint64_t size) {
+    if (object_.pages() == BackingObject::Pages::huge_2m)
+        return calls_.copy_to_huge_file(from, object_.fd(), offset, size);
+    return calls_.copy_to_file(from, object_.fd(), offset, size);
 }
 
 // Replaces whatever is there by nothing.
@@ -171,11 +200,11 @@ std::vector<std::pair<uint64_t, uint64_t>> host_mappings(const std::byte* start,
     uint64_t low = reinterpret_cast<uint64_t>(start), high = low + size;
     std::vector<std::pair<uint64_t, uint64_t>> found;
     std::ifstream maps("/proc/self/maps");
+    // A stream that runs out of memory must not look like one that has ended.
+    maps.exceptions(std::ios::badbit);
     for (std::string line; std::getline(maps, line);) {
-        std::istringstream fields(line);
         uint64_t begin = 0, end = 0;
-        char dash = 0;
-        fields >> std::hex >> begin >> dash >> end;
+        if (sscanf(line.c_str(), "%lx-%lx ", &begin, &end) != 2) continue;
         if (end > low && begin < high) found.emplace_back(std::max(begin, low), std::min(end, high));
     }
     return found;

@@ -71,6 +71,7 @@ class Stage2 {
     // What steps are made of; all return the errno.
     int map_anonymous(std::byte* at, uint64_t size, int prot);
     int map_object(std::byte* at, uint64_t size, remap::Memory memory, int prot);
+    int copy_to_object(std::byte* from, uint64_t offset, uint64_t size);
     int close(std::byte* at, uint64_t size);
     int populate(std::byte* at, uint64_t size, remap::Prot prot);
     int move_memory(std::byte* from, std::byte* to, uint64_t size);
@@ -93,6 +94,7 @@ class Stage2 {
     int carry_out_guarded(const remap::Step& step);
     void undo_all();
     int perform(const HostAction& action);
+    int map_huge(std::byte* at, uint64_t size, uint64_t offset, int prot);
     int move_by_mapping(std::byte* from, std::byte* to, uint64_t size);
 
     std::vector<HostAction> undo_;    // performed last to first

@@ -118,7 +118,7 @@ int Window::make(const step::Promote& step) {
         if (int error = calls_.protect(aside, size, PROT_READ)) return error;
     }
     undo({.kind = HostAction::Kind::punch_hole, .size = size, .offset = step.offset.value});
-    if (int error = calls_.copy_to_file(aside, object_.fd(), step.offset.value, size)) return error;
+    if (int error = copy_to_object(aside, step.offset.value, size)) return error;
     allow_writing_at_end(step.range, prot);
     return map_object(host(step.range.start()), step.range.size().bytes, {MemoryKind::object, step.offset},
                       prot & PROT_READ);
