@@ -97,6 +97,11 @@ bool grows_huge(const LinuxRemap& call, Mappings before) {
            round_up(call.new_size, huge_page) > round_up(call.old_size, huge_page);
 }
 
+bool leaves_huge(const LinuxRemap& call, Mappings before) {
+    const LinuxMapping* source = mapping_at(before, call.old);
+    return source != nullptr && source->huge && (call.flags & mremap_dontunmap) != 0;
+}
+
 // The tail of the result would show what the object behind a shared mapping holds there.
 bool shows_object(const LinuxRemap& call, Mappings before) {
     const LinuxMapping* source = mapping_at(before, call.old);
@@ -108,7 +113,7 @@ bool shows_object(const LinuxRemap& call, Mappings before) {
     return round_up(call.new_size, page) > held;
 }
 
-constexpr std::array<Divergence, 6> table = {{
+constexpr std::array<Divergence, 7> table = {{
     {"partial-move", "a multi-extent move that fails in the middle leaves the first extents moved",
      "nothing moved", partial_move},
     {"late-failure", "a FIXED move that fails late has already unmapped the destination",
@@ -118,6 +123,7 @@ constexpr std::array<Divergence, 6> table = {{
     {"stale-under-gaps", "the destination under source gaps keeps stale pages",
      "the destination is replaced whole", stale_under_gaps},
     {"huge-grow", "a grow of huge pages is EINVAL", "allowed in whole granules", grows_huge},
+    {"huge-dontunmap", "DONTUNMAP of huge pages is EINVAL", "allowed in whole granules", leaves_huge},
     {"shared-object",
      "a shared mapping's object comes back when the mapping regrows, and SIGBUS lies past its end",
      "there is no object beyond the mappings: the tail reads zero", shows_object},
