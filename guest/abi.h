@@ -18,7 +18,7 @@
 
 namespace gpremap::abi {
 
-inline constexpr uint64_t version = 2;
+inline constexpr uint64_t version = 3;
 
 inline constexpr uint16_t hypercall_port = 0xe4;
 // The ring 0 exception stubs announce themselves here, with the vector in eax.
@@ -62,6 +62,8 @@ enum class Call : uint64_t {
     unhandled = 0x04,      // ()                  never returns: the run ends with the mailbox's fault
     flush_tlb = 0x05,      // ()                  -> 0: this vCPU's stage-1 translations are dropped
     nop = 0x06,            // ()                  -> 0: what an exit costs
+    resume = 0x07,         // ()                  -> 0: the fault is dealt with, its step goes on, and the
+                           //                        next fault is delivered as the first was
 
     // native
     map = 0x100,       // (at, len, prot, flags)              -> address
@@ -166,17 +168,21 @@ struct Fault {
 };
 
 enum class Op : uint32_t {
-    call = 1,    // arg[0] number, arg[1..6] arguments: issues that hypercall
-    fill = 2,    // arg[0] at, [1] len, [2] Pattern, [3] seed or byte, [4] first page of a stamp: byte i
-                 // of the range is byte i % 4096 of stamp page [4] + i / 4096, wherever `at` lies
-    verify = 3,  // as fill; a difference is reported in mismatch_*
-    touch = 4,   // arg[0] at, [1] len, [2] 0 reads or 1 writes, [3] stride: one 8-byte word every stride
-                 // bytes, as long as it ends inside the range; a write keeps the word's value, atomically
-    copy = 5,    // arg[0] from, [1] to, [2] len: the guest's own memmove
-    access = 6,  // arg[0] at, [1] FaultKind read or write, [2] value stored: one load or store of 8 bytes
-    exec = 7,    // arg[0] at, [1] its int argument: calls the function there, its eax is the result. It
-                 // runs only where query says prot_exec; it may reach to the end of its 2 MiB
-    write = 8,   // arg[0] at, [1] len <= Step::inline_bytes, bytes inline: writes them there
+    call = 1,      // arg[0] number, arg[1..6] arguments: issues that hypercall
+    fill = 2,      // arg[0] at, [1] len, [2] Pattern, [3] seed or byte, [4] first page of a stamp: byte i
+                   // of the range is byte i % 4096 of stamp page [4] + i / 4096, wherever `at` lies
+    verify = 3,    // as fill; a difference is reported in mismatch_*
+    touch = 4,     // arg[0] at, [1] len, [2] 0 reads or 1 writes, [3] stride: one 8-byte word every stride
+                   // bytes, as long as it ends inside the range; a write keeps the word's value, atomically
+    copy = 5,      // arg[0] from, [1] to, [2] len: the guest's own memmove
+    access = 6,    // arg[0] at, [1] FaultKind read or write, [2] value stored: one load or store of 8 bytes
+    exec = 7,      // arg[0] at, [1] its int argument: calls the function there, its eax is the result. It
+                   // runs only where query says prot_exec; it may reach to the end of its 2 MiB
+    write = 8,     // arg[0] at, [1] len <= Step::inline_bytes, bytes inline: writes them there
+    hammer = 9,    // arg[0] Arena, [1] most faults in a row: counts in the Arena's ranges until Arena::stop,
+                   // its result is how often
+    shuffle = 10,  // arg[0] Arena, [1] Remap[], [2] how many, [3] vCPUs 0 ... [3] - 1 are hammering: makes
+                   // the calls one after the other and checks each, its result is how many were right
     // an op or argument that is none of these does nothing: outcome ok, result -EINVAL
 };
 
@@ -192,7 +198,8 @@ struct Step {
 
 enum class Outcome : uint32_t {
     ok = 0,
-    mismatch = 1,  // verify: the first wrong byte is at mismatch_at
+    mismatch = 1,  // verify: the first wrong byte is at mismatch_at; hammer, shuffle: the wrong word, or
+                   // 0 where it is a call's result that is wrong
     fault = 2,     // the step ran into `fault` and was given up
 };
 
@@ -203,8 +210,8 @@ struct Report {
     uint64_t tsc_begin;
     uint64_t tsc_end;
     uint64_t mismatch_at;
-    uint64_t mismatch_found;     // one byte
-    uint64_t mismatch_expected;  // one byte
+    uint64_t mismatch_found;     // verify: one byte; else the word or result
+    uint64_t mismatch_expected;  // the same
     Fault fault;
 };
 
@@ -235,6 +242,72 @@ struct BatchCall {
     int64_t result;
 };
 inline constexpr uint64_t max_batch = 256;
+
+// ---- hammer and shuffle: counting in memory that is being remapped ----
+
+// Every vCPU has words of its own, one of each Kind, at each place of each range:
+//
+//     address of the range + place * stride + vcpu * words_bytes + kind * 8
+//
+// and counts in its Tally what it has put there. An instruction that is reported as a fault has not been
+// executed, so memory and tally agree to the last increment.
+//
+// A vCPU may be late, by any number of calls, between reading the address of a range and using it. So an
+// address that a range has left must not be another's until `rounds` of every hammering vCPU has changed.
+struct Arena {
+    static constexpr uint64_t ranges = 8, views = 2, most_places = 8, kinds = 4, words_bytes = 8 * kinds;
+
+    enum Kind : uint64_t {
+        locked_increment = 0,
+        locked_exchange_add = 1,  // the old value must be the tally's
+        plain_increment = 2,
+        plain_store = 3,  // one more than what a load has just found, which must be the tally's
+    };
+    struct Range {
+        uint64_t address[views];  // where it can be seen now, 0 for nowhere
+        uint64_t places;
+        uint64_t stride;  // bytes
+        uint64_t
+            exact;  // 1: as above. 0: addresses of the range come to be other places, of it or of another
+                    // such range, at once: only sums can be compared, and plain_store is left out
+    };
+    struct Tally {
+        uint64_t count[ranges][most_places][kinds];
+        uint64_t rounds;  // begun: changes before each look at an address
+        uint64_t operations;
+        uint64_t faults;
+        uint64_t faults_in_a_row;
+        uint64_t most_faults_in_a_row;
+        uint64_t random;  // state of the choice
+    };
+
+    Range range[ranges];
+    uint64_t stop;     // 1: the hammering ends; set by the host, and by a vCPU that has found something wrong
+    uint64_t next;     // index of the call that the shuffle is at; 0 before it starts
+    uint64_t probing;  // 1 while the shuffle wants a fault at `dead`
+    Tally tally[max_vcpus];
+};
+
+// One call of a shuffle, and what must be true before the next.
+struct Remap {
+    struct Entry {
+        uint64_t range;
+        uint64_t view;
+        uint64_t address;
+    };
+
+    BatchCall call;   // any remapping call; `result` is what it must return
+    uint64_t before;  // a place of a range: the shuffling vCPU puts `marker` into its own first word there
+                      // before the call; or 0
+    uint64_t after;   // that place after the call, where it must find `marker`
+    uint64_t marker;
+    uint64_t range;    // no hammering vCPU's words at `after` may be behind what its tally had for this range
+    uint64_t place;    // and place before the call; not compared where the range is not exact
+    Entry moved[2];    // go into the Arena as soon as the call has returned
+    uint64_t entries;  // how many of them
+    uint64_t dead;     // an address that must fault afterwards, or 0
+    uint64_t fresh;    // a word that must be zero afterwards, and gets the marker; or 0
+};
 
 // ---- the stamp ----
 

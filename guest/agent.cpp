@@ -3,9 +3,12 @@
 // Freestanding, ring 3, general registers only. Every vCPU runs this program on a stack and a
 // mailbox of its own; what they share are the page tables, which only `exec` edits, under a lock.
 #include "guest/abi.h"
+#include "guest/hammer.h"
+#include "guest/hypercall.h"
 
 namespace {
 
+using namespace gpremap;
 using namespace gpremap::abi;
 
 constexpr int64_t error_einval = -22;
@@ -15,19 +18,6 @@ constexpr uint64_t large_page = 2ull << 20;
 // Words of the aperture: at any byte address, and of whatever type the memory has.
 using Word = uint64_t __attribute__((may_alias, aligned(1)));
 using Byte = unsigned char;
-
-int64_t hypercall(Call number, uint64_t a0 = 0, uint64_t a1 = 0, uint64_t a2 = 0, uint64_t a3 = 0,
-                  uint64_t a4 = 0, uint64_t a5 = 0) {
-    int64_t rax = static_cast<int64_t>(number);
-    register uint64_t r10 asm("r10") = a3;
-    register uint64_t r8 asm("r8") = a4;
-    register uint64_t r9 asm("r9") = a5;
-    asm volatile("outl %%eax, %[port]"
-                 : "+a"(rax)
-                 : "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8), "r"(r9), [port] "N"(hypercall_port)
-                 : "memory");
-    return rax;
-}
 
 uint64_t timestamp() {
     uint32_t low, high;
@@ -323,20 +313,27 @@ int64_t perform(const Step& step, Report& report, uint64_t vcpu, const Tables& t
             return execute(step, vcpu, tables);
         case Op::write:
             return write_inline(step);
+        case Op::hammer:
+            return hammer(step, report, vcpu);
+        case Op::shuffle:
+            return shuffle(step, report, vcpu);
     }
     return error_einval;
 }
 
-[[noreturn]] void serve(uint64_t vcpu, Mailbox& mailbox, const Tables& tables) {
+void work(uint64_t vcpu, Mailbox& mailbox, const Tables& tables) {
     Report& report = mailbox.report;
+    report.result = perform(mailbox.step, report, vcpu, tables);
+    report.tsc_end = timestamp();
+    hypercall(Call::done);
+}
+
+[[noreturn]] void serve(uint64_t vcpu, Mailbox& mailbox, const Tables& tables) {
     for (;;) {
         if (hypercall(Call::next) != 0) continue;
-        report = Report{};
-        report.tsc_begin = timestamp();
-        int64_t result = perform(mailbox.step, report, vcpu, tables);
-        report.tsc_end = timestamp();
-        report.result = result;
-        hypercall(Call::done);
+        mailbox.report = Report{};
+        mailbox.report.tsc_begin = timestamp();
+        work(vcpu, mailbox, tables);
     }
 }
 
@@ -350,11 +347,17 @@ extern "C" [[noreturn]] void agent_main(uint64_t vcpu, Mailbox* mailbox, const T
     serve(vcpu, *mailbox, *tables);
 }
 
-// The step that ran into mailbox->fault is given up where it was.
+// The step that ran into mailbox->fault is given up where it was, unless it has reckoned with it: then it is
+// done again, and finds in memory how far it was.
 extern "C" [[noreturn]] void agent_fault(uint64_t vcpu, Mailbox* mailbox, const Tables* tables) {
     Report& report = mailbox->report;
-    report.tsc_end = timestamp();
     if (__atomic_load_n(&window.owner, __ATOMIC_RELAXED) == vcpu + 1) close_window();
+    if (goes_on_after(mailbox->fault, mailbox->step, vcpu)) {
+        hypercall(Call::resume);
+        work(vcpu, *mailbox, *tables);
+        serve(vcpu, *mailbox, *tables);
+    }
+    report.tsc_end = timestamp();
     report.outcome = Outcome::fault;
     report.fault = mailbox->fault;
     hypercall(Call::done);

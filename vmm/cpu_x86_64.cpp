@@ -267,6 +267,7 @@ uint64_t build_agent_world(std::span<std::byte> memory, const Aperture& aperture
         map_vcpu_block(tables, vcpu);
         write_tss(memory, vcpu);
     }
+    map_pages(tables, layout::shared, layout::shared_size, user | writable | no_execute);
     tables.map(layout::page_tables, layout::page_tables_end, large_page, user | writable | no_execute);
     map_aperture(tables, aperture, capabilities);
 

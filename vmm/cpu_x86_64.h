@@ -4,9 +4,10 @@
 //     0x0010'0000  the agent's image (abi::image_base), mapped as its ELF segments say
 //     0x0040'0000  GDT, IDT, ring 0 stubs, empty table, abi::Tables, spare tables    (a page each)
 //     0x0041'0000  one block a vCPU: mailbox, stack, ring 0 stack, TSS; unmapped pages between
+//     0x0051'0000  shared pages: what the arguments of a step point to
 //     0x0060'0000  page tables, to the end of the agent's memory
 //
-// What is not listed is not mapped; ring 3 reaches the image, mailboxes, stacks and page tables.
+// What is not listed is not mapped; ring 3 reaches the image, mailboxes, stacks, shared pages and page tables.
 #pragma once
 
 #include <cstddef>
@@ -36,6 +37,9 @@ inline constexpr uint64_t ring0_stack_in_block = 0x13000;
 inline constexpr uint64_t tss_in_block = 0x14000;
 inline constexpr uint64_t tss_pages = 3;
 
+inline constexpr uint64_t shared = vcpu_blocks + abi::max_vcpus * vcpu_block;
+inline constexpr uint64_t shared_size = 0x10000;
+
 inline constexpr uint64_t page_tables = abi::agent_base + (6ull << 20);
 inline constexpr uint64_t page_tables_end = abi::agent_base + abi::agent_size;
 
@@ -48,7 +52,7 @@ constexpr uint64_t mailbox(unsigned vcpu) {
 constexpr uint64_t stack_top(unsigned vcpu) {
     return block(vcpu) + stack_in_block + stack_size;
 }
-static_assert(vcpu_blocks + abi::max_vcpus * vcpu_block <= page_tables);
+static_assert(shared + shared_size <= page_tables);
 }  // namespace layout
 
 struct Aperture {

@@ -167,6 +167,9 @@ std::optional<int64_t> VcpuWorker::control(abi::Call number, const Arguments& ar
                 throw std::logic_error("the mailbox is outside the agent's memory");
             die("unhandled fault: " + describe(fault));
         }
+        case abi::Call::resume:
+            in_handler_ = false;
+            return 0;
         case abi::Call::flush_tlb:
             vcpu_->drop_translations();
             return 0;
@@ -188,6 +191,7 @@ std::optional<int64_t> VcpuWorker::take_step() {
     if (crew_.stopping) return std::nullopt;
     phase_ = Phase::working;
     remapped_ = false;
+    retries_ = retries_in_a_row_ = most_retries_in_a_row_ = 0;
     if (!crew_.vm.write_agent(layout::mailbox(index_) + offsetof(abi::Mailbox, step), &step_, sizeof step_))
         throw std::logic_error("the mailbox is outside the agent's memory");
     return 0;
@@ -200,6 +204,8 @@ int64_t VcpuWorker::hand_in_report() {
         throw std::logic_error("the mailbox is outside the agent's memory");
     uint64_t ticks = performed.report.tsc_end - performed.report.tsc_begin;
     performed.guest_ns = static_cast<uint64_t>(static_cast<double>(ticks) * 1e6 / tsc_khz_);
+    performed.retries = retries_;
+    performed.retries_in_a_row = most_retries_in_a_row_;
     if (remapped_) {
         performed.call = crew_.remapper.last_call(index_);
         performed.call->call_ns = call_ns_;
@@ -363,6 +369,9 @@ void VcpuWorker::check_progress(const kvm_regs& regs, const std::vector<Access>&
     constexpr uint64_t most_retries = 1'000'000;
     constexpr auto longest = std::chrono::seconds(5);
     uint64_t calls = crew_.calls;
+    retries_++;
+    retries_in_a_row_ = is_same(regs, stuck_.regs) ? retries_in_a_row_ + 1 : 1;
+    most_retries_in_a_row_ = std::max(most_retries_in_a_row_, retries_in_a_row_);
     if (!is_same(regs, stuck_.regs) || calls != stuck_.calls) stuck_ = {regs, calls, 0, exit_time_};
     stuck_.retries++;
     if (stuck_.retries <= most_retries && exit_time_ - stuck_.since <= longest) return;

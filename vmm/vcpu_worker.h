@@ -118,9 +118,12 @@ class VcpuWorker {
     // Of the thread alone.
     HypercallLog log_;
     Clock::time_point exit_time_;
-    bool in_remap_ = false;  // the exit being handled is a remapping call
-    bool remapped_ = false;  // the step has made one
-    uint64_t call_ns_ = 0;   // of the last one
+    bool in_remap_ = false;          // the exit being handled is a remapping call
+    bool remapped_ = false;          // the step has made one
+    uint64_t call_ns_ = 0;           // of the last one
+    uint64_t retries_ = 0;           // in this step
+    uint64_t retries_in_a_row_ = 0;  // of the access at hand
+    uint64_t most_retries_in_a_row_ = 0;
     bool greeted_ = false;
     bool in_handler_ = false;  // a fault was delivered, and the report has not come since
     std::optional<uint64_t> fault_handler_;
