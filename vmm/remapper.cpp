@@ -43,8 +43,8 @@ remap::Space empty_space(const MemoryConfig& config) {
             anon ? remap::FreshMemory::anon : remap::FreshMemory::object, limits_of(config)};
 }
 
-// vCPUs run on with the window, and its moves are page-table moves: `auto` has no call for which slots of
-// their own would be better.
+// `auto` is the window for every call: its vCPUs run on and a move is a move of page tables, where slots have
+// to be deleted and made anew with the vCPUs paused. No call has been found for which slots are better.
 std::unique_ptr<Stage2> stage2_for(Vm& vm, const MemoryConfig& config, const Range& aperture,
                                    const BackingObject& object) {
     if (config.mechanism == Mechanism::memslot) return std::make_unique<Memslots>(vm, aperture, object);
