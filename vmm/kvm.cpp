@@ -115,6 +115,7 @@ Kvm::Kvm() : fd_(open_kvm()) {
     capabilities_.sync_regs = check_extension(fd_, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS;
     capabilities_.pre_fault = check_extension(fd_, kvm_new::cap_pre_fault_memory);
     capabilities_.statistics = check_extension(fd_, KVM_CAP_BINARY_STATS_FD);
+    capabilities_.exit_on_emulation_failure = check_extension(fd_, KVM_CAP_EXIT_ON_EMULATION_FAILURE);
     capabilities_.slot_zap_all_optional =
         check_extension(fd_, KVM_CAP_DISABLE_QUIRKS2) & kvm_new::quirk_slot_zap_all;
 }

@@ -108,14 +108,15 @@ const char* name_of(MmuKind kind);
 
 struct KvmCapabilities {
     MmuKind mmu = MmuKind::shadow;
-    uint32_t memslots = 32;              // how many one VM can have
-    uint32_t guest_address_bits = 36;    // guest-physical addresses are below 2^this
-    bool gigabyte_pages = false;         // the guest may use 1 GiB leaves
-    bool system_management = false;      // KVM_CAP_X86_SMM
-    bool sync_regs = false;              // registers come and go with KVM_RUN
-    bool pre_fault = false;              // KVM_PRE_FAULT_MEMORY
-    bool statistics = false;             // KVM_GET_STATS_FD
-    bool slot_zap_all_optional = false;  // deleting a slot can leave the mappings of the others alone
+    uint32_t memslots = 32;                  // how many one VM can have
+    uint32_t guest_address_bits = 36;        // guest-physical addresses are below 2^this
+    bool gigabyte_pages = false;             // the guest may use 1 GiB leaves
+    bool system_management = false;          // KVM_CAP_X86_SMM
+    bool sync_regs = false;                  // registers come and go with KVM_RUN
+    bool pre_fault = false;                  // KVM_PRE_FAULT_MEMORY
+    bool statistics = false;                 // KVM_GET_STATS_FD
+    bool exit_on_emulation_failure = false;  // KVM_CAP_EXIT_ON_EMULATION_FAILURE
+    bool slot_zap_all_optional = false;      // deleting a slot can leave the mappings of the others alone
 };
 
 // The open /dev/kvm.

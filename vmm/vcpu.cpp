@@ -126,6 +126,10 @@ Exit Vcpu::run() {
             return classify_mmio();
         case KVM_EXIT_INTR:
             return exits::Interrupted{};
+        case KVM_EXIT_INTERNAL_ERROR:
+            if (area_->internal.suberror == KVM_INTERNAL_ERROR_EMULATION)
+                return exits::Unemulated{describe_exit()};
+            return exits::Unexpected{describe_exit()};
         case KVM_EXIT_SHUTDOWN:
             return exits::Shutdown{};
         default:

@@ -36,6 +36,12 @@ struct Mmio {
     std::array<std::byte, 8> data;  // of a write
 };
 
+// KVM went to emulate an instruction and could not: it found nothing to fetch, or does not know the
+// instruction. The registers are those before it.
+struct Unemulated {
+    std::string description;
+};
+
 struct Interrupted {};  // by VcpuGate::kick
 struct Shutdown {};     // triple fault
 struct Unexpected {
@@ -45,7 +51,7 @@ struct Unexpected {
 }  // namespace exits
 
 using Exit = std::variant<exits::Hypercall, exits::Exception, exits::HostFault, exits::Mmio,
-                          exits::Interrupted, exits::Shutdown, exits::Unexpected>;
+                          exits::Unemulated, exits::Interrupted, exits::Shutdown, exits::Unexpected>;
 
 class Vcpu {
   public:

@@ -266,6 +266,22 @@ VcpuWorker::Next VcpuWorker::handle(const exits::Mmio& mmio) {
     return Next::enter;
 }
 
+// KVM emulates where no slot is, or was a moment ago. Tried again, with no call in between, it must come
+// through.
+VcpuWorker::Next VcpuWorker::handle(const exits::Unemulated& exit) {
+    const kvm_regs regs = vcpu_->registers();
+    std::vector<Access> accesses = locate(regs, code_at(regs.rip));
+    bool tried_again = is_same(regs, stuck_.regs) && crew_.calls == stuck_.calls;
+    if (tried_again ||
+        std::ranges::all_of(accesses, [](const Access& access) { return is_agents_own(access.address); }))
+        die(exit.description);
+    if (auto refused = first_refused(accesses))
+        deliver(*refused, regs.rip);
+    else
+        check_progress(regs, accesses);
+    return Next::enter;
+}
+
 // The registers are those before the instruction: once KVM has let go of it, it can be repeated.
 void VcpuWorker::settle_load(const exits::Mmio& mmio) {
     const kvm_regs regs = vcpu_->registers();

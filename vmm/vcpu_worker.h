@@ -91,6 +91,7 @@ class VcpuWorker {
     Next handle(exits::Exception);
     Next handle(exits::HostFault);
     Next handle(const exits::Mmio& mmio);
+    Next handle(const exits::Unemulated& exit);
     Next handle(exits::Interrupted);
     Next handle(exits::Shutdown);
     Next handle(const exits::Unexpected& exit);

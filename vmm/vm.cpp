@@ -33,6 +33,15 @@ void keep_other_slots_mapped(const Descriptor& vm) {
     kvm_ioctl(vm, KVM_ENABLE_CAP, &quirks, "disabling KVM_X86_QUIRK_SLOT_ZAP_ALL");
 }
 
+// Without this, KVM gives the guest an exception for an instruction that it cannot emulate: one fetched from
+// where no slot is, say.
+void tell_of_failed_emulation(const Descriptor& vm) {
+    kvm_enable_cap cap = {};
+    cap.cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE;
+    cap.args[0] = 1;
+    kvm_ioctl(vm, KVM_ENABLE_CAP, &cap, "enabling KVM_CAP_EXIT_ON_EMULATION_FAILURE");
+}
+
 // The order in which stats() asks for them.
 const std::vector<std::string> vm_statistics = {"pages_4k", "pages_2m", "pages_1g"};
 const std::vector<std::string> vcpu_statistics = {"pf_taken", "tlb_flush"};
@@ -41,6 +50,7 @@ const std::vector<std::string> vcpu_statistics = {"pf_taken", "tlb_flush"};
 
 Vm::Vm(const Kvm& kvm) : kvm_(kvm), fd_(kvm.create_vm()), agent_memory_(map_agent_memory()) {
     try {
+        if (capabilities().exit_on_emulation_failure) tell_of_failed_emulation(fd_);
         if (capabilities().slot_zap_all_optional) keep_other_slots_mapped(fd_);
         if (capabilities().statistics) statistics_ = std::make_unique<Statistics>(fd_, vm_statistics);
         set_memory(agent_slot, abi::agent_base, abi::agent_size, agent_memory_.data(), 0);
