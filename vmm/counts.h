@@ -20,7 +20,8 @@ struct SyscallCounts {
     uint64_t total() const { return memslot_ioctls + mmap + mremap + mprotect + madvise + fallocate; }
 };
 
-// What KVM's own statistics gained during the call; zeros where KVM does not report them.
+// What KVM's own statistics say; zeros where KVM does not report them. As part of a step: the pages that were
+// mapped after it, and the faults and flushes that came with it.
 struct KvmCounts {
     uint64_t pages_4k = 0;
     uint64_t pages_2m = 0;
@@ -37,7 +38,6 @@ struct CallRecord {
     bool huge_kept = true;  // no huge page had to be split, no congruence was lost
     std::string mechanism;  // "window" or "memslot"
     SyscallCounts syscalls;
-    KvmCounts kvm;
     std::vector<uint64_t> stall_ns;  // for each vCPU: longest wait on its own fault during the call
 };
 

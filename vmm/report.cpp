@@ -172,7 +172,7 @@ void print_comparisons(std::ostream& out, const std::vector<StepResult>& steps) 
 
 // ---- JSON ----
 
-JsonObject json_of(const CallRecord& record) {
+JsonObject json_of(const CallRecord& record, const KvmCounts& kvm) {
     return {{"memslot_ioctls", record.syscalls.memslot_ioctls},
             {"mmap", record.syscalls.mmap},
             {"mremap", record.syscalls.mremap},
@@ -180,11 +180,11 @@ JsonObject json_of(const CallRecord& record) {
             {"madvise", record.syscalls.madvise},
             {"fallocate", record.syscalls.fallocate},
             {"copies", record.syscalls.copies},
-            {"pages_4k", record.kvm.pages_4k},
-            {"pages_2m", record.kvm.pages_2m},
-            {"pages_1g", record.kvm.pages_1g},
-            {"faults", record.kvm.faults},
-            {"tlb_flushes", record.kvm.tlb_flushes}};
+            {"pages_4k", kvm.pages_4k},
+            {"pages_2m", kvm.pages_2m},
+            {"pages_1g", kvm.pages_1g},
+            {"faults", kvm.faults},
+            {"tlb_flushes", kvm.tlb_flushes}};
 }
 
 template <typename T>
@@ -220,7 +220,7 @@ JsonObject json_of(const StepResult& step, unsigned vcpus) {
         {"call_ns", record.call_ns},
         {"guest_ns", step.guest_ns},
         {"stall_ns", stalls(record, vcpus)},
-        {"stage2", json_of(record)},
+        {"stage2", json_of(record, step.kvm)},
         {"huge_kept", record.huge_kept},
         {"moved", or_null(step.moved)},
         {"mechanism", record.mechanism.empty() ? JsonObject(nullptr) : JsonObject(record.mechanism)},

@@ -262,6 +262,7 @@ void StepRunner::judge_address(const CallAction& action, uint64_t returned, Step
 Performed StepRunner::perform(const abi::Step& step, StepResult& result) {
     Performed performed = perform(step);
     result.guest_ns = performed.guest_ns;
+    result.kvm = performed.kvm;
     return performed;
 }
 

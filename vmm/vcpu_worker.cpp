@@ -192,6 +192,7 @@ std::optional<int64_t> VcpuWorker::take_step() {
     phase_ = Phase::working;
     remapped_ = false;
     retries_ = retries_in_a_row_ = most_retries_in_a_row_ = 0;
+    kvm_before_ = crew_.vm.stats();
     if (!crew_.vm.write_agent(layout::mailbox(index_) + offsetof(abi::Mailbox, step), &step_, sizeof step_))
         throw std::logic_error("the mailbox is outside the agent's memory");
     return 0;
@@ -204,6 +205,9 @@ int64_t VcpuWorker::hand_in_report() {
         throw std::logic_error("the mailbox is outside the agent's memory");
     uint64_t ticks = performed.report.tsc_end - performed.report.tsc_begin;
     performed.guest_ns = static_cast<uint64_t>(static_cast<double>(ticks) * 1e6 / tsc_khz_);
+    performed.kvm = crew_.vm.stats();
+    performed.kvm.faults -= kvm_before_.faults;
+    performed.kvm.tlb_flushes -= kvm_before_.tlb_flushes;
     performed.retries = retries_;
     performed.retries_in_a_row = most_retries_in_a_row_;
     if (remapped_) {

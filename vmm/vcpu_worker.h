@@ -120,6 +120,7 @@ class VcpuWorker {
     HypercallLog log_;
     Clock::time_point exit_time_;
     bool in_remap_ = false;          // the exit being handled is a remapping call
+    KvmCounts kvm_before_;           // when the step was handed to the agent
     bool remapped_ = false;          // the step has made one
     uint64_t call_ns_ = 0;           // of the last one
     uint64_t retries_ = 0;           // in this step
