@@ -38,7 +38,7 @@ struct CallRecord {
     bool huge_kept = true;  // no huge page had to be split, no congruence was lost
     std::string mechanism;  // "window" or "memslot"
     SyscallCounts syscalls;
-    std::vector<uint64_t> stall_ns;  // for each vCPU: longest wait on its own fault during the call
+    std::vector<uint64_t> stall_ns;  // for each vCPU: how long it has waited on its own fault, at the end
 };
 
 }  // namespace gpremap

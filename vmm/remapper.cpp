@@ -24,9 +24,9 @@ using remap::Range;
 using remap::Size;
 using Clock = std::chrono::steady_clock;
 
-uint64_t ns_since(Clock::time_point start) {
+uint64_t now_ns() {
     return static_cast<uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
+        std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count());
 }
 
 int64_t minus(remap::Errno error) {
@@ -61,13 +61,16 @@ struct Remapper::State {
                                                        : BackingObject::Pages::small),
           backing_pages(gpremap::backing_pages(config.backing)),
           space(empty_space(config)),
-          stage2(stage2_for(vm, config, space.aperture(), object)) {}
+          stage2(stage2_for(vm, config, space.aperture(), object)) {
+        for (CallRecord& record : records) record.stall_ns.resize(abi::max_vcpus);
+    }
 
     int64_t call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args);
     int64_t query(const std::array<uint64_t, 6>& args);
     int64_t batch(unsigned vcpu, const std::array<uint64_t, 6>& args);
     int apply(unsigned vcpu, remap::Plan& plan);
     void begin_record(unsigned vcpu);
+    void end_record(unsigned vcpu);
     std::vector<remap::stage2::Piece> possible_pieces(const Range& range) const;
     Backing backing_of(const remap::Extent& extent) const;
 
@@ -81,8 +84,8 @@ struct Remapper::State {
     std::unique_ptr<Stage2> stage2;
 
     std::array<CallRecord, abi::max_vcpus> records;
-    // Longest wait of each vCPU on its own fault since the last call began.
-    std::array<std::atomic<uint64_t>, abi::max_vcpus> stalls{};
+    // Since when each vCPU waits on its own fault, in now_ns(); 0 while it does not.
+    std::array<std::atomic<uint64_t>, abi::max_vcpus> waiting_since{};
 };
 
 Remapper::Remapper(Vm& vm, const MemoryConfig& config) : state_(std::make_unique<State>(vm, config)) {}
@@ -98,7 +101,7 @@ int64_t Remapper::call(unsigned vcpu, abi::Call number, const std::array<uint64_
         // Planning and Stage2::apply leave everything as it was.
         result = minus(remap::Errno::enomem);
     }
-    state_->records[vcpu].syscalls = state_->stage2->calls().counts();
+    state_->end_record(vcpu);
     return result;
 }
 
@@ -131,11 +134,22 @@ int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
     return 0;
 }
 
+// Allocates nothing: that could fail.
 void Remapper::State::begin_record(unsigned vcpu) {
     stage2->calls().reset_counts();
+    auto stall_ns = std::move(records[vcpu].stall_ns);
     records[vcpu] = {};
     records[vcpu].mechanism = stage2->name();
-    for (auto& stall : stalls) stall.store(0, std::memory_order_relaxed);
+    records[vcpu].stall_ns = std::move(stall_ns);
+}
+
+// Whoever waits now will wait no longer: the call is over.
+void Remapper::State::end_record(unsigned vcpu) {
+    records[vcpu].syscalls = stage2->calls().counts();
+    for (unsigned other = 0; other < abi::max_vcpus; other++) {
+        uint64_t since = waiting_since[other];
+        records[vcpu].stall_ns[other] = since == 0 ? 0 : now_ns() - since;
+    }
 }
 
 // Writes what fits into the guest's buffer; the count tells it whether that was all.
@@ -184,10 +198,9 @@ int64_t Remapper::State::batch(unsigned vcpu, const std::array<uint64_t, 6>& arg
 }
 
 FaultVerdict Remapper::fault(unsigned vcpu, uint64_t gpa, abi::FaultKind kind) {
-    auto start = Clock::now();
+    state_->waiting_since[vcpu] = now_ns();
     std::lock_guard lock(state_->mutex);
-    auto& stall = state_->stalls[vcpu];
-    stall.store(std::max(stall.load(std::memory_order_relaxed), ns_since(start)), std::memory_order_relaxed);
+    state_->waiting_since[vcpu] = 0;
     const remap::Extent* extent = state_->space.find(Gpa{gpa});
     if (!extent) return FaultVerdict::report;
     // At stage 2 whatever is mapped with any right can be read; see docs/semantics.md.
@@ -197,10 +210,7 @@ FaultVerdict Remapper::fault(unsigned vcpu, uint64_t gpa, abi::FaultKind kind) {
 }
 
 const CallRecord& Remapper::last_call(unsigned vcpu) const {
-    CallRecord& record = state_->records[vcpu];
-    record.stall_ns.clear();
-    for (const auto& stall : state_->stalls) record.stall_ns.push_back(stall.load(std::memory_order_relaxed));
-    return record;
+    return state_->records[vcpu];
 }
 
 Backing Remapper::State::backing_of(const remap::Extent& extent) const {
