@@ -32,6 +32,7 @@ struct StepResult {
     uint64_t bytes = 0;  // that the step is about
     uint64_t guest_ns = 0;
     std::optional<CallRecord> record;       // of calls
+    KvmCounts kvm;                          // of the whole VM
     std::optional<uint64_t> host_returned;  // bytes that the host has back, measured there
     std::vector<abi::ExtentInfo> extents;   // of a query
 };
