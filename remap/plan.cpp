@@ -190,21 +190,19 @@ tl::expected<Plan, Cause> plan_for(const Space& space, const request::Protect& p
 
 // Gives back the pages of one extent, which stays mapped and reads zero. False when the object is used up.
 [[nodiscard]] bool release(Draft& draft, const Extent& extent, request::Release::Scope scope) {
-    bool everything = scope == request::Release::Scope::all;
-    if (extent.memory.kind == MemoryKind::anon) {
-        if (everything || !extent.attributes.shared) draft.add(step::Discard{extent.range, extent.prot});
-        return true;
+    if (extent.attributes.shared && scope == request::Release::Scope::private_only) return true;
+    switch (extent.memory.kind) {
+        case MemoryKind::anon:
+            draft.add(step::Discard{extent.range, extent.prot});
+            return true;
+        case MemoryKind::object:
+            draft.add(step::Free{ObjectRange::of(extent.memory.offset, extent.range.size())});
+            return true;
+        case MemoryKind::cow:
+            // Dropping the private pages would bring the object's back: it becomes fresh memory instead.
+            draft.unmap(extent.range);
+            return draft.map_fresh(extent);
     }
-    if (extent.memory.kind == MemoryKind::cow) {
-        // Dropping the private pages would bring the object's back: it becomes fresh memory instead.
-        draft.unmap(extent.range);
-        return draft.map_fresh(extent);
-    }
-    auto pages = ObjectRange::of(extent.memory.offset, extent.range.size());
-    if (everything)
-        draft.add(step::Free{pages});
-    else if (!extent.attributes.shared)
-        for (const ObjectRange& own : draft.before().store().exclusive(pages)) draft.add(step::Free{own});
     return true;
 }
 

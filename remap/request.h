@@ -87,7 +87,7 @@ struct Protect {
 struct Release {
     enum class Scope {
         all,           // whatever it is
-        private_only,  // pages that are shared, or seen through another range, keep their contents
+        private_only,  // what has the attribute shared keeps its contents
     };
     Range range;
     Scope scope = Scope::all;
