@@ -470,9 +470,11 @@ class Remapping {
     tl::expected<Plan, Cause> move_to(const Range& target) {
         std::optional<Extent> last;
         if (grows()) last = last_page();
-        vacate(target);
+        vacated_to_ = target.start();
+        if (request_.source_after != SourceAfter::zero) vacate(target);
         draft_.note_move(kept_, target.start());
         if (!transfer(target.start())) return Refused(Cause::memory_limit);
+        if (request_.source_after == SourceAfter::zero) vacate_up_to(target.end());
         if (dropped_tail_ && !duplicates()) draft_.unmap(*dropped_tail_);
         Range arrived = target.head(kept_.size());
         apply_prot(arrived);
@@ -485,6 +487,14 @@ class Remapping {
     // Unmaps what is replaced at the target; holes of the source become holes there.
     void vacate(const Range& target) {
         for (const Extent& extent : replaced(target.start())) draft_.unmap(extent.range);
+    }
+
+    // The same bit by bit, for what does not overlap its source.
+    void vacate_up_to(Gpa end) {
+        if (vacated_to_ >= end) return;
+        for (const Extent& extent : draft_.after().extents_in(Range::between(vacated_to_, end)))
+            draft_.unmap(extent.range);
+        vacated_to_ = end;
     }
 
     // The mapped runs of the source, in an order in which none lands on one that has yet to go: the lowest
@@ -530,7 +540,7 @@ class Remapping {
         std::optional<Range> mapping;
         for (const Extent& extent : draft_.after().extents_in(run)) {
             Gpa at = extent.range.start();
-            if (!mapping || !mapping->contains(at)) mapping = draft_.after().mapping_of(at);
+            if (!mapping || !mapping->contains(at)) mapping = mapping_when_its_turn_comes(at, target);
             if (duplicates() || extent.attributes.shared) {
                 if (!duplicate(extent, target)) return false;
             } else {
@@ -539,6 +549,16 @@ class Remapping {
             }
         }
         return leave_zero(std::move(left));
+    }
+
+    // Linux moves one mapping after the other, and unmaps the destination of each just before: that may take
+    // away part of the mapping itself.
+    Range mapping_when_its_turn_comes(Gpa at, Gpa target) {
+        Range mapping = draft_.after().mapping_of(at);
+        if (request_.source_after != SourceAfter::zero) return mapping;
+        Gpa end = std::min(mapping.end(), source_.end());
+        vacate_up_to(target.advanced(end.above(source_.start())));
+        return draft_.after().mapping_of(at);
     }
 
     bool duplicate(Extent extent, Gpa target) {
@@ -616,6 +636,7 @@ class Remapping {
     Range source_;
     Range kept_;                         // the part of the source that survives
     std::optional<Range> dropped_tail_;  // the part behind a smaller new size
+    Gpa vacated_to_{};                   // how much of the target vacate_up_to has done
 };
 
 tl::expected<Plan, Cause> plan_for(const Space& space, const request::Remap& remap) {
