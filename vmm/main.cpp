@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "vmm/bench_verb.h"
 #include "vmm/cases_verb.h"
 #include "vmm/check.h"
 #include "vmm/doctor.h"
@@ -20,6 +21,7 @@
 #include "vmm/log.h"
 #include "vmm/run.h"
 #include "vmm/scenario.h"
+#include "vmm/toml_reader.h"
 
 namespace gpremap {
 namespace {
@@ -59,20 +61,20 @@ void add_choice(CLI::App& verb, const std::string& name, std::optional<T>& chose
         ->type_name("");
 }
 
-// What stands in place of a file's [vm].
-void add_overrides(CLI::App& verb, Overrides& overrides) {
+// What stands in place of a file's [vm], or of a verb's own choice: the help says of which.
+void add_overrides(CLI::App& verb, Overrides& overrides, const std::string& in_place_of) {
     add_choice<Backing>(verb, "--backing", overrides.backing,
                         {{"auto", Backing::automatic},
                          {"anon", Backing::anon},
                          {"memfd", Backing::memfd},
                          {"hugetlb-2M", Backing::hugetlb_2m}},
-                        "what memory is made of, in place of what the file says");
+                        "what memory is made of, in place of " + in_place_of);
     add_choice<Mechanism>(
         verb, "--mechanism", overrides.mechanism,
         {{"auto", Mechanism::automatic}, {"window", Mechanism::window}, {"memslot", Mechanism::memslot}},
-        "how it is remapped, in place of what the file says");
+        "how it is remapped, in place of " + in_place_of);
     add_choice<uint64_t>(verb, "--granule", overrides.granule, {{"4KiB", 4096}, {"2MiB", 2ull << 20}},
-                         "the unit of remapping, in place of what the file says");
+                         "the unit of remapping, in place of " + in_place_of);
 }
 
 void add_run(Program& program) {
@@ -81,7 +83,7 @@ void add_run(Program& program) {
     auto options = std::make_shared<RunOptions>();
     verb.add_option("SCENARIO", options->file, "a TOML file, such as configs/quickstart.toml")->required();
     add_json(verb, options->json);
-    add_overrides(verb, options->overrides);
+    add_overrides(verb, options->overrides, "what the file says");
     // The format may be left out, so it takes an equals sign: what follows a space is the scenario.
     const std::map<std::string, TableFormat> formats = {{"ept", TableFormat::ept}, {"arm", TableFormat::arm}};
     auto format = std::make_shared<std::string>();
@@ -110,7 +112,7 @@ void add_cases(Program& program) {
         ->check(CLI::IsMember(places))
         ->type_name("");
     add_json(verb, options->json);
-    add_overrides(verb, options->overrides);
+    add_overrides(verb, options->overrides, "what the file says");
     verb.callback([&program, options] {
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;
@@ -134,6 +136,31 @@ void add_doctor(Program& program) {
         [&program, options] { program.work = [options] { return run_doctor(*options, std::cout); }; });
 }
 
+void add_bench(Program& program) {
+    CLI::App& verb =
+        program.add_verb("bench", "measure calls, each beside what it replaces, in the same run");
+    auto options = std::make_shared<BenchOptions>();
+    verb.add_option("NAME", options->names, "the benches, such as move; all of them without it");
+    verb.add_option("--runs", options->runs, "how often each is measured (9)")->type_name("N");
+    verb.add_option_function<std::string>(
+            "--max-size",
+            [options](const std::string& text) {
+                auto size = parse_size(text);
+                if (!size) throw ConfigError("--max-size: expected " + std::string(size.error()));
+                options->max_size = *size;
+            },
+            "the largest size that is measured; without it, what fits this host, up to 4GiB")
+        ->type_name("SIZE");
+    add_json(verb, options->json);
+    add_overrides(verb, options->overrides, "each that fits");
+    verb.callback([&program, options] {
+        program.work = [&program, options] {
+            if (program.log.quiet) options->progress = ShowProgress::no;
+            return run_bench(*options, std::cout);
+        };
+    });
+}
+
 int run(int argc, char** argv) {
     Program program;
     program.app.set_version_flag("--version", "gpremap " GPREMAP_VERSION);
@@ -145,6 +172,7 @@ int run(int argc, char** argv) {
     add_cases(program);
     add_check(program);
     add_doctor(program);
+    add_bench(program);
     try {
         program.app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -60,20 +60,24 @@ class Usage(Case):
     def test_help_and_version(self):
         self.assertIn("doctor", self.gpremap("--help").stdout)
         self.assertRegex(self.gpremap("--version").stdout, r"^gpremap \d+\.\d+\.\d+\n$")
-        for verb in ("run", "check", "doctor"):
+        for verb in ("run", "check", "doctor", "bench"):
             options = self.gpremap(verb, "--help").stdout
             for option in ("--help", "--verbose", "--quiet", "--log"):
                 self.assertIn(option, options)
-        for verb in ("run", "doctor"):
+        for verb in ("run", "doctor", "bench"):
             self.assertIn("--json", self.gpremap(verb, "--help").stdout)
         for option in ("--mechanism", "--backing", "--granule"):
             self.assertIn(option, self.gpremap("run", "--help").stdout)
+            self.assertIn(option, self.gpremap("bench", "--help").stdout)
 
     def test_bad_usage(self):
         scenario = self.write("s.toml", HEAP)
         for arguments in ([], ["fly"], ["run"], ["check"], ["run", scenario, "--backing", "tape"],
                           ["run", scenario, "--backing", "1"], ["run", scenario, "--granule", "8KiB"],
                           ["run", scenario, "--mechanism", "ept"], ["doctor", "--frobnicate"],
+                          ["bench", "fly"], ["bench", "--runs", "0"], ["bench", "--max-size", "1MiB"],
+                          ["bench", "--max-size", "big"], ["bench", "--backing", "tape"],
+                          ["bench", "--backing", "hugetlb-2M", "--granule", "4KiB"],
                           ["run", self.path("absent.toml")], ["run", scenario, "--json", "/proc/no/such"],
                           ["run", scenario, "--log", "/proc/no/such"]):
             with self.subTest(arguments):
@@ -320,6 +324,50 @@ class Run(Case):
         self.assertEqual([step["bytes"] // MIB for step in grown], [8, 16, 32, 64, 128, 256, 512])
         for step in grown:
             self.assertEqual(step["stage2"]["copies"], 0)
+
+
+@needs_kvm
+class Bench(Case):
+    """That everything is measured and written down; not how long anything takes."""
+
+    def bench(self, *arguments):
+        result = self.path("bench.json")
+        done = self.gpremap("bench", *arguments, "--json", result)
+        with open(result, encoding="utf-8") as file:
+            found = json.load(file)
+        self.assertEqual(found["schema"], "gpremap.bench/1")
+        self.assertIn(found["host"]["mmu"], ("ept", "npt", "shadow"))
+        self.assertIn("MMU kind " + found["host"]["mmu"], done.stdout)
+        self.assertEqual(len(done.stdout.splitlines()), 2 + len(found["rows"]), done.stdout)
+        self.assertEqual(done.stderr, "")
+        return found["rows"]
+
+    def test_schema(self):
+        rows = self.bench("--runs", "1", "--max-size", "4MiB")
+        self.assertEqual([row["bench"] for row in rows if row["backing"] == "memfd" and row["mechanism"] == "window"],
+                         ["move", "overhead", "retouch", "reclaim", "install", "alias"])
+        self.assertEqual({row["bench"] for row in rows},
+                         {"move", "overhead", "retouch", "reclaim", "install", "alias", "scale", "hypercall"})
+        self.assertLessEqual({("anon", "window"), ("anon", "memslot"), ("memfd", "window"), ("memfd", "memslot")},
+                             {(row["backing"], row["mechanism"]) for row in rows})
+        for row in rows:
+            self.assertEqual(list(row), ["bench", "size", "backing", "mechanism", "unit", "median", "p99", "min", "max",
+                                         "runs", "baseline", "baseline_median", "ratio"])
+            self.assertTrue(row["unit"].startswith("ns"), row)
+            self.assertGreater(row["baseline_median"], 0, row)
+            self.assertEqual(row["runs"], 1)
+            self.assertTrue(row["median"] == row["p99"] == row["min"] == row["max"] > 0, row)
+            ratio = row["baseline_median"] / row["median"]
+            self.assertAlmostEqual(row["ratio"], 1 / ratio if row["bench"] == "overhead" else ratio)
+
+    def test_names_and_choices(self):
+        rows = self.bench("reclaim", "move", "--runs", "3", "--max-size", "16MiB", "--backing", "anon",
+                          "--mechanism", "window", "--granule", "2MiB")
+        self.assertEqual([(row["bench"], row["size"]) for row in rows],
+                         [("move", 2 * MIB), ("move", 16 * MIB), ("reclaim", 16 * MIB)])
+        for row in rows:
+            self.assertEqual((row["backing"], row["mechanism"], row["runs"]), ("anon", "window", 3))
+            self.assertTrue(row["min"] <= row["median"] <= row["p99"] <= row["max"], row)
 
 
 class RunWithoutKvm(Case):

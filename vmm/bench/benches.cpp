@@ -1,0 +1,256 @@
+#include "vmm/bench/benches.h"
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+
+#include "vmm/bench/host_memory.h"
+#include "vmm/bench/rig.h"
+#include "vmm/cpu_x86_64.h"
+#include "vmm/vm.h"
+
+namespace gpremap {
+namespace {
+
+constexpr uint64_t base_extents = 10;
+constexpr uint64_t large_page = 2ull << 20;  // bytes
+constexpr uint64_t read_write = abi::prot_read | abi::prot_write;
+
+// A touched range that moves there and back. Between moves every page is read, so that KVM has it mapped.
+class MovingRange {
+  public:
+    MovingRange(Rig& rig, uint64_t size) : rig_(rig), size_(size), shuttle_(Rig::place(0), Rig::place(1)) {
+        rig_.map(at(), size_);
+        rig_.write(at(), size_);
+    }
+
+    uint64_t at() const { return shuttle_.here(); }
+    Performed read() { return rig_.read(at(), size_); }
+    Performed move() {
+        Performed done = rig_.move(shuttle_.here(), shuttle_.there(), size_);
+        shuttle_.arrive();
+        return done;
+    }
+
+  private:
+    Rig& rig_;
+    uint64_t size_;
+    Shuttle shuttle_;
+};
+
+uint64_t call_ns(const Performed& done) {
+    if (!done.call) throw std::logic_error("a remapping call without a record");
+    return done.call->call_ns;
+}
+
+// A slot of the rig's VM that no range has, over memory of the same kind: moved by the bare ioctl.
+class BareSlot {
+  public:
+    BareSlot(Rig& rig, const BenchSetting& setting)
+        : rig_(rig),
+          size_(setting.size),
+          memory_(setting.backing, setting.size),
+          slot_(rig.machine().vm().capabilities().memslots - 1),
+          shuttle_(Rig::place(4), Rig::place(5)) {
+        set(shuttle_.here(), size_);
+    }
+    ~BareSlot() { set(shuttle_.here(), 0); }
+    BareSlot(const BareSlot&) = delete;
+    BareSlot& operator=(const BareSlot&) = delete;
+
+    uint64_t move() {
+        rig_.read(shuttle_.here(), size_);
+        auto begin = std::chrono::steady_clock::now();
+        set(shuttle_.there(), size_);
+        auto took = std::chrono::steady_clock::now() - begin;
+        shuttle_.arrive();
+        return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(took).count());
+    }
+
+  private:
+    void set(uint64_t gpa, uint64_t size) {
+        rig_.machine().vm().set_memory(slot_, gpa, size, memory_.here(), 0);
+    }
+
+    Rig& rig_;
+    uint64_t size_;
+    HostMemory memory_;
+    uint32_t slot_;
+    Shuttle shuttle_;
+};
+
+// A range of `kept` bytes that grows by `size` and shrinks again.
+class BreathingRange {
+  public:
+    BreathingRange(Rig& rig, uint64_t size) : rig_(rig), size_(size) { rig_.map(at, kept); }
+
+    // Returns the guest's ns for the call and for the first touch of every new page.
+    uint64_t grow() {
+        uint64_t ns = rig_.call(abi::Call::grow, {at, kept, kept + size_, 0}).guest_ns;
+        return ns + rig_.write(at + kept, size_).guest_ns;
+    }
+    Performed shrink() { return rig_.call(abi::Call::shrink, {at, kept + size_, kept}); }
+
+    static constexpr uint64_t kept = large_page;
+
+  private:
+    static constexpr uint64_t at = Rig::place(0);
+    Rig& rig_;
+    uint64_t size_;
+};
+
+// Extents of one granule side by side, kept apart by their rights, and one more that moves.
+class CrowdedRig {
+  public:
+    CrowdedRig(const BenchSetting& setting, uint64_t extents)
+        : rig_(with_extents(setting, extents), extents * setting.granule), range_(rig_, setting.size) {
+        for (uint64_t first = 1; first < extents; first += abi::max_batch)
+            map_batch(first, std::min(first + abi::max_batch, extents), setting.granule);
+        if (rig_.machine().remapper().map().size() != extents)
+            throw std::logic_error("extents that should be apart have become one");
+    }
+
+    uint64_t move() {
+        range_.read();
+        return range_.move().guest_ns;
+    }
+
+  private:
+    static BenchSetting with_extents(BenchSetting setting, uint64_t extents) {
+        setting.extents = extents;
+        return setting;
+    }
+
+    void map_batch(uint64_t first, uint64_t end, uint64_t granule) {
+        std::vector<abi::BatchCall> calls;
+        for (uint64_t i = first; i < end; i++)
+            calls.push_back({static_cast<uint64_t>(abi::Call::map),
+                             {Rig::place(2) + i * granule, granule, i % 2 ? read_write : abi::prot_read},
+                             0});
+        if (!rig_.machine().vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]))
+            throw std::logic_error("the batch is outside the agent's memory");
+        rig_.call(abi::Call::batch, {layout::shared, calls.size()});
+    }
+
+    Rig rig_;
+    MovingRange range_;
+};
+
+// The call with nothing to do gives a range the rights that it has.
+abi::BatchCall idle_call(const BenchSetting& setting) {
+    return {static_cast<uint64_t>(abi::Call::protect), {Rig::place(0), setting.size, read_write}, 0};
+}
+
+}  // namespace
+
+BenchSamples bench_move(const BenchSetting& setting) {
+    Rig rig(setting, 2 * setting.size);
+    MovingRange range(rig, setting.size);
+    constexpr uint64_t target = Rig::place(2);
+    rig.map(target, setting.size);
+    auto ours = [&] {
+        range.read();
+        return range.move().guest_ns;
+    };
+    auto baseline = [&] {
+        range.read();
+        rig.write(target, setting.size);
+        return rig.copy(range.at(), target, setting.size).guest_ns;
+    };
+    return take_turns(setting.runs, ours, baseline);
+}
+
+BenchSamples bench_overhead(const BenchSetting& setting) {
+    Rig rig(setting, setting.size);
+    MovingRange range(rig, setting.size);
+    auto ours = [&] {
+        range.read();
+        return call_ns(range.move());
+    };
+    if (setting.mechanism == Mechanism::memslot) {
+        BareSlot bare(rig, setting);
+        return take_turns(setting.runs, ours, [&] { return bare.move(); });
+    }
+    HostMemory bare(setting.backing, setting.size);
+    return take_turns(setting.runs, ours, [&] { return bare.move(); });
+}
+
+BenchSamples bench_retouch(const BenchSetting& setting) {
+    Rig rig(setting, setting.size);
+    MovingRange range(rig, setting.size);
+    auto ours = [&] {
+        range.move();
+        return range.read().guest_ns;
+    };
+    return take_turns(setting.runs, ours, [&] { return range.read().guest_ns; });
+}
+
+BenchSamples bench_reclaim(const BenchSetting& setting) {
+    Rig rig(setting, setting.size + BreathingRange::kept);
+    BreathingRange range(rig, setting.size);
+    HostMemory bare(setting.backing, setting.size);
+    auto ours = [&] {
+        range.grow();
+        return call_ns(range.shrink());
+    };
+    return take_turns(setting.runs, ours, [&] { return bare.give_back(); });
+}
+
+BenchSamples bench_install(const BenchSetting& setting) {
+    Rig rig(setting, setting.size + BreathingRange::kept);
+    BreathingRange range(rig, setting.size);
+    auto cold = [&] {
+        uint64_t ns = range.grow();
+        range.shrink();
+        return ns;
+    };
+    return take_turns(setting.runs, cold, cold);
+}
+
+BenchSamples bench_alias(const BenchSetting& setting) {
+    Rig rig(setting, 2 * setting.size);
+    constexpr uint64_t from = Rig::place(0), view = Rig::place(1), target = Rig::place(2);
+    for (uint64_t at : {from, target}) rig.map(at, setting.size);
+    auto ours = [&] {
+        rig.write(from, setting.size);
+        Performed done = rig.call(abi::Call::alias, {from, view, setting.size, abi::prot_previous, 0});
+        rig.call(abi::Call::unmap, {view, setting.size});
+        return done.guest_ns;
+    };
+    auto baseline = [&] {
+        rig.write(from, setting.size);
+        rig.write(target, setting.size);
+        return rig.copy(from, target, setting.size).guest_ns;
+    };
+    return take_turns(setting.runs, ours, baseline);
+}
+
+BenchSamples bench_scale(const BenchSetting& setting) {
+    CrowdedRig crowded(setting, setting.extents), sparse(setting, base_extents);
+    return take_turns(
+        setting.runs, [&] { return crowded.move(); }, [&] { return sparse.move(); });
+}
+
+BenchSamples bench_hypercall(const BenchSetting& setting) {
+    Rig rig(setting, setting.size);
+    rig.map(Rig::place(0), setting.size);
+    const abi::BatchCall idle = idle_call(setting);
+    auto ours = [&] {
+        return rig.call(abi::Call::protect, {idle.arg[0], idle.arg[1], idle.arg[2]}).guest_ns;
+    };
+    return take_turns(setting.runs, ours, [&] { return rig.call(abi::Call::nop, {}).guest_ns; });
+}
+
+BenchSamples bench_batch(const BenchSetting& setting) {
+    Rig rig(setting, setting.size);
+    rig.map(Rig::place(0), setting.size);
+    const std::vector<abi::BatchCall> calls(abi::max_batch, idle_call(setting));
+    if (!rig.machine().vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]))
+        throw std::logic_error("the batch is outside the agent's memory");
+    auto ours = [&] {
+        return rig.call(abi::Call::batch, {layout::shared, calls.size()}).guest_ns / calls.size();
+    };
+    return take_turns(setting.runs, ours, [&] { return rig.call(abi::Call::nop, {}).guest_ns; });
+}
+
+}  // namespace gpremap

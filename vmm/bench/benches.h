@@ -1,0 +1,30 @@
+// What each bench measures, and beside what: one function each, which builds its own VM.
+//
+// Each throws HostLacks, std::system_error or std::runtime_error where the host does not give what the
+// setting needs.
+#pragma once
+
+#include "vmm/bench/samples.h"
+
+namespace gpremap {
+
+// A move, by the guest's clock | the guest's memmove of as many bytes into touched memory.
+BenchSamples bench_move(const BenchSetting& setting);
+// A move, from exit to entry | window: mremap and mmap; memslot: one KVM_SET_USER_MEMORY_REGION.
+BenchSamples bench_overhead(const BenchSetting& setting);
+// The guest reads a word of every page after a move | the same before it.
+BenchSamples bench_retouch(const BenchSetting& setting);
+// A shrink of touched memory by that size, from exit to entry | madvise or fallocate alone.
+BenchSamples bench_reclaim(const BenchSetting& setting);
+// A grow by that size and the first touch of every page, by the guest's clock | the same.
+BenchSamples bench_install(const BenchSetting& setting);
+// A duplicate, by the guest's clock | the guest's copy into touched memory. Not of anonymous memory.
+BenchSamples bench_alias(const BenchSetting& setting);
+// A move with `extents` in the map, by the guest's clock | the same with 10.
+BenchSamples bench_scale(const BenchSetting& setting);
+// A call that finds nothing to do, by the guest's clock | an exit that does nothing.
+BenchSamples bench_hypercall(const BenchSetting& setting);
+// The same for one of the abi::max_batch calls of a batch.
+BenchSamples bench_batch(const BenchSetting& setting);
+
+}  // namespace gpremap

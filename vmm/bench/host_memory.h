@@ -1,0 +1,43 @@
+// Memory of the kind that a VM's ranges are made of, but under no memslot: what the bare system calls of a
+// baseline work on. All of it is touched. Throws std::system_error where the host refuses.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "vmm/kvm.h"
+#include "vmm/remapper.h"
+
+namespace gpremap {
+
+class HostMemory {
+  public:
+    // `backing` is not automatic.
+    HostMemory(Backing backing, uint64_t size);
+    ~HostMemory();
+    HostMemory(const HostMemory&) = delete;
+    HostMemory& operator=(const HostMemory&) = delete;
+
+    std::byte* here() const { return here_; }
+
+    // mremap to another place, congruent modulo 1 GiB, and mmap of PROT_NONE where it was: what the window
+    // does for a move. Returns the ns that the two took.
+    uint64_t move();
+
+    // MADV_DONTNEED of anonymous memory, or a hole punched into the file; the pages are then touched again.
+    // Returns the ns of the one call.
+    uint64_t give_back();
+
+  private:
+    void touch();
+
+    Backing backing_;
+    uint64_t size_;
+    uint64_t distance_;  // bytes between the two places
+    void* reserved_;
+    std::byte* here_;
+    std::byte* there_;
+    Descriptor file_;
+};
+
+}  // namespace gpremap

@@ -1,0 +1,76 @@
+#include "vmm/bench/rig.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "vmm/errno_names.h"
+
+namespace gpremap {
+namespace {
+
+constexpr uint64_t page = 4096;  // bytes
+constexpr uint64_t read_access = 0, write_access = 1;
+
+MachineConfig config_of(const BenchSetting& setting, uint64_t limit) {
+    MachineConfig config;
+    config.memory.granule = setting.granule;
+    config.memory.aperture_base = Rig::place(0);
+    config.memory.aperture_size = Rig::places * Rig::distance;
+    config.memory.limit = limit;
+    config.memory.max_extents = std::max(config.memory.max_extents, setting.extents);
+    config.memory.backing = setting.backing;
+    config.memory.mechanism = setting.mechanism;
+    return config;
+}
+
+abi::Step step_of(abi::Op op, std::array<uint64_t, 8> args) {
+    abi::Step step = {};
+    step.op = op;
+    std::copy(args.begin(), args.end(), step.arg);
+    return step;
+}
+
+}  // namespace
+
+Rig::Rig(const BenchSetting& setting, uint64_t limit) : machine_(config_of(setting, limit)) {}
+
+Performed Rig::call(abi::Call number, const std::array<uint64_t, 6>& args) {
+    return perform(step_of(abi::Op::call, {static_cast<uint64_t>(number), args[0], args[1], args[2], args[3],
+                                           args[4], args[5]}));
+}
+
+void Rig::map(uint64_t at, uint64_t size) {
+    call(abi::Call::map, {at, size, abi::prot_read | abi::prot_write, 0});
+}
+
+Performed Rig::move(uint64_t from, uint64_t to, uint64_t size) {
+    return call(abi::Call::move, {from, to, size, 0});
+}
+
+Performed Rig::read(uint64_t at, uint64_t size) {
+    return perform(step_of(abi::Op::touch, {at, size, read_access, page}));
+}
+
+Performed Rig::write(uint64_t at, uint64_t size) {
+    return perform(step_of(abi::Op::touch, {at, size, write_access, page}));
+}
+
+Performed Rig::copy(uint64_t from, uint64_t to, uint64_t size) {
+    return perform(step_of(abi::Op::copy, {from, to, size}));
+}
+
+Performed Rig::perform(const abi::Step& step) {
+    Performed done = machine_.perform(0, step);
+    if (done.report.outcome == abi::Outcome::fault)
+        throw std::runtime_error("bench: the guest's access to " + std::to_string(done.report.fault.address) +
+                                 " faulted; is the host out of memory or huge pages?");
+    if (step.op == abi::Op::call && done.report.result < 0)
+        throw std::runtime_error("bench: call " + std::to_string(step.arg[0]) + " at " +
+                                 std::to_string(step.arg[1]) + " failed with " +
+                                 errno_name(-done.report.result) +
+                                 "; a smaller --max-size needs less of the host");
+    return done;
+}
+
+}  // namespace gpremap

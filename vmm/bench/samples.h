@@ -1,0 +1,51 @@
+// What one row of the bench is measured with, and what comes of it.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "vmm/remapper.h"
+
+namespace gpremap {
+
+struct BenchSetting {
+    uint64_t size = 0;  // bytes that the measured call is about
+    uint64_t granule = 4096;
+    Backing backing = Backing::anon;          // never automatic
+    Mechanism mechanism = Mechanism::window;  // never automatic
+    uint64_t extents = 1;                     // in the map
+    unsigned runs = 1;
+};
+
+// In ns, in the order in which they were taken.
+struct BenchSamples {
+    std::vector<uint64_t> ours;
+    std::vector<uint64_t> baseline;
+};
+
+struct Spread {
+    uint64_t median = 0;  // of an even number, the larger of the two in the middle
+    uint64_t p99 = 0;     // nearest rank: of fewer than 100, the largest
+    uint64_t min = 0;
+    uint64_t max = 0;
+};
+
+// Of at least one sample.
+Spread spread_of(std::vector<uint64_t> samples);
+
+// Ours and the baseline in turn, so that what disturbs the host disturbs both. A first round is not counted:
+// it opens slots and fills tables. Both return ns.
+template <typename Ours, typename Baseline>
+BenchSamples take_turns(unsigned runs, Ours ours, Baseline baseline) {
+    BenchSamples samples;
+    ours();
+    baseline();
+    for (unsigned run = 0; run < runs; run++) {
+        samples.ours.push_back(ours());
+        samples.baseline.push_back(baseline());
+    }
+    return samples;
+}
+
+}  // namespace gpremap
