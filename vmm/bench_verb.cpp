@@ -144,6 +144,9 @@ class Plan {
         all_.push_back({"move", setting, "ns", "the guest's memmove", bench_move});
         all_.push_back({"overhead", setting, "ns", slots ? "the bare memslot ioctl" : "bare mremap and mmap",
                         bench_overhead, Ratio::ours_over_baseline});
+        if (slots) return;
+        all_.push_back({"overhead", setting, "ns", "mremap and mmap, in no memslot",
+                        bench_overhead_without_slot, Ratio::ours_over_baseline});
     }
 
     void add_single(const BenchSetting& setting) {
@@ -157,7 +160,7 @@ class Plan {
 
     void add_calls(BenchSetting setting) {
         all_.push_back({"hypercall", setting, "ns", "one KVM_RUN exit", bench_hypercall});
-        all_.push_back({"hypercall", setting, fmt::format("ns a call, {} in a batch", abi::max_batch),
+        all_.push_back({"hypercall", setting, fmt::format("ns, one of {}", abi::max_batch),
                         "one KVM_RUN exit", bench_batch});
         // Huge pages are reserved with each extent, and there are not as many.
         if (setting.backing == Backing::hugetlb_2m) return;
@@ -165,7 +168,7 @@ class Plan {
         for (uint64_t extents : extent_counts) {
             setting.extents = extents;
             all_.push_back(
-                {"scale", setting, fmt::format("ns with {} extents", extents), "10 extents", bench_scale});
+                {"scale", setting, fmt::format("ns, {} extents", extents), "10 extents", bench_scale});
         }
     }
 
@@ -188,7 +191,7 @@ std::string microseconds(uint64_t ns) {
     return fmt::format("{:.1f}", static_cast<double>(ns) / 1000);
 }
 
-constexpr std::string_view line = "{:<9} {:>8} {:<10} {:<9} {:>10} {:>10} {:>11} {:>8}  {}\n";
+constexpr std::string_view line = "{:<9} {:>8} {:<10} {:<9} {:>9} {:>9} {:>9} {:>7}  {}\n";
 
 void print_header(std::ostream& out, const HostFacts& host, unsigned runs) {
     fmt::print(out, "MMU kind {}, {}; us, {} runs of each and its baseline in turn\n", host.mmu, host.cpu,
@@ -197,11 +200,12 @@ void print_header(std::ostream& out, const HostFacts& host, unsigned runs) {
                "baseline is");
 }
 
-// A unit says more than ns where rows of one bench differ in it.
+// With what rows of one bench differ in: "ns, 1000 extents".
 void print_row(std::ostream& out, const Row& row) {
     const Measurement& measured = row.measured;
     std::string beside = measured.baseline;
-    if (measured.unit != "ns") beside += fmt::format(" ({})", measured.unit);
+    if (auto comma = measured.unit.find(", "); comma != std::string::npos)
+        beside += fmt::format(" ({})", measured.unit.substr(comma + 2));
     fmt::print(out, line, measured.bench, format_size(measured.setting.size),
                name_of(measured.setting.backing), name_of(measured.setting.mechanism),
                microseconds(row.ours.median), microseconds(row.ours.p99), microseconds(row.baseline.median),

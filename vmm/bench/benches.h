@@ -10,8 +10,11 @@ namespace gpremap {
 
 // A move, by the guest's clock | the guest's memmove of as many bytes into touched memory.
 BenchSamples bench_move(const BenchSetting& setting);
-// A move, from exit to entry | window: mremap and mmap; memslot: one KVM_SET_USER_MEMORY_REGION.
+// A move, from exit to entry | the bare calls on memory that KVM has mapped for the guest, too. window:
+// mremap and mmap; memslot: one KVM_SET_USER_MEMORY_REGION.
 BenchSamples bench_overhead(const BenchSetting& setting);
+// The same | mremap and mmap of memory that is in no slot.
+BenchSamples bench_overhead_without_slot(const BenchSetting& setting);
 // The guest reads a word of every page after a move | the same before it.
 BenchSamples bench_retouch(const BenchSetting& setting);
 // A shrink of touched memory by that size, from exit to entry | madvise or fallocate alone.

@@ -1,4 +1,4 @@
-// Memory of the kind that a VM's ranges are made of, but under no memslot: what the bare system calls of a
+// Memory of the kind that a VM's ranges are made of, but in no window: what the bare system calls of a
 // baseline work on. All of it is touched. Throws std::system_error where the host refuses.
 #pragma once
 
@@ -19,6 +19,8 @@ class HostMemory {
     HostMemory& operator=(const HostMemory&) = delete;
 
     std::byte* here() const { return here_; }
+    // Where it moves to next: reserved, and PROT_NONE.
+    std::byte* there() const { return there_; }
 
     // mremap to another place, congruent modulo 1 GiB, and mmap of PROT_NONE where it was: what the window
     // does for a move. Returns the ns that the two took.
