@@ -39,6 +39,13 @@ int HostCalls::move(std::byte* from, std::byte* to, uint64_t size) {
     return mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED ? errno : 0;
 }
 
+int HostCalls::move_and_leave(std::byte* from, std::byte* to, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.mremap;
+    int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+    return mremap(from, size, size, flags, to) == MAP_FAILED ? errno : 0;
+}
+
 int HostCalls::protect(std::byte* at, uint64_t size, int prot) {
     if (fails_now()) return ENOMEM;
     ++counts_.mprotect;

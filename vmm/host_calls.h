@@ -15,6 +15,8 @@ class HostCalls {
     // Each returns 0 or the errno. Addresses and sizes in bytes, page aligned.
     int map(std::byte* at, uint64_t size, int prot, int flags, int fd, uint64_t offset);
     int move(std::byte* from, std::byte* to, uint64_t size);
+    // As move(), but `from` stays mapped, with nothing in it.
+    int move_and_leave(std::byte* from, std::byte* to, uint64_t size);
     int protect(std::byte* at, uint64_t size, int prot);
     int advise(std::byte* at, uint64_t size, int advice);
     int punch_hole(int fd, uint64_t offset, uint64_t size);

@@ -117,13 +117,13 @@ int64_t Remapper::State::call(unsigned vcpu, abi::Call number, const std::array<
 // Makes the plan true, or changes nothing and returns the errno. ENOMEM is the host's; anything else that
 // the host refuses is a defect of the VMM and not the guest's business.
 int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
-    std::optional<PausedVcpus> paused;
     bool copies = std::any_of(plan.steps.begin(), plan.steps.end(), [](const remap::Step& step) {
         return std::holds_alternative<remap::step::Copy>(step);
     });
     // A copy of what others write to at the same time would be of no moment in particular.
-    if (copies || stage2->needs_pause()) paused.emplace(vm.pause_others(vcpu));
-    int error = stage2->apply(plan.steps);
+    bool must_pause = copies || stage2->needs_pause();
+    auto kept_out = must_pause ? std::optional(vm.pause_others(vcpu)) : vm.keep_others_out(vcpu);
+    int error = stage2->apply(plan.steps, kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run);
     if (error == ENOMEM || error == ENOSPC || error == EAGAIN) return ENOMEM;
     if (error != 0) throw std::system_error(error, std::generic_category(), "carrying out a call");
     space = std::move(plan.after);

@@ -71,6 +71,16 @@ PausedVcpus VcpuGate::pause_others(unsigned vcpu) {
     return PausedVcpus(this);
 }
 
+std::optional<PausedVcpus> VcpuGate::keep_others_out(unsigned vcpu) {
+    if (!one_pause_.try_lock()) return std::nullopt;
+    depth_++;
+    closed_ = true;
+    PausedVcpus kept(this);
+    for (unsigned other = 0; other < places_.size(); other++)
+        if (other != vcpu && places_[other].in_guest) return std::nullopt;
+    return kept;
+}
+
 void VcpuGate::end_pause() {
     if (--depth_ == 0) {
         std::lock_guard lock(mutex_);

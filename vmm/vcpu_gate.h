@@ -11,6 +11,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "guest/abi.h"
@@ -54,6 +55,10 @@ class VcpuGate {
     // thread that asks meanwhile waits for the pause to end; the same thread may ask again, and the
     // pause then ends with the last of its PausedVcpus.
     PausedVcpus pause_others(unsigned vcpu);
+
+    // The same where they are all out already: closes the gate behind them. Nothing where one is in guest
+    // mode, which is left alone.
+    std::optional<PausedVcpus> keep_others_out(unsigned vcpu);
 
   private:
     friend class PausedVcpus;

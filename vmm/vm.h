@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -64,6 +65,10 @@ class Vm {
 
     // Every vCPU but `vcpu` is out of guest mode, and stays out, until the result is destroyed.
     [[nodiscard]] PausedVcpus pause_others(unsigned vcpu) { return gate_.pause_others(vcpu); }
+    // The same if they are out of guest mode already; otherwise nothing, and they run on.
+    [[nodiscard]] std::optional<PausedVcpus> keep_others_out(unsigned vcpu) {
+        return gate_.keep_others_out(vcpu);
+    }
     VcpuGate& gate() { return gate_; }
 
     // vCPUs are created in order, 0 first. The Vm must outlive them.

@@ -24,7 +24,9 @@ class Stage2 {
 
     // Carries the steps out. Returns 0, or the errno of a host call that failed, after undoing what had been
     // done: memory is then as before. Throws std::system_error where undoing failed too.
-    int apply(const std::vector<remap::Step>& steps);
+    // `others`: whether a vCPU can run meanwhile.
+    enum class Others { may_run, kept_out };
+    int apply(const std::vector<remap::Step>& steps, Others others);
 
     // "window" or "memslot".
     virtual const char* name() const = 0;
@@ -88,6 +90,7 @@ class Stage2 {
     const BackingObject& object_;
     Reservation reservation_;
     HostCalls calls_;
+    Others others_ = Others::may_run;  // during apply
 
   private:
     int carry_out_all(const std::vector<remap::Step>& steps);

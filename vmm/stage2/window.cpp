@@ -80,12 +80,29 @@ int Window::make(const step::Move& step) {
     // mremap unmaps its target before it can fail.
     Range fresh = without(to, from);
     undo({.kind = HostAction::Kind::close, .at = host(fresh.start()), .size = fresh.size().bytes});
+    if (!from.overlaps(to) && may_leave(size)) {
+        make_room_for_notes(1);
+        int error = calls_.move_and_leave(start, target, size);
+        if (error == 0) {
+            undo({.kind = HostAction::Kind::move, .at = target, .to = start, .size = size});
+            return calls_.protect(start, size, PROT_NONE);
+        }
+        // Huge pages of hugetlb, and before Linux 6.17 several mappings, cannot be moved so.
+        if (error != EINVAL && error != EFAULT) return error;
+    }
     if (from.overlaps(to)) {
         if (int error = move_undoably(start, mirror(from.start()), size)) return error;
         start = mirror(from.start());
     }
     if (int error = move_undoably(start, target, size)) return error;
     return close_vacated(without(from, to));
+}
+
+// A move can leave its source mapped, and close it with a second call, where no vCPU can write to it in
+// between: the kernel then tells KVM of one change less, and the window has no hole for a moment. What is
+// left does not merge with its closed neighbours, so that is for large moves: at most 8192 fit.
+bool Window::may_leave(uint64_t size) const {
+    return others_ == Others::kept_out && size >= std::max(remap::mib2.bytes, aperture_.size().bytes / 8192);
 }
 
 int Window::make(const step::Exchange& step) {

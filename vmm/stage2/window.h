@@ -46,6 +46,7 @@ class Window final : public Stage2 {
     std::byte* host(remap::Gpa at) const;
     std::byte* mirror(remap::Gpa at) const;
     int open_slots(const remap::Range& range);
+    bool may_leave(uint64_t size) const;
     int close_vacated(const remap::Range& range);
     int displace(const remap::Range& range);
     void allow_writing_at_end(const remap::Range& range, int prot);
