@@ -22,8 +22,8 @@ class HostMemory {
     // Where it moves to next: reserved, and PROT_NONE.
     std::byte* there() const { return there_; }
 
-    // mremap to another place, congruent modulo 1 GiB, and mmap of PROT_NONE where it was: what the window
-    // does for a move. Returns the ns that the two took.
+    // mremap to another place, congruent modulo 1 GiB, and mmap of PROT_NONE where it was: the plain
+    // way, which a window can take while vCPUs run. Returns the ns that the two took.
     uint64_t move();
 
     // MADV_DONTNEED of anonymous memory, or a hole punched into the file; the pages are then touched again.
