@@ -7,7 +7,8 @@
 //     0x0051'0000  shared pages: what the arguments of a step point to
 //     0x0060'0000  page tables, to the end of the agent's memory
 //
-// What is not listed is not mapped; ring 3 reaches the image, mailboxes, stacks, shared pages and page tables.
+// What is not listed is not mapped; ring 3 reaches the image, mailboxes, stacks, shared pages and page
+// tables.
 #pragma once
 
 #include <cstddef>
