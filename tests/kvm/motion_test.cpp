@@ -174,9 +174,10 @@ TEST_P(MotionTest, WaitsWhileTheRangeMoves) {
     expect(seen, from);
 }
 
+class PromotionTest : public MotionTest {};
+
 // The first alias of anonymous memory copies it, behind the back of whoever writes to it.
-TEST_P(MotionTest, WaitsWhileTheRangeIsPromoted) {
-    if (GetParam() != Backing::anon) GTEST_SKIP() << "only anonymous memory is promoted";
+TEST_P(PromotionTest, WaitsWhileTheRangeIsCopied) {
     start(in_motion, here, size);
     start(apart, elsewhere, mib);
     Seen seen;
@@ -187,10 +188,13 @@ TEST_P(MotionTest, WaitsWhileTheRangeIsPromoted) {
     expect_counted(in_motion, there, size);
 }
 
+std::string name_of_backing(const testing::TestParamInfo<Backing>& info) {
+    return info.param == Backing::memfd ? "memfd" : "anon";
+}
+
 INSTANTIATE_TEST_SUITE_P(Backings, MotionTest, testing::Values(Backing::anon, Backing::memfd),
-                         [](const auto& backing) {
-                             return backing.param == Backing::memfd ? "memfd" : "anon";
-                         });
+                         name_of_backing);
+INSTANTIATE_TEST_SUITE_P(Backings, PromotionTest, testing::Values(Backing::anon), name_of_backing);
 
 }  // namespace
 }  // namespace gpremap
