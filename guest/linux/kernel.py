@@ -1,8 +1,9 @@
 #!/usr/bin/env -S python3 -B
 """Debian 12's 6.12 kernel, taken out of its package and kept in a cache; nothing is installed.
 
-The distribution's own 6.1 would do for KVM, but KVM_PRE_FAULT_MEMORY and the statistics that the tests
-count came later. Run by itself, this downloads it and prints where it is.
+The suite npt runs tests in it, and `gpremap compare` resizes it. The distribution's own 6.1 would boot, too, but
+KVM_PRE_FAULT_MEMORY and the statistics that the tests count came later. Run by itself, this downloads it and
+prints where it is.
 """
 import lzma
 import os
@@ -22,17 +23,21 @@ class Kernel:
     def __init__(self, root):
         self.root = root
         self.image = next(root.glob("boot/vmlinuz-*"))
-        # Name and contents, in the order to load them.
-        self.modules = {}
-        self._load("kvm-amd")
 
-    def _load(self, name):
-        if name in self.modules:
+    def modules(self, *names):
+        """The named modules and those that they need: name and contents, in the order to load them."""
+        loaded = {}
+        for name in names:
+            self._load(name, loaded)
+        return loaded
+
+    def _load(self, name, loaded):
+        if name in loaded:
             return
         contents = self._read(name)
         for needed in _depends_on(contents):
-            self._load(needed)
-        self.modules[name] = contents
+            self._load(needed, loaded)
+        loaded[name] = contents
 
     def _read(self, name):
         # A module's file may be spelt with - where its name has _.
@@ -103,4 +108,4 @@ if __name__ == "__main__":
     try:
         print(obtain().root)
     except Unavailable as reason:
-        sys.exit(f"no kernel for the suite npt: {reason}")
+        sys.exit(f"no kernel: {reason}")

@@ -1,0 +1,83 @@
+"""An initramfs: busybox, an init script, kernel modules and any files, packed by cpio."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+from unavailable import Unavailable
+
+NEEDED = {"busybox": "busybox-static", "cpio": "cpio"}
+
+# Every init begins with it: afterwards PATH has busybox's commands, and the modules are loaded.
+PREPARE = """#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+for module in /modules/*; do insmod $module; done
+"""
+
+
+def require_programs():
+    for program, package in NEEDED.items():
+        if shutil.which(program) is None:
+            raise Unavailable(f"{program} is missing: install {package}")
+
+
+class Initramfs:
+    def __init__(self, root, init):
+        """Begins one in the folder `root`. `init` is a shell script, what comes after PREPARE."""
+        self.root = root
+        for name in ("bin", "dev", "proc", "sys", "tmp", "root"):
+            (root / name).mkdir(parents=True)
+        shutil.copy(shutil.which("busybox"), root / "bin/busybox")
+        self.write("init", PREPARE + init, mode=0o755)
+
+    def add_modules(self, modules):
+        for order, (name, contents) in enumerate(modules.items()):
+            target = self.root / f"modules/{order:02}-{name}.ko"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(contents)
+
+    def add(self, path):
+        """Copies a file or a folder's files to their own absolute path inside, with their libraries."""
+        if path.is_dir():
+            for inner in path.rglob("*"):
+                if inner.is_file():
+                    self.add(inner)
+            return
+        self._copy(path)
+        for library in _libraries(path):
+            self._copy(library)
+
+    def write(self, path, text, mode=0o644):
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        target.chmod(mode)
+
+    def pack(self, target):
+        """Writes the archive to `target`, which it returns."""
+        names = "\0".join(str(path.relative_to(self.root)) for path in sorted(self.root.rglob("*")))
+        with target.open("wb") as file:
+            subprocess.run(["cpio", "--quiet", "-0", "-o", "-H", "newc", "-R", "0:0"], cwd=self.root, check=True,
+                           input=os.fsencode(names), stdout=file)
+        return target
+
+    def _copy(self, path):
+        target = self.root / path.relative_to("/")
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+
+
+def _libraries(path):
+    with path.open("rb") as file:
+        if file.read(4) != b"\x7fELF":
+            return []
+    listed = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=False)  # 1: it is static
+    if "not found" in listed.stdout:
+        raise SystemExit(f"{path} lacks a library:\n{listed.stdout}")
+    return [pathlib.Path(found) for found in re.findall(r"(/\S+) \(0x", listed.stdout)]
