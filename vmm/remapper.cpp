@@ -1,5 +1,7 @@
 #include "vmm/remapper.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -43,12 +45,17 @@ remap::Space empty_space(const MemoryConfig& config) {
             anon ? remap::FreshMemory::anon : remap::FreshMemory::object, limits_of(config)};
 }
 
-// `auto` is the window for every call: its vCPUs run on and a move is a move of page tables, where slots have
-// to be deleted and made anew with the vCPUs paused. No call has been found for which slots are better.
 std::unique_ptr<Stage2> stage2_for(Vm& vm, const MemoryConfig& config, const Range& aperture,
                                    const BackingObject& object) {
     if (config.mechanism == Mechanism::memslot) return std::make_unique<Memslots>(vm, aperture, object);
-    return std::make_unique<Window>(vm, aperture, object);
+    bool automatic = config.mechanism == Mechanism::automatic;
+    return std::make_unique<Window>(
+        vm, aperture, object,
+        automatic ? Window::MoveSlots::to_keep_huge_pages : Window::MoveSlots::never);
+}
+
+const char* name_of(Stage2::Way way) {
+    return way == Stage2::Way::window ? "window" : "memslot";
 }
 
 }  // namespace
@@ -121,13 +128,18 @@ int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
         return std::holds_alternative<remap::step::Copy>(step);
     });
     // A copy of what others write to at the same time would be of no moment in particular.
-    bool must_pause = copies || stage2->needs_pause();
+    Stage2::Choice choice = stage2->choose(plan.steps, space);
+    bool must_pause = copies || choice.way == Stage2::Way::memslot;
     auto kept_out = must_pause ? std::optional(vm.pause_others(vcpu)) : vm.keep_others_out(vcpu);
-    int error = stage2->apply(plan.steps, kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run);
+    if (config.mechanism == Mechanism::automatic)
+        spdlog::info("auto: vCPU {}: {}: {}", vcpu, name_of(choice.way), choice.reason);
+    CallRecord& record = records[vcpu];
+    record.mechanism = name_of(choice.way);
+    auto others = kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run;
+    int error = stage2->apply(plan.steps, choice.way, others);
     if (error == ENOMEM || error == ENOSPC || error == EAGAIN) return ENOMEM;
     if (error != 0) throw std::system_error(error, std::generic_category(), "carrying out a call");
     space = std::move(plan.after);
-    CallRecord& record = records[vcpu];
     record.bytes += plan.bytes.bytes;
     record.moved = record.moved || plan.moved;
     record.huge_kept = record.huge_kept && plan.huge_kept;
@@ -139,7 +151,6 @@ void Remapper::State::begin_record(unsigned vcpu) {
     stage2->calls().reset_counts();
     auto stall_ns = std::move(records[vcpu].stall_ns);
     records[vcpu] = {};
-    records[vcpu].mechanism = stage2->name();
     records[vcpu].stall_ns = std::move(stall_ns);
 }
 

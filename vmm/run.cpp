@@ -43,13 +43,6 @@ void log_step(const StepResult& step) {
                  step.ok ? step.outcome : step.problem);
 }
 
-void log_mechanism(const MemoryConfig& memory) {
-    if (memory.mechanism == Mechanism::automatic)
-        spdlog::info(
-            "mechanism auto: the window for each call, since vCPUs run on and page tables are moved whole; "
-            "with memslot all vCPUs would be paused and slots made anew");
-}
-
 StepWatcher watch(StepTable& table, Progress& progress) {
     return {[&](const ScenarioStep& step) { progress.show(fmt::format("{} {}", step.verb, step.summary)); },
             [&](const StepResult& result) {
@@ -72,7 +65,6 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     run.host = read_host();
     run.machine = scenario.machine;
     require_huge_pages(scenario.machine.memory);
-    log_mechanism(scenario.machine.memory);
 
     Machine machine(scenario.machine);
     StepTable table(out, colour_of(out));

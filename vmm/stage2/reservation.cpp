@@ -15,7 +15,7 @@ constexpr uint64_t lowest = uint64_t{16} << 40;
 constexpr uint64_t highest = uint64_t{80} << 40;
 
 std::mutex mutex;
-std::map<uint64_t, uint64_t> taken;  // start -> end, of this process's reservations with their mirrors
+std::map<uint64_t, uint64_t> taken;  // start -> end, of this process's reservations with their annexes
 
 std::byte* reserve(uint64_t window_size) {
     std::lock_guard lock(mutex);

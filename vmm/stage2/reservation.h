@@ -1,10 +1,10 @@
-// Host address space for one VM's window, and for its mirror of the same size.
+// Host address space for one VM's window, and for its annex of the same size.
 //
 // It lies low, where the kernel does not look for a place of its own accord (that search goes from the
 // top down and finds one), so that the holes that a move leaves in the window for a moment are not taken
 // by somebody else's mmap: a malloc arena there would become guest memory.
 //
-//     | ... 16 TiB | window ........ | mirror ........ | next VM's | ... 80 TiB |      heap, libraries,
+//     | ... 16 TiB | window ........ | annex ........ | next VM's | ... 80 TiB |      heap, libraries,
 //     stacks
 //                    PROT_NONE         nothing mapped
 #pragma once
@@ -24,7 +24,7 @@ class Reservation {
 
     // Both are aligned to 1 GiB.
     std::byte* window() const { return base_; }
-    std::byte* mirror() const { return base_ + size_; }
+    std::byte* annex() const { return base_ + size_; }
     uint64_t size() const { return size_; }
 
   private:

@@ -24,7 +24,8 @@ Stage2::Stage2(Vm& vm, const Range& aperture, const BackingObject& object)
       object_(object),
       reservation_(aperture_.size().bytes) {}
 
-int Stage2::apply(const std::vector<remap::Step>& steps, Others others) {
+int Stage2::apply(const std::vector<remap::Step>& steps, Way way, Others others) {
+    way_ = way;
     others_ = others;
     undo_.clear();
     finish_.clear();

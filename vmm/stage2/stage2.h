@@ -22,16 +22,21 @@ class Stage2 {
   public:
     virtual ~Stage2() = default;
 
+    // What a call changes: the host mappings under the slots, or the slots too. The vCPUs must then be kept out
+    // of guest mode.
+    enum class Way { window, memslot };
+    struct Choice {
+        Way way;
+        const char* reason;
+    };
+    // How steps that lead away from the space `before` should be carried out.
+    virtual Choice choose(const std::vector<remap::Step>& steps, const remap::Space& before) const = 0;
+
     // Carries the steps out. Returns 0, or the errno of a host call that failed, after undoing what had been
     // done: memory is then as before. Throws std::system_error where undoing failed too.
     // `others`: whether a vCPU can run meanwhile.
     enum class Others { may_run, kept_out };
-    int apply(const std::vector<remap::Step>& steps, Others others);
-
-    // "window" or "memslot".
-    virtual const char* name() const = 0;
-    // Whether the vCPUs must be out of guest mode while steps are carried out.
-    virtual bool needs_pause() const = 0;
+    int apply(const std::vector<remap::Step>& steps, Way way, Others others);
 
     HostCalls& calls() { return calls_; }
 
@@ -90,7 +95,8 @@ class Stage2 {
     const BackingObject& object_;
     Reservation reservation_;
     HostCalls calls_;
-    Others others_ = Others::may_run;  // during apply
+    Way way_ = Way::window;            // these two: during apply
+    Others others_ = Others::may_run;
 
   private:
     int carry_out_all(const std::vector<remap::Step>& steps);

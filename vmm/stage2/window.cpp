@@ -22,6 +22,9 @@ namespace step = remap::step;
 // One slot covers one chunk. With shadow paging a slot costs 8 bytes a page, so only what is used is opened.
 constexpr Size chunk = remap::gib1;
 
+// A call that moves one slot makes up to six. Moving slots ends long before KVM has none left for chunks.
+constexpr uint64_t slots_kept_for_chunks = 16384;
+
 // What is in `range` but not in `other`, where they overlap at one end.
 Range without(const Range& range, const Range& other) {
     if (!range.overlaps(other)) return range;
@@ -29,17 +32,89 @@ Range without(const Range& range, const Range& other) {
     return Range::between(other.end(), range.end());
 }
 
+// Whether a huge page of the host, which begins at a multiple of its size, fits in.
+bool holds_huge_page(const std::byte* at, uint64_t size) {
+    uint64_t skipped = -reinterpret_cast<uint64_t>(at) % remap::mib2.bytes;
+    return size >= skipped + remap::mib2.bytes;
+}
+
+bool is_congruent(const std::byte* at, uint64_t other) {
+    return (reinterpret_cast<uint64_t>(at) - other) % remap::mib2.bytes == 0;
+}
+
+// In memfd and hugetlb, a page is split in nobody's page table but the mover's, or cannot be.
+bool holds_anonymous(const remap::Space& space, const Range& range) {
+    auto extents = space.extents_in(range);
+    return std::any_of(extents.begin(), extents.end(), [](const remap::Extent& extent) {
+        return extent.memory.kind == MemoryKind::anon && extent.range.size() >= remap::mib2;
+    });
+}
+
 }  // namespace
 
-Window::Window(Vm& vm, const Range& aperture, const BackingObject& object) : Stage2(vm, aperture, object) {
+Window::Window(Vm& vm, const Range& aperture, const BackingObject& object, MoveSlots move_slots)
+    : SlottedStage2(vm, aperture, object), move_slots_(move_slots) {
     if (aperture_.size().bytes / chunk.bytes + 2 > vm.capabilities().memslots)
         throw HostLacks("KVM has " + std::to_string(vm.capabilities().memslots) +
                         " memslots of 1 GiB: make vm.aperture.size smaller");
 }
 
+// ---- which way ----
+
+Stage2::Choice Window::choose(const std::vector<remap::Step>& steps, const remap::Space& before) const {
+    if (move_slots_ == MoveSlots::never) return {Way::window, "as configured"};
+    auto splits = [&](const remap::Step& step) { return splits_huge_pages(step, before); };
+    if (std::any_of(steps.begin(), steps.end(), splits)) {
+        if (slots_left() < slots_kept_for_chunks)
+            return {Way::window, "its huge pages are split, since KVM has few memslots left"};
+        return {Way::memslot, "mremap would split its huge pages, so its slot moves and the vCPUs pause"};
+    }
+    auto misfit = [&](const remap::Step& step) {
+        const auto* map = std::get_if<step::Map>(&step);
+        return map && is_badly_placed(map->range);
+    };
+    if (std::any_of(steps.begin(), steps.end(), misfit))
+        return {Way::memslot, "the slot there lies where no huge page fits, so it is made anew"};
+    return {Way::window, "host mappings change, so the vCPUs run on"};
+}
+
+bool Window::splits_huge_pages(const remap::Step& step, const remap::Space& before) const {
+    if (const auto* move = std::get_if<step::Move>(&step))
+        return splits_huge_pages(move->from, Range::of(move->to, move->from.size())) &&
+               holds_anonymous(before, move->from);
+    if (const auto* exchange = std::get_if<step::Exchange>(&step))
+        return splits_huge_pages(exchange->a, exchange->b) &&
+               (holds_anonymous(before, exchange->a) || holds_anonymous(before, exchange->b));
+    return false;
+}
+
+bool Window::splits_huge_pages(const Range& from, const Range& to) const {
+    // A place that has no slot yet is going to be at home, or as congruent as that.
+    auto target = [&](Gpa at) {
+        const Slot* slot = slot_at(at);
+        return slot ? slot->host.value - slot->range.start().value + at.value : at.value;
+    };
+    for (const Part& part : parts_of(from))
+        if (holds_huge_page(part.host, part.range.size().bytes) &&
+            !is_congruent(part.host, target(to.start().advanced(part.range.start().above(from.start())))))
+            return true;
+    return false;
+}
+
+bool Window::is_badly_placed(const Range& range) const {
+    auto parts = parts_of(range);
+    return std::any_of(parts.begin(), parts.end(), [](const Part& part) {
+        return part.range.size() >= remap::mib2 && !is_congruent(part.host, part.range.start().value);
+    });
+}
+
 bool Window::can_destroy(const remap::Step& step) const {
-    return std::holds_alternative<step::Unmap>(step) || std::holds_alternative<step::Discard>(step) ||
-           std::holds_alternative<step::Free>(step);
+    if (std::holds_alternative<step::Free>(step)) return true;
+    const auto* unmap = std::get_if<step::Unmap>(&step);
+    const auto* discard = std::get_if<step::Discard>(&step);
+    // With one host call, or the second could fail when the first has destroyed something.
+    return way_ == Way::window && (unmap || discard) &&
+           parts_of(unmap ? unmap->range : discard->range).size() == 1;
 }
 
 int Window::carry_out(const remap::Step& step) {
@@ -49,123 +124,113 @@ int Window::carry_out(const remap::Step& step) {
 // ---- the steps: each notes how to undo it, and returns the errno of a host call that failed ----
 
 int Window::make(const step::Map& step) {
-    if (int error = open_slots(step.range)) return error;
-    uint64_t size = step.range.size().bytes;
     // The guest, or a copy, may have put something into new pages of the object by then.
     if (step.memory.kind == MemoryKind::object)
-        undo({.kind = HostAction::Kind::punch_hole, .size = size, .offset = step.memory.offset.value});
-    undo({.kind = HostAction::Kind::close, .at = host(step.range.start()), .size = size});
-    if (step.memory.kind == MemoryKind::anon)
-        return map_anonymous(host(step.range.start()), step.range.size().bytes, host_prot(step.prot));
-    return map_object(host(step.range.start()), step.range.size().bytes, step.memory, host_prot(step.prot));
+        undo({.kind = HostAction::Kind::punch_hole,
+              .size = step.range.size().bytes,
+              .offset = step.memory.offset.value});
+    return map_new(step.range, step.memory, step.prot);
 }
 
 int Window::make(const step::View& step) {
-    if (int error = open_slots(step.range)) return error;
-    undo({.kind = HostAction::Kind::close, .at = host(step.range.start()), .size = step.range.size().bytes});
-    return map_object(host(step.range.start()), step.range.size().bytes, step.memory, host_prot(step.prot));
+    return map_new(step.range, step.memory, step.prot);
 }
 
-// Kept in the mirror until the call has succeeded.
+// Set aside until the call has succeeded.
 int Window::make(const step::Unmap& step) {
-    if (int error = displace(step.range)) return error;
-    return close_vacated(step.range);
+    for (const Part& part : parts_of(step.range)) {
+        std::byte* aside = nullptr;
+        if (int error = displace(part, aside)) return error;
+        if (int error = close_vacated(part.host, part.range.size().bytes)) return error;
+    }
+    return 0;
 }
 
 int Window::make(const step::Move& step) {
     Range from = step.from, to = Range::of(step.to, step.from.size());
-    uint64_t size = from.size().bytes;
+    if (way_ == Way::memslot && splits_huge_pages(from, to)) return move_by_slots(from, to);
     if (int error = open_slots(to)) return error;
-    std::byte *start = host(from.start()), *target = host(to.start());
     // mremap unmaps its target before it can fail.
-    Range fresh = without(to, from);
-    undo({.kind = HostAction::Kind::close, .at = host(fresh.start()), .size = fresh.size().bytes});
-    if (!from.overlaps(to) && may_leave(size)) {
-        make_room_for_notes(1);
-        int error = calls_.move_and_leave(start, target, size);
-        if (error == 0) {
-            undo({.kind = HostAction::Kind::move, .at = target, .to = start, .size = size});
-            return calls_.protect(start, size, PROT_NONE);
-        }
-        // Huge pages of hugetlb, and before Linux 6.17 several mappings, cannot be moved so.
-        if (error != EINVAL && error != EFAULT) return error;
-    }
-    if (from.overlaps(to)) {
-        if (int error = move_undoably(start, mirror(from.start()), size)) return error;
-        start = mirror(from.start());
-    }
-    if (int error = move_undoably(start, target, size)) return error;
-    return close_vacated(without(from, to));
-}
-
-// A move can leave its source mapped, and close it with a second call, where no vCPU can write to it in
-// between: the kernel then tells KVM of one change less, and the window has no hole for a moment. What is
-// left does not merge with its closed neighbours, so that is for large moves: at most 8192 fit.
-bool Window::may_leave(uint64_t size) const {
-    return others_ == Others::kept_out && size >= std::max(remap::mib2.bytes, aperture_.size().bytes / 8192);
+    for (const Part& fresh : parts_of(without(to, from)))
+        undo({.kind = HostAction::Kind::close, .at = fresh.host, .size = fresh.range.size().bytes});
+    if (from.overlaps(to)) return move_over_itself(from, to);
+    for (const Passage& passage : passages(from, to))
+        if (int error = move_apart(passage)) return error;
+    return 0;
 }
 
 int Window::make(const step::Exchange& step) {
-    std::byte *a = host(step.a.start()), *b = host(step.b.start()), *aside = mirror(step.a.start());
-    for (auto [from, to] : {std::pair{a, aside}, std::pair{b, a}, std::pair{aside, b}})
-        if (int error = move_undoably(from, to, step.a.size().bytes)) return error;
+    if (way_ == Way::memslot && splits_huge_pages(step.a, step.b)) return exchange_slots(step.a, step.b);
+    for (const Passage& pair : passages(step.a, step.b)) {
+        std::byte* aside = nullptr;
+        if (int error = take_place(annex(), pair.size, address_of(pair.from).value, aside)) return error;
+        leave_place_at_end(aside, pair.size);
+        for (auto [from, to] : {std::pair{pair.from, aside}, {pair.to, pair.from}, {aside, pair.to}})
+            if (int error = move_undoably(from, to, pair.size)) return error;
+    }
     return 0;
 }
 
 int Window::make(const step::Protect& step) {
-    std::byte* at = host(step.range.start());
-    uint64_t size = step.range.size().bytes;
     int now = host_prot(step.prot), was = host_prot(step.was);
     if (now == was) return 0;
-    // A change that fails half-way has changed the first mappings.
-    undo({.kind = HostAction::Kind::protect, .at = at, .size = size, .prot = was});
-    return calls_.protect(at, size, now);
+    for (const Part& part : parts_of(step.range)) {
+        uint64_t size = part.range.size().bytes;
+        // A change that fails half-way has changed the first mappings.
+        undo({.kind = HostAction::Kind::protect, .at = part.host, .size = size, .prot = was});
+        if (int error = calls_.protect(part.host, size, now)) return error;
+    }
+    return 0;
 }
 
-// The old memory waits in the mirror. Until the call has succeeded nobody may write to the new: that write
+// The old memory waits in the annex. Until the call has succeeded nobody may write to the new: that write
 // would be lost if the call failed.
 int Window::make(const step::Promote& step) {
-    std::byte* aside = mirror(step.range.start());
-    uint64_t size = step.range.size().bytes;
     int prot = host_prot(step.prot);
-    if (int error = displace(step.range)) return error;
-    if (int error = close_vacated(step.range)) return error;
-    if (prot == PROT_NONE) {
-        undo({.kind = HostAction::Kind::protect, .at = aside, .size = size, .prot = PROT_NONE});
-        if (int error = calls_.protect(aside, size, PROT_READ)) return error;
+    for (const Part& part : parts_of(step.range)) {
+        uint64_t size = part.range.size().bytes;
+        uint64_t offset = step.offset.advanced(part.range.start().above(step.range.start())).value;
+        std::byte* aside = nullptr;
+        if (int error = displace(part, aside)) return error;
+        if (int error = close_vacated(part.host, size)) return error;
+        if (prot == PROT_NONE) {
+            undo({.kind = HostAction::Kind::protect, .at = aside, .size = size, .prot = PROT_NONE});
+            if (int error = calls_.protect(aside, size, PROT_READ)) return error;
+        }
+        undo({.kind = HostAction::Kind::punch_hole, .size = size, .offset = offset});
+        if (int error = copy_to_object(aside, offset, size)) return error;
+        allow_writing_at_end(part, prot);
+        Memory memory{MemoryKind::object, remap::Offset{offset}};
+        if (int error = map_object(part.host, size, memory, prot & PROT_READ)) return error;
     }
-    undo({.kind = HostAction::Kind::punch_hole, .size = size, .offset = step.offset.value});
-    if (int error = copy_to_object(aside, step.offset.value, size)) return error;
-    allow_writing_at_end(step.range, prot);
-    return map_object(host(step.range.start()), step.range.size().bytes, {MemoryKind::object, step.offset},
-                      prot & PROT_READ);
+    return 0;
 }
 
 // As with Promote. What the range had mapped before is a view of the same pages.
 int Window::make(const step::Privatize& step) {
     int prot = host_prot(step.prot);
-    undo({.kind = HostAction::Kind::view,
-          .at = host(step.range.start()),
-          .size = step.range.size().bytes,
-          .prot = prot,
-          .offset = step.memory.offset.value});
-    allow_writing_at_end(step.range, prot);
-    return map_object(host(step.range.start()), step.range.size().bytes, step.memory, prot & PROT_READ);
+    for (const Part& part : parts_of(step.range)) {
+        Memory memory = step.memory.advanced(part.range.start().above(step.range.start()));
+        uint64_t size = part.range.size().bytes;
+        undo({.kind = HostAction::Kind::view,
+              .at = part.host,
+              .size = size,
+              .prot = prot,
+              .offset = memory.offset.value});
+        allow_writing_at_end(part, prot);
+        if (int error = map_object(part.host, size, memory, prot & PROT_READ)) return error;
+    }
+    return 0;
 }
 
-int Window::make(const step::Copy& step) {
-    return calls_.copy_from_file(object_.fd(), step.from.start().value, host(step.to),
-                                 step.from.size().bytes);
-}
-
-int Window::make(const step::Populate& step) {
-    return populate(host(step.range.start()), step.range.size().bytes, step.prot);
-}
-
-// In the middle of a batch: the old pages wait in the mirror.
+// In the middle of a batch: the old pages wait in the annex.
 int Window::make(const step::Discard& step) {
-    if (int error = displace(step.range)) return error;
-    return map_anonymous(host(step.range.start()), step.range.size().bytes, host_prot(step.prot));
+    for (const Part& part : parts_of(step.range)) {
+        std::byte* aside = nullptr;
+        if (int error = displace(part, aside)) return error;
+        if (int error = map_anonymous(part.host, part.range.size().bytes, host_prot(step.prot))) return error;
+    }
+    return 0;
 }
 
 int Window::make(const step::Free& step) {
@@ -175,60 +240,174 @@ int Window::make(const step::Free& step) {
 
 // The direct form of what cannot be undone.
 int Window::destroy(const remap::Step& any) {
-    if (auto* unmap = std::get_if<step::Unmap>(&any))
-        return close(host(unmap->range.start()), unmap->range.size().bytes);
-    if (auto* discard = std::get_if<step::Discard>(&any))
-        return calls_.advise(host(discard->range.start()), discard->range.size().bytes, MADV_DONTNEED);
-    return free_now(std::get<step::Free>(any));
-}
-
-// ---- what they are made of ----
-
-std::byte* Window::host(Gpa at) const {
-    return reservation_.window() + at.above(aperture_.start()).bytes;
-}
-std::byte* Window::mirror(Gpa at) const {
-    return reservation_.mirror() + at.above(aperture_.start()).bytes;
-}
-
-// A slot, once open, stays: without a mapping under it the guest sees nothing through it.
-int Window::open_slots(const Range& range) {
-    uint64_t first = range.start().above(aperture_.start()).bytes / chunk.bytes;
-    uint64_t last = (range.end().above(aperture_.start()).bytes - 1) / chunk.bytes;
-    for (uint64_t number = first; number <= last; ++number) {
-        if (open_.contains(number)) continue;
-        Gpa start = aperture_.start().advanced(Size{number * chunk.bytes});
-        uint64_t size = std::min(chunk.bytes, aperture_.end().above(start).bytes);
-        auto slot = static_cast<uint32_t>(number) + 1;
-        if (int error = set_slot(slot, start.value, size, host(start))) return error;
-        open_.insert(number);
+    if (auto* free = std::get_if<step::Free>(&any)) return free_now(*free);
+    auto* unmap = std::get_if<step::Unmap>(&any);
+    for (const Part& part : parts_of(unmap ? unmap->range : std::get<step::Discard>(any).range)) {
+        uint64_t size = part.range.size().bytes;
+        if (int error = unmap ? close(part.host, size) : calls_.advise(part.host, size, MADV_DONTNEED))
+            return error;
     }
     return 0;
 }
 
-void Window::allow_writing_at_end(const Range& range, int prot) {
+int Window::make(const step::Copy& step) {
+    Range to = Range::of(step.to, step.from.size());
+    for (const Part& part : parts_of(to)) {
+        uint64_t offset = step.from.start().advanced(part.range.start().above(to.start())).value;
+        if (int error = calls_.copy_from_file(object_.fd(), offset, part.host, part.range.size().bytes))
+            return error;
+    }
+    return 0;
+}
+
+int Window::make(const step::Populate& step) {
+    for (const Part& part : parts_of(step.range))
+        if (int error = populate(part.host, part.range.size().bytes, step.prot)) return error;
+    return 0;
+}
+
+// ---- mapping ----
+
+int Window::map_new(const Range& range, Memory memory, Prot prot) {
+    if (way_ == Way::memslot && is_badly_placed(range))
+        if (int error = remove_slots(range)) return error;
+    if (int error = open_slots(range)) return error;
+    for (const Part& part : parts_of(range)) {
+        uint64_t size = part.range.size().bytes;
+        Memory here = memory.advanced(part.range.start().above(range.start()));
+        undo({.kind = HostAction::Kind::close, .at = part.host, .size = size});
+        int error = memory.kind == MemoryKind::anon ? map_anonymous(part.host, size, host_prot(prot))
+                                                    : map_object(part.host, size, here, host_prot(prot));
+        if (error != 0) return error;
+    }
+    return 0;
+}
+
+// Whole chunks, but for what has a slot. Without a mapping under it the guest sees nothing through a slot.
+int Window::open_slots(const Range& range) {
+    Gpa at{range.start().value / chunk.bytes * chunk.bytes};
+    while (at < range.end()) {
+        if (const Slot* slot = slot_at(at)) {
+            at = slot->range.end();
+            continue;
+        }
+        Gpa limit = std::min(Gpa{at.value / chunk.bytes * chunk.bytes}.advanced(chunk), aperture_.end());
+        Range gap = gap_from(at, limit);
+        if (int error = open_slot(gap)) return error;
+        at = gap.end();
+    }
+    return 0;
+}
+
+int Window::open_slot(const Range& gap) {
+    uint64_t size = gap.size().bytes;
+    HostAddress home = home_of(gap.start());
+    if (take_place_at(HostRange::of(home, gap.size())) == Taken::yes) return add(gap, home);
+    std::byte* at = nullptr;
+    if (int error = take_place(annex(), size, gap.start().value, at)) return error;
+    if (int error = close(at, size)) return error;
+    return add(gap, address_of(at));
+}
+
+// Of a range where nothing is mapped.
+int Window::remove_slots(const Range& range) {
+    if (int error = cut_ends(range)) return error;
+    for (const Slot& slot : slots_in(range)) {
+        if (int error = remove(slot)) return error;
+        leave_place_at_end(pointer_to(slot.host), slot.range.size().bytes);
+    }
+    return 0;
+}
+
+void Window::allow_writing_at_end(const Part& part, int prot) {
     if (!(prot & PROT_WRITE)) return;
     finish({.kind = HostAction::Kind::protect,
-            .at = host(range.start()),
-            .size = range.size().bytes,
+            .at = part.host,
+            .size = part.range.size().bytes,
             .prot = prot});
 }
 
+// ---- moving ----
+
+std::vector<Window::Passage> Window::passages(const Range& from, const Range& to) const {
+    std::vector<Passage> found;
+    for (const Part& source : parts_of(from)) {
+        Gpa target = to.start().advanced(source.range.start().above(from.start()));
+        uint64_t done = 0;
+        for (const Part& piece : parts_of(Range::of(target, source.range.size()))) {
+            found.push_back({source.host + done, piece.host, piece.range.size().bytes});
+            done += piece.range.size().bytes;
+        }
+    }
+    return found;
+}
+
+int Window::move_apart(const Passage& passage) {
+    auto [from, to, size] = passage;
+    if (may_leave(size)) {
+        make_room_for_notes(1);
+        int error = calls_.move_and_leave(from, to, size);
+        if (error == 0) {
+            undo({.kind = HostAction::Kind::move, .at = to, .to = from, .size = size});
+            return calls_.protect(from, size, PROT_NONE);
+        }
+        // Huge pages of hugetlb, and before Linux 6.17 several mappings, cannot be moved so.
+        if (error != EINVAL && error != EFAULT) return error;
+    }
+    if (int error = move_undoably(from, to, size)) return error;
+    return close_vacated(from, size);
+}
+
+// A move can leave its source mapped, and close it with a second call, where no vCPU can write to it in
+// between: the kernel then tells KVM of one change less, and the window has no hole for a moment. What is
+// left does not merge with its closed neighbours, so that is for large moves: at most 8192 fit.
+bool Window::may_leave(uint64_t size) const {
+    return others_ == Others::kept_out && size >= std::max(remap::mib2.bytes, aperture_.size().bytes / 8192);
+}
+
+// By way of the annex.
+int Window::move_over_itself(const Range& from, const Range& to) {
+    auto sources = parts_of(from);
+    std::byte* aside = nullptr;
+    uint64_t size = from.size().bytes;
+    if (int error = take_place(annex(), size, address_of(sources.front().host).value, aside)) return error;
+    leave_place_at_end(aside, size);
+    auto place_of = [&](const Part& part, const Range& range) {
+        return aside + part.range.start().above(range.start()).bytes;
+    };
+    for (const Part& part : sources)
+        if (int error = move_undoably(part.host, place_of(part, from), part.range.size().bytes)) return error;
+    for (const Part& part : parts_of(to))
+        if (int error = move_undoably(place_of(part, to), part.host, part.range.size().bytes)) return error;
+    for (const Part& part : parts_of(without(from, to)))
+        if (int error = close_vacated(part.host, part.range.size().bytes)) return error;
+    return 0;
+}
+
+// What was shown at `from` is shown at `to`. Nothing has a slot any more where only `from` was.
+int Window::move_by_slots(const Range& from, const Range& to) {
+    if (int error = remove_slots(without(to, from))) return error;
+    if (int error = move_slots(from, to.start())) return error;
+    for (Gpa end : {from.start(), from.end(), to.start(), to.end()})
+        if (int error = join(end, chunk)) return error;
+    return 0;
+}
+
 // Fills the hole that a move has left. Anything that is there already is not ours: the guest would see it.
-int Window::close_vacated(const Range& range) {
-    int error = calls_.map(host(range.start()), range.size().bytes, PROT_NONE,
-                           closed_flags | MAP_FIXED_NOREPLACE, -1, 0);
+int Window::close_vacated(std::byte* at, uint64_t size) {
+    int error = calls_.map(at, size, PROT_NONE, closed_flags | MAP_FIXED_NOREPLACE, -1, 0);
     if (error == EEXIST)
         throw std::system_error(error, std::generic_category(), "foreign memory in the window of the guest");
     return error;
 }
 
-// Moves the memory of the range into the mirror, from where it goes back on failure and away on success.
+// Moves the memory of the part into the annex, from where it goes back on failure and away on success.
 // Leaves a hole in the window.
-int Window::displace(const Range& range) {
-    std::byte *at = host(range.start()), *aside = mirror(range.start());
-    uint64_t size = range.size().bytes;
-    if (int error = move_undoably(at, aside, size)) return error;
+int Window::displace(const Part& part, std::byte*& aside) {
+    uint64_t size = part.range.size().bytes;
+    if (int error = take_place(annex(), size, address_of(part.host).value, aside)) return error;
+    leave_place_at_end(aside, size);
+    if (int error = move_undoably(part.host, aside, size)) return error;
     finish({.kind = HostAction::Kind::drop, .at = aside, .size = size});
     return 0;
 }

@@ -3,27 +3,37 @@
 //
 //     guest-physical   base ....[ extent ]......[ extent ]....
 //                       |  same distance from the base  |
-//     host window      W .......[ memory ]......[ memory ]....    the rest is PROT_NONE
-//     host mirror      M .......................................    nothing; memory that is on its way
+//     home             W .......[ memory ]......[ memory ]....    the rest is PROT_NONE
+//     annex            M .......................................    nothing; memory that is on its way
 //
 // vCPUs run on. One that touches memory in motion gets EFAULT from KVM_RUN and asks Remapper::fault, which
 // waits for the lock that the call in progress holds.
+//
+// `auto` is this mechanism with one exception. mremap splits huge pages where source and destination differ
+// modulo 2 MiB. Memory then stays where it is on the host, and what moves is a slot that is cut out of the
+// window, with the vCPUs paused:
+//
+//     guest-physical   ....[ window ][ from: no slot ][ window ].....[ window ][ to ][ window ]
+//     home             ....[        ][    memory     ][        ]                 |
+//                                        ^--------------------------------------'
+//
+// What is mapped at `from` later finds its home taken, and gets a place in the annex.
 #pragma once
 
-#include <set>
 #include <vector>
 
-#include "vmm/stage2/stage2.h"
+#include "vmm/stage2/slotted.h"
 
 namespace gpremap {
 
-class Window final : public Stage2 {
+class Window final : public SlottedStage2 {
   public:
-    // `object` may be mapped by every extent; both must outlive the window. Throws HostLacks.
-    Window(Vm& vm, const remap::Range& aperture, const BackingObject& object);
+    enum class MoveSlots { never, to_keep_huge_pages };
 
-    const char* name() const override { return "window"; }
-    bool needs_pause() const override { return false; }
+    // `object` may be mapped by every extent; both must outlive the window. Throws HostLacks.
+    Window(Vm& vm, const remap::Range& aperture, const BackingObject& object, MoveSlots move_slots);
+
+    Choice choose(const std::vector<remap::Step>& steps, const remap::Space& before) const override;
 
   private:
     int carry_out(const remap::Step& step) override;
@@ -43,15 +53,30 @@ class Window final : public Stage2 {
     int make(const remap::step::Discard& step);
     int make(const remap::step::Free& step);
 
-    std::byte* host(remap::Gpa at) const;
-    std::byte* mirror(remap::Gpa at) const;
-    int open_slots(const remap::Range& range);
-    bool may_leave(uint64_t size) const;
-    int close_vacated(const remap::Range& range);
-    int displace(const remap::Range& range);
-    void allow_writing_at_end(const remap::Range& range, int prot);
+    // Memory on its way from one place to another, each in one piece.
+    struct Passage {
+        std::byte* from;
+        std::byte* to;
+        uint64_t size;
+    };
+    std::vector<Passage> passages(const remap::Range& from, const remap::Range& to) const;
+    bool splits_huge_pages(const remap::Range& from, const remap::Range& to) const;
+    bool splits_huge_pages(const remap::Step& step, const remap::Space& before) const;
+    bool is_badly_placed(const remap::Range& range) const;
 
-    std::set<uint64_t> open_;  // numbers of the chunks of the aperture that have a slot
+    int open_slots(const remap::Range& range);
+    int open_slot(const remap::Range& gap);
+    int remove_slots(const remap::Range& range);
+    int map_new(const remap::Range& range, remap::Memory memory, remap::Prot prot);
+    int move_by_slots(const remap::Range& from, const remap::Range& to);
+    int move_over_itself(const remap::Range& from, const remap::Range& to);
+    int move_apart(const Passage& passage);
+    bool may_leave(uint64_t size) const;
+    int close_vacated(std::byte* at, uint64_t size);
+    int displace(const Part& part, std::byte*& aside);
+    void allow_writing_at_end(const Part& part, int prot);
+
+    const MoveSlots move_slots_;
 };
 
 }  // namespace gpremap
