@@ -44,17 +44,7 @@ std::vector<SlottedStage2::Slot> SlottedStage2::slots_in(const Range& range) con
 
 std::vector<SlottedStage2::Part> SlottedStage2::parts_of(const Range& range) const {
     std::vector<Part> parts;
-    books_.slots.visit_overlapping(range, [&](const Slot& slot) {
-        Range inside = *slot.range.intersection(range);
-        std::byte* host = pointer_to(slot.host.advanced(inside.start().above(slot.range.start())));
-        bool continues = !parts.empty() && parts.back().range.end() == inside.start() &&
-                         parts.back().host + parts.back().range.size().bytes == host;
-        if (continues)
-            parts.back().range = Range::between(parts.back().range.start(), inside.end());
-        else
-            parts.push_back({inside, host});
-        return true;
-    });
+    visit_parts(range, [&](const Part& part) { parts.push_back(part); });
     return parts;
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "remap/tree.h"
@@ -40,8 +41,10 @@ class SlottedStage2 : public Stage2 {
     void begin() override;
     void end(Outcome outcome) override;
 
-    // What of the range lies in slots, in order.
+    // What of the range lies in slots, in order. visit_parts allocates nothing.
     std::vector<Part> parts_of(const remap::Range& range) const;
+    template <class Visit>
+    void visit_parts(const remap::Range& range, Visit visit) const;
     std::vector<Slot> slots_in(const remap::Range& range) const;
     const Slot* slot_at(remap::Gpa at) const { return books_.slots.find(at); }
     // How many more slots KVM takes.
@@ -93,5 +96,24 @@ class SlottedStage2 : public Stage2 {
     std::vector<uint32_t> numbers_taken_, numbers_left_;  // by the call in progress
     uint32_t next_number_ = Vm::agent_slot + 1;
 };
+
+template <class Visit>
+void SlottedStage2::visit_parts(const remap::Range& range, Visit visit) const {
+    std::optional<Part> part;  // may continue in the next slot
+    books_.slots.visit_overlapping(range, [&](const Slot& slot) {
+        remap::Range inside = *slot.range.intersection(range);
+        std::byte* host = pointer_to(slot.host.advanced(inside.start().above(slot.range.start())));
+        bool continues = part && part->range.end() == inside.start() &&
+                         part->host + part->range.size().bytes == host;
+        if (continues) {
+            part->range = remap::Range::between(part->range.start(), inside.end());
+        } else {
+            if (part) visit(*part);
+            part = {inside, host};
+        }
+        return true;
+    });
+    if (part) visit(*part);
+}
 
 }  // namespace gpremap

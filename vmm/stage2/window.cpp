@@ -112,9 +112,11 @@ bool Window::can_destroy(const remap::Step& step) const {
     if (std::holds_alternative<step::Free>(step)) return true;
     const auto* unmap = std::get_if<step::Unmap>(&step);
     const auto* discard = std::get_if<step::Discard>(&step);
+    if (way_ == Way::memslot || (!unmap && !discard)) return false;
     // With one host call, or the second could fail when the first has destroyed something.
-    return way_ == Way::window && (unmap || discard) &&
-           parts_of(unmap ? unmap->range : discard->range).size() == 1;
+    int parts = 0;
+    visit_parts(unmap ? unmap->range : discard->range, [&](const Part&) { ++parts; });
+    return parts == 1;
 }
 
 int Window::carry_out(const remap::Step& step) {
@@ -238,16 +240,16 @@ int Window::make(const step::Free& step) {
     return 0;
 }
 
-// The direct form of what cannot be undone.
+// The direct form of what cannot be undone. Allocates nothing: that could fail.
 int Window::destroy(const remap::Step& any) {
     if (auto* free = std::get_if<step::Free>(&any)) return free_now(*free);
     auto* unmap = std::get_if<step::Unmap>(&any);
-    for (const Part& part : parts_of(unmap ? unmap->range : std::get<step::Discard>(any).range)) {
+    int error = 0;
+    visit_parts(unmap ? unmap->range : std::get<step::Discard>(any).range, [&](const Part& part) {
         uint64_t size = part.range.size().bytes;
-        if (int error = unmap ? close(part.host, size) : calls_.advise(part.host, size, MADV_DONTNEED))
-            return error;
-    }
-    return 0;
+        error = unmap ? close(part.host, size) : calls_.advise(part.host, size, MADV_DONTNEED);
+    });
+    return error;
 }
 
 int Window::make(const step::Copy& step) {
