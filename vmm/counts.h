@@ -36,7 +36,8 @@ struct CallRecord {
     uint64_t bytes = 0;     // of guest-physical memory that the call was about
     bool moved = false;     // the result is another address than the source
     bool huge_kept = true;  // no huge page had to be split, no congruence was lost
-    std::string mechanism;  // "window" or "memslot"
+    std::string mechanism;  // "window" or "memslot"; empty where nothing was to be changed
+    const char* mechanism_reason = "";
     SyscallCounts syscalls;
     std::vector<uint64_t> stall_ns;  // for each vCPU: how long it has waited on its own fault, at the end
 };

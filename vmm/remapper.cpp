@@ -1,7 +1,5 @@
 #include "vmm/remapper.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -50,8 +48,7 @@ std::unique_ptr<Stage2> stage2_for(Vm& vm, const MemoryConfig& config, const Ran
     if (config.mechanism == Mechanism::memslot) return std::make_unique<Memslots>(vm, aperture, object);
     bool automatic = config.mechanism == Mechanism::automatic;
     return std::make_unique<Window>(
-        vm, aperture, object,
-        automatic ? Window::MoveSlots::to_keep_huge_pages : Window::MoveSlots::never);
+        vm, aperture, object, automatic ? Window::MoveSlots::to_keep_huge_pages : Window::MoveSlots::never);
 }
 
 const char* name_of(Stage2::Way way) {
@@ -131,10 +128,9 @@ int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
     Stage2::Choice choice = stage2->choose(plan.steps, space);
     bool must_pause = copies || choice.way == Stage2::Way::memslot;
     auto kept_out = must_pause ? std::optional(vm.pause_others(vcpu)) : vm.keep_others_out(vcpu);
-    if (config.mechanism == Mechanism::automatic)
-        spdlog::info("auto: vCPU {}: {}: {}", vcpu, name_of(choice.way), choice.reason);
     CallRecord& record = records[vcpu];
     record.mechanism = name_of(choice.way);
+    record.mechanism_reason = choice.reason;
     auto others = kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run;
     int error = stage2->apply(plan.steps, choice.way, others);
     if (error == ENOMEM || error == ENOSPC || error == EAGAIN) return ENOMEM;

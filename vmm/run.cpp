@@ -41,6 +41,8 @@ size_t count_results(const std::vector<ScenarioStep>& steps) {
 void log_step(const StepResult& step) {
     spdlog::info("step {}: {} {}: {}", step.index, step.call, step.summary,
                  step.ok ? step.outcome : step.problem);
+    if (step.record && !step.record->mechanism.empty())
+        spdlog::info("step {}: {}: {}", step.index, step.record->mechanism, step.record->mechanism_reason);
 }
 
 StepWatcher watch(StepTable& table, Progress& progress) {

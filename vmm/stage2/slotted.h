@@ -1,5 +1,5 @@
-// Stage 2 with books of its memslots: which guest-physical range each shows, and where on the host its memory is.
-// What the two mechanisms have in common.
+// Stage 2 with books of its memslots: which guest-physical range each shows, and where on the host its memory
+// is. What the two mechanisms have in common.
 //
 //     guest-physical   [ slot 3 ]....[ slot 1 ]....[ slot 2 ]
 //                            \          |         /
@@ -103,8 +103,8 @@ void SlottedStage2::visit_parts(const remap::Range& range, Visit visit) const {
     books_.slots.visit_overlapping(range, [&](const Slot& slot) {
         remap::Range inside = *slot.range.intersection(range);
         std::byte* host = pointer_to(slot.host.advanced(inside.start().above(slot.range.start())));
-        bool continues = part && part->range.end() == inside.start() &&
-                         part->host + part->range.size().bytes == host;
+        bool continues =
+            part && part->range.end() == inside.start() && part->host + part->range.size().bytes == host;
         if (continues) {
             part->range = remap::Range::between(part->range.start(), inside.end());
         } else {

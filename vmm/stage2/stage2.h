@@ -22,8 +22,8 @@ class Stage2 {
   public:
     virtual ~Stage2() = default;
 
-    // What a call changes: the host mappings under the slots, or the slots too. The vCPUs must then be kept out
-    // of guest mode.
+    // What a call changes: the host mappings under the slots, or the slots too. The vCPUs must then be kept
+    // out of guest mode.
     enum class Way { window, memslot };
     struct Choice {
         Way way;
@@ -95,7 +95,7 @@ class Stage2 {
     const BackingObject& object_;
     Reservation reservation_;
     HostCalls calls_;
-    Way way_ = Way::window;            // these two: during apply
+    Way way_ = Way::window;  // these two: during apply
     Others others_ = Others::may_run;
 
   private:

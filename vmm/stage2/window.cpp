@@ -323,10 +323,8 @@ int Window::remove_slots(const Range& range) {
 
 void Window::allow_writing_at_end(const Part& part, int prot) {
     if (!(prot & PROT_WRITE)) return;
-    finish({.kind = HostAction::Kind::protect,
-            .at = part.host,
-            .size = part.range.size().bytes,
-            .prot = prot});
+    finish(
+        {.kind = HostAction::Kind::protect, .at = part.host, .size = part.range.size().bytes, .prot = prot});
 }
 
 // ---- moving ----
