@@ -5,7 +5,7 @@
 //                            \          |         /
 //     arena            [ place 1 ][ place 2 ]......[ place 3 ]      home | annex
 //
-// The arena is the reservation's window and mirror: `home`, where every guest-physical address has a place of
+// The arena is the reservation's window and annex: `home`, where every guest-physical address has a place of
 // its own, and `annex`, whose places are handed out as they are free. Books are restored when a call is
 // undone.
 #pragma once
