@@ -1,5 +1,7 @@
 #include "vmm/stage2/stage2.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -94,7 +96,7 @@ int Stage2::perform(const HostAction& action) {
             return map_object(action.at, action.size, {MemoryKind::object, remap::Offset{action.offset}},
                               action.prot);
         case Kind::punch_hole:
-            return calls_.punch_hole(object_.fd(), action.offset, action.size);
+            return punch_hole(action.offset, action.size);
         case Kind::drop:
             return munmap(action.at, action.size) != 0 ? errno : 0;
         case Kind::set_slot:
@@ -178,7 +180,15 @@ void Stage2::free_at_end(const step::Free& step) {
 }
 
 int Stage2::free_now(const step::Free& step) {
-    return calls_.punch_hole(object_.fd(), step.pages.start().value, step.pages.size().bytes);
+    return punch_hole(step.pages.start().value, step.pages.size().bytes);
+}
+
+// hugetlbfs keeps the reservation of a page that was never touched when a hole is punched there, and offsets
+// are not used again. So such pages are made first. Without that the reservation is lost, and nothing else.
+int Stage2::punch_hole(uint64_t offset, uint64_t size) {
+    if (object_.pages() == BackingObject::Pages::huge_2m)
+        (void)fallocate(object_.fd(), 0, static_cast<off_t>(offset), static_cast<off_t>(size));
+    return calls_.punch_hole(object_.fd(), offset, size);
 }
 
 int Stage2::move_undoably(std::byte* from, std::byte* to, uint64_t size) {

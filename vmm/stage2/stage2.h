@@ -103,6 +103,7 @@ class Stage2 {
     int carry_out_guarded(const remap::Step& step);
     void undo_all();
     int perform(const HostAction& action);
+    int punch_hole(uint64_t offset, uint64_t size);
     int map_huge(std::byte* at, uint64_t size, uint64_t offset, int prot);
     int move_by_mapping(std::byte* from, std::byte* to, uint64_t size);
 
