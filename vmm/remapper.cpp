@@ -8,6 +8,7 @@
 #include <new>
 #include <optional>
 
+#include "remap/coalesce.h"
 #include "remap/native.h"
 #include "vmm/backing_object.h"
 #include "vmm/hypercall.h"
@@ -121,6 +122,7 @@ int64_t Remapper::State::call(unsigned vcpu, abi::Call number, const std::array<
 // Makes the plan true, or changes nothing and returns the errno. ENOMEM is the host's; anything else that
 // the host refuses is a defect of the VMM and not the guest's business.
 int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
+    plan.steps = remap::coalesced(plan.steps);
     bool copies = std::any_of(plan.steps.begin(), plan.steps.end(), [](const remap::Step& step) {
         return std::holds_alternative<remap::step::Copy>(step);
     });

@@ -1,0 +1,16 @@
+// The same steps in fewer: each costs whoever carries it out at least one system call.
+#pragma once
+
+#include <vector>
+
+#include "remap/plan.h"
+
+namespace remap {
+
+// Two steps of one kind that follow one another become one where their ranges meet, and all else about them
+// is the same or goes on from one to the other. A Free waits for the next step that reads memory (Copy,
+// Populate, Promote) or for the end, so that it does not stand between others. Apart from that the order
+// stays. Memory that the steps are carried out on ends up the same.
+std::vector<Step> coalesced(const std::vector<Step>& steps);
+
+}  // namespace remap
