@@ -18,6 +18,7 @@
 #include "vmm/check.h"
 #include "vmm/doctor.h"
 #include "vmm/errors.h"
+#include "vmm/huge_pages.h"
 #include "vmm/log.h"
 #include "vmm/run.h"
 #include "vmm/scenario.h"
@@ -35,6 +36,7 @@ using Work = std::function<int()>;
 struct Program {
     CLI::App app{"Gives ranges of a guest's physical memory mremap semantics, on KVM.", "gpremap"};
     LogOptions log;
+    uint64_t reserved_huge_pages = 0;  // for the time of the work
     Work work;
 
     // A verb with the options that all have.
@@ -77,12 +79,19 @@ void add_overrides(CLI::App& verb, Overrides& overrides, const std::string& in_p
                          "the unit of remapping, in place of " + in_place_of);
 }
 
+void add_reservation(Program& program, CLI::App& verb) {
+    verb.add_option("--reserve-hugepages", program.reserved_huge_pages,
+                    "add that many huge pages of 2 MiB to the host's pool for the time of this run")
+        ->type_name("N");
+}
+
 void add_run(Program& program) {
     CLI::App& verb =
         program.add_verb("run", "boot a VM, have its guest do the steps of a scenario, and report");
     auto options = std::make_shared<RunOptions>();
     verb.add_option("SCENARIO", options->file, "a TOML file, such as configs/quickstart.toml")->required();
     add_json(verb, options->json);
+    add_reservation(program, verb);
     add_overrides(verb, options->overrides, "what the file says");
     // The format may be left out, so it takes an equals sign: what follows a space is the scenario.
     const std::map<std::string, TableFormat> formats = {{"ept", TableFormat::ept}, {"arm", TableFormat::arm}};
@@ -112,6 +121,7 @@ void add_cases(Program& program) {
         ->check(CLI::IsMember(places))
         ->type_name("");
     add_json(verb, options->json);
+    add_reservation(program, verb);
     add_overrides(verb, options->overrides, "what the file says");
     verb.callback([&program, options] {
         program.work = [&program, options] {
@@ -152,6 +162,7 @@ void add_bench(Program& program) {
             "the largest size that is measured; without it, what fits this host, up to 4GiB")
         ->type_name("SIZE");
     add_json(verb, options->json);
+    add_reservation(program, verb);
     add_overrides(verb, options->overrides, "each that fits");
     verb.callback([&program, options] {
         program.work = [&program, options] {
@@ -179,6 +190,12 @@ int run(int argc, char** argv) {
         return program.app.exit(error) == 0 ? 0 : bad_usage;  // --help and --version end here, too
     }
     set_up_log(program.log);
+    std::optional<HugePageReservation> reservation;
+    if (program.reserved_huge_pages > 0) {
+        reservation.emplace(program.reserved_huge_pages);
+        spdlog::info("{} huge pages of 2 MiB reserved through {}", program.reserved_huge_pages,
+                     reservation->through());
+    }
     return program.work();
 }
 

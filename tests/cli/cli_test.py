@@ -8,9 +8,11 @@ What needs a VM skips where /dev/kvm cannot be opened.
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 GPREMAP, CONFIGS = sys.argv[1], sys.argv[2]
@@ -54,6 +56,48 @@ class Case(unittest.TestCase):
         done = self.gpremap("run", self.write("s.toml", text), "--json", result, *arguments, status=status)
         with open(result, encoding="utf-8") as file:
             return done, json.load(file)
+
+
+HUGE_POOL = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+
+
+def huge_pool():
+    with open(HUGE_POOL, encoding="utf-8") as file:
+        return int(file.read())
+
+
+@needs_kvm
+@unittest.skipUnless(os.access(HUGE_POOL, os.W_OK), f"{HUGE_POOL} cannot be written: needs root")
+class ReservedHugePages(Case):
+    SCENARIO = '[vm]\nbacking = "hugetlb-2M"\ngranule = "2MiB"\n' + HEAP
+
+    def test_are_there_for_the_run_and_go_with_it(self):
+        before = huge_pool()
+        done, _ = self.run_scenario(self.SCENARIO, "--reserve-hugepages", "4", "-v")
+        self.assertIn("4 huge pages of 2 MiB reserved through", done.stderr)
+        self.assertEqual(huge_pool(), before)
+
+    def test_more_than_the_host_has(self):
+        before = huge_pool()
+        done = self.gpremap("run", self.write("s.toml", self.SCENARIO), "--reserve-hugepages", "1000000",
+                            status=HOST_LACKS)
+        self.assertRegex(done.stderr, r"1000000 huge pages of 2 MiB: the host has memory for \d+")
+        self.assertEqual(huge_pool(), before)
+
+    def test_go_however_the_run_ends(self):
+        scenario = self.write("s.toml", self.SCENARIO + "[[step]]\nsleep = 60\n")
+        for ending in signal.SIGINT, signal.SIGKILL:
+            before = huge_pool()
+            with subprocess.Popen([GPREMAP, "run", scenario, "--reserve-hugepages", "4"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL, text=True) as running:
+                while "map" not in running.stdout.readline():  # the step before the sleep
+                    self.assertIsNone(running.poll())
+                running.send_signal(ending)
+                self.assertEqual(running.wait(timeout=30), -ending)
+            late = time.monotonic() + 30
+            while huge_pool() != before and time.monotonic() < late:
+                time.sleep(0.01)
+            self.assertEqual(huge_pool(), before)
 
 
 class Usage(Case):
