@@ -89,7 +89,9 @@ void add_run(Program& program) {
     CLI::App& verb =
         program.add_verb("run", "boot a VM, have its guest do the steps of a scenario, and report");
     auto options = std::make_shared<RunOptions>();
-    verb.add_option("SCENARIO", options->file, "a TOML file, such as configs/quickstart.toml")->required();
+    verb.add_option("SCENARIO", options->file,
+                    "a TOML file, such as configs/quickstart.toml, or a libvirt domain")
+        ->required();
     add_json(verb, options->json);
     add_reservation(program, verb);
     add_overrides(verb, options->overrides, "what the file says");
@@ -132,9 +134,10 @@ void add_cases(Program& program) {
 }
 
 void add_check(Program& program) {
-    CLI::App& verb = program.add_verb("check", "parse and validate scenarios and case files; run nothing");
+    CLI::App& verb = program.add_verb(
+        "check", "parse and validate scenarios, case files and libvirt domains; run nothing");
     auto files = std::make_shared<std::vector<std::string>>();
-    verb.add_option("FILE", *files, "scenarios and case files")->required();
+    verb.add_option("FILE", *files, "scenarios, case files and domains")->required();
     verb.callback([&program, files] { program.work = [files] { return run_check(*files, std::cout); }; });
 }
 

@@ -45,6 +45,19 @@ void log_step(const StepResult& step) {
         spdlog::info("step {}: {}: {}", step.index, step.record->mechanism, step.record->mechanism_reason);
 }
 
+void log_domain(const VmDomain& domain) {
+    for (const std::string& ignored : domain.ignored) spdlog::info("{}", ignored);
+}
+
+// Before anything is started: the host would kill something instead of saying so.
+void require_host_memory(const VmDomain& domain, const HostFacts& host) {
+    if (domain.mapped() <= host.memory_total) return;
+    throw HostLacks(
+        fmt::format("{}: the domain begins with {} KiB of memory, and this host has {} KiB: lower "
+                    "<memory> or <currentMemory>",
+                    domain.file, domain.mapped() >> 10, host.memory_total >> 10));
+}
+
 StepWatcher watch(StepTable& table, Progress& progress) {
     return {[&](const ScenarioStep& step) { progress.show(fmt::format("{} {}", step.verb, step.summary)); },
             [&](const StepResult& result) {
@@ -66,6 +79,10 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     RunResult run;
     run.host = read_host();
     run.machine = scenario.machine;
+    if (scenario.domain) {
+        log_domain(*scenario.domain);
+        require_host_memory(*scenario.domain, run.host);
+    }
     require_huge_pages(scenario.machine.memory);
 
     Machine machine(scenario.machine);

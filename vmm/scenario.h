@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "guest/abi.h"
+#include "vmm/libvirt/domain.h"
 #include "vmm/machine.h"
 #include "vmm/names.h"
 #include "vmm/toml_reader.h"
@@ -155,6 +156,8 @@ struct Scenario {
     std::string file;
     MachineConfig machine;
     std::vector<ScenarioStep> steps;
+    // Where it describes the VM; the first steps then map its memory.
+    std::optional<VmDomain> domain;
 
     // With those inside of `repeat`, each counted once.
     size_t count_steps() const;
@@ -167,7 +170,8 @@ struct Overrides {
     std::optional<uint64_t> granule;  // bytes
 };
 
-// Throw ConfigError with one line for each thing that is wrong.
+// The file is TOML, or a libvirt domain with the scenario in its metadata. Throw ConfigError with one line
+// for each thing that is wrong; HostLacks where there is a domain, and this build has no libvirt.
 Scenario read_scenario(const std::string& path, const Overrides& overrides = {});
 // For text that stands in no file; `name` takes the file's place in messages.
 Scenario parse_scenario(std::string_view text, const std::string& name, const Overrides& overrides = {});

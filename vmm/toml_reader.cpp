@@ -98,6 +98,14 @@ std::string format_size(uint64_t bytes) {
     return "0 B";
 }
 
+std::string read_text(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::ostringstream text;
+    if (in && in.peek() != std::ifstream::traits_type::eof()) text << in.rdbuf();
+    if (!in.is_open() || in.bad()) throw ConfigError(path + ": cannot be read; give the path of a file");
+    return text.str();
+}
+
 std::string TomlPlace::prefix() const {
     std::string where = file + ":" + std::to_string(line) + ": ";
     return key.empty() ? where : where + "key '" + key + "': ";
@@ -242,11 +250,7 @@ bool TomlTable::boolean_or(std::string_view key, bool fallback) const {
 }
 
 TomlFile TomlFile::read(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    std::ostringstream text;
-    if (in && in.peek() != std::ifstream::traits_type::eof()) text << in.rdbuf();
-    if (!in.is_open() || in.bad()) throw ConfigError(path + ": cannot be read; give the path of a TOML file");
-    return parse(text.str(), path);
+    return parse(read_text(path), path);
 }
 
 TomlFile TomlFile::parse(std::string_view text, const std::string& name) {

@@ -35,6 +35,9 @@ tl::expected<uint64_t, std::string_view> parse_size(std::string_view text);
 // The shortest exact way to write `bytes` as parse_size reads it: "256 MiB", "4097 B".
 std::string format_size(uint64_t bytes);
 
+// The whole of a file. Throws ConfigError where it cannot be read.
+std::string read_text(const std::string& path);
+
 // Where a value stands, for messages.
 struct TomlPlace {
     std::string file;

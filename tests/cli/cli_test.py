@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Black-box tests of the program: exit statuses, messages, and the JSON of its results.
 
-    cli_test.py GPREMAP CONFIGS [unittest arguments]
+    cli_test.py GPREMAP CONFIGS GPREMAP_WITHOUT_LIBVIRT libvirt|no-libvirt [unittest arguments]
 
-What needs a VM skips where /dev/kvm cannot be opened.
+What needs a VM skips where /dev/kvm cannot be opened; what needs libvirt, where the program is built without it.
 """
 import json
 import os
@@ -15,7 +15,8 @@ import tempfile
 import time
 import unittest
 
-GPREMAP, CONFIGS = sys.argv[1], sys.argv[2]
+GPREMAP, CONFIGS, WITHOUT_LIBVIRT = sys.argv[1:4]
+LIBVIRT = sys.argv[4] == "libvirt"
 MIB = 1 << 20
 GIB = 1 << 30
 
@@ -23,12 +24,23 @@ OK, FAILED, BAD_USAGE, HOST_LACKS, GUEST_DIED = 0, 1, 2, 3, 4
 
 HEAP = '[[step]]\nmap = { name = "heap", at = "8GiB", size = "4MiB" }\n'
 
+needs_libvirt = unittest.skipUnless(LIBVIRT, "this build has no libvirt")
 needs_kvm = unittest.skipUnless(os.access("/dev/kvm", os.R_OK | os.W_OK), "no access to /dev/kvm")
 
 
 def scenarios():
     """The names of those that are shipped."""
-    return [name for name in sorted(os.listdir(CONFIGS)) if name.endswith(".toml")]
+    return [name for name in sorted(os.listdir(CONFIGS)) if name.endswith(".toml")] + domains()
+
+
+def domains():
+    """The names of those that are libvirt domains or name one."""
+    return [os.path.join("domains", name) for name in sorted(os.listdir(os.path.join(CONFIGS, "domains")))]
+
+
+def free_huge_pages():
+    with open("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", encoding="utf-8") as file:
+        return int(file.read())
 
 
 class Case(unittest.TestCase):
@@ -155,13 +167,114 @@ class Check(Case):
     def test_what_comes_later_says_so(self):
         workload = self.write("w.toml", HEAP + '[[workload]]\nname = "stream"\n')
         self.assertIn("not supported yet", self.gpremap("check", workload, status=BAD_USAGE).stderr)
-        domain = self.write("d.toml", '[vm]\ndomain = "guest.xml"\n' + HEAP)
-        self.assertIn("`gpremap compare`", self.gpremap("check", domain, status=BAD_USAGE).stderr)
 
     def test_shipped_scenarios(self):
-        files = [os.path.join(CONFIGS, name) for name in scenarios()]
+        files = [os.path.join(CONFIGS, name) for name in scenarios() if LIBVIRT or not name.startswith("domains/")]
         self.assertGreater(len(files), 0)
         self.assertEqual(self.gpremap("check", *files).stdout.count(": ok ("), len(files))
+
+
+DOMAIN = """<domain type='kvm'>
+  <name>guest</name>
+  <metadata>
+    <g:scenario xmlns:g='urn:gpremap:scenario'><![CDATA[
+[[step]]
+fill = { range = "node0", with = "a" }
+]]></g:scenario>
+  </metadata>
+  <memory unit='MiB'>64</memory>
+  <vcpu>2</vcpu>
+  <os><type arch='x86_64'>hvm</type></os>
+  <clock offset='utc'/>
+</domain>
+"""
+
+
+@needs_libvirt
+class Domains(Case):
+    def test_check(self):
+        domain = self.write("guest.xml", DOMAIN)
+        scenario = self.write("s.toml", HEAP)
+        done = self.gpremap("check", domain, scenario)
+        self.assertEqual(done.stdout.splitlines(), [
+            f"{domain}: ok (domain guest: 2 vCPUs, begins with 64 MiB (node0 64 MiB), may have 64 MiB, "
+            "backing auto; 2 steps)",
+            f"  {domain}:12: <clock> is ignored: has no meaning here",
+            f"{scenario}: ok (1 step)"])
+
+    def test_invalid(self):
+        """libvirt's own message, with the line."""
+        broken = self.write("broken.xml", DOMAIN.replace("</memory>", "</memry>"))
+        done = self.gpremap("check", broken, status=BAD_USAGE)
+        self.assertRegex(done.stderr, re.escape(broken) + r":9: libvirt refuses the domain: .*mismatch")
+        unknown = self.write("unknown.xml", DOMAIN.replace("<clock offset='utc'/>", "<clack/>"))
+        done = self.gpremap("run", unknown, status=BAD_USAGE)
+        self.assertRegex(done.stderr, re.escape(unknown) + r":12: libvirt refuses the domain: .*schema")
+        self.assertEqual(done.stdout, "")
+
+    def test_errors_of_the_scenario_inside(self):
+        domain = self.write("guest.xml", DOMAIN.replace("fill =", "fil ="))
+        done = self.gpremap("check", domain, status=BAD_USAGE)
+        self.assertTrue(done.stderr.startswith(f"{domain}:6: key 'step[0].fil': not a step"), done.stderr)
+
+    def test_named_by_a_scenario(self):
+        self.write("guest.xml", DOMAIN)
+        self.gpremap("check", self.write("s.toml", '[vm]\ndomain = "guest.xml"\npool = "0"\n' + HEAP))
+        both = self.write("both.toml", '[vm]\nvcpus = 2\ndomain = "guest.xml"\n' + HEAP)
+        done = self.gpremap("check", both, status=BAD_USAGE)
+        self.assertTrue(done.stderr.startswith(f"{both}:2: key 'vm.vcpus': comes from the domain"), done.stderr)
+        absent = self.write("absent.toml", '[vm]\ndomain = "nowhere.xml"\n' + HEAP)
+        self.assertIn(f"{absent}:2: key 'vm.domain': there is no file",
+                      self.gpremap("check", absent, status=BAD_USAGE).stderr)
+
+    @needs_kvm
+    def test_larger_than_the_host(self):
+        large = self.write("large.xml", DOMAIN.replace("'MiB'>64", "'TiB'>16"))
+        done = self.gpremap("run", large, status=HOST_LACKS)
+        self.assertRegex(done.stderr, r"begins with \d+ KiB of memory, and this host has \d+ KiB")
+        self.assertEqual(done.stdout, "")
+
+    @needs_kvm
+    def test_run(self):
+        result = self.path("result.json")
+        done = self.gpremap("run", "-v", self.write("guest.xml", DOMAIN), "--json", result)
+        self.assertIn(":12: <clock> is ignored", done.stderr)
+        with open(result, encoding="utf-8") as file:
+            found = json.load(file)
+        self.assertEqual(found["vm"]["vcpus"], 2)
+        self.assertEqual([step["call"] for step in found["steps"]], ["map", "fill"])
+        self.assertEqual((found["map"][0]["at"], found["map"][0]["size"]), (4 * GIB, 64 * MIB))
+
+    @needs_kvm
+    def test_shipped_domains(self):
+        for name in domains():
+            with self.subTest(name):
+                options = []
+                if name == "domains/hugepages-numa.xml" and free_huge_pages() < 128:
+                    if os.geteuid() != 0:
+                        self.skipTest("128 huge pages of 2 MiB are needed, and only root can reserve them")
+                    options = ["--reserve-hugepages", "128"]
+                done = self.gpremap("run", os.path.join(CONFIGS, name), *options)
+                self.assertRegex(done.stdout, r"\n\d+ passed, 0 failed\n")
+
+
+class WithoutLibvirt(Case):
+    """The same program, linked without libvirt."""
+
+    def test_says_so(self):
+        domain = self.write("guest.xml", DOMAIN)
+        scenario = self.write("s.toml", '[vm]\ndomain = "guest.xml"\n' + HEAP)
+        for arguments in (["check", domain], ["check", scenario], ["run", domain], ["run", scenario]):
+            with self.subTest(arguments):
+                done = subprocess.run([WITHOUT_LIBVIRT, *arguments], capture_output=True, text=True, timeout=60,
+                                      check=False)
+                self.assertEqual(done.returncode, HOST_LACKS, done.stderr)
+                self.assertIn("this build has no libvirt: install libvirt-dev", done.stderr)
+
+    def test_the_rest_works(self):
+        done = subprocess.run([WITHOUT_LIBVIRT, "check", self.write("s.toml", HEAP)], capture_output=True, text=True,
+                              timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (OK, ""))
 
 
 class Doctor(Case):
@@ -355,6 +468,8 @@ class Run(Case):
             "utek-shift.toml": r"EMCOLLIDE, as expected(?s:.*)the host has back 64 MiB(?s:.*)the host has back 64 MiB",
         }
         for name in scenarios():
+            if name.startswith("domains/"):
+                continue  # they have a test of their own
             with self.subTest(name):
                 done = self.gpremap("run", os.path.join(CONFIGS, name))
                 self.assertRegex(done.stdout, r"\n\d+ passed, 0 failed\n")
@@ -433,4 +548,4 @@ class RunWithoutKvm(Case):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
+    unittest.main(argv=sys.argv[:1] + sys.argv[5:])

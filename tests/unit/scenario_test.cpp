@@ -109,7 +109,7 @@ TEST(ScenarioVm, Refuses) {
                 HasSubstr("expected one of \"auto\", \"window\", \"memslot\""));
     EXPECT_THAT(error_of_vm("memory = 1"), HasSubstr("s.toml:2: key 'vm.memory': unknown key"));
     EXPECT_THAT(error_of_vm("domain = 'guest.xml'"),
-                HasSubstr("needs libvirt support, which comes with `gpremap compare`"));
+                HasSubstr("s.toml:2: key 'vm.domain': there is no file guest.xml"));
     EXPECT_THAT(error_of_vm("backing = 'hugetlb-2M'"), HasSubstr("set granule = \"2MiB\""));
 }
 
