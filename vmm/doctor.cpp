@@ -17,6 +17,7 @@
 #include "vmm/host.h"
 #include "vmm/json_file.h"
 #include "vmm/kvm.h"
+#include "vmm/libvirt/diagnosis.h"
 #include "vmm/toml_reader.h"
 
 namespace gpremap {
@@ -30,13 +31,13 @@ constexpr size_t large_page = 2ull << 20;  // bytes
 constexpr int advice_collapse = 25;        // MADV_COLLAPSE, Linux 6.1: newer than glibc's header
 
 Finding ok(std::string_view what, std::string reason) {
-    return {what, Verdict::ok, std::move(reason), ""};
+    return {std::string(what), Verdict::ok, std::move(reason), ""};
 }
 Finding slower(std::string_view what, std::string reason, std::string mend) {
-    return {what, Verdict::slower, std::move(reason), std::move(mend)};
+    return {std::string(what), Verdict::slower, std::move(reason), std::move(mend)};
 }
 Finding missing(std::string_view what, std::string reason, std::string mend) {
-    return {what, Verdict::missing, std::move(reason), std::move(mend)};
+    return {std::string(what), Verdict::missing, std::move(reason), std::move(mend)};
 }
 
 // ---- KVM ----
@@ -121,6 +122,15 @@ Finding examine_huge_pages(std::string_view what, const std::optional<HugePages>
                   fmt::format("echo N > /sys/kernel/mm/hugepages/hugepages-{}/nr_hugepages", size));
 }
 
+// Huge pages belong to a node of the host, and a VM's vCPUs may run on another.
+void examine_nodes(Findings& findings) {
+    for (unsigned node = 0;; node++) {
+        auto free = free_huge_2m_of_node(node);
+        if (!free) return;
+        findings.push_back(ok(fmt::format("huge pages 2M node{}", node), fmt::format("{} free", *free)));
+    }
+}
+
 void examine_huge(const HostFacts& host, Findings& findings) {
     const char* enable = "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled";
     findings.push_back(host.thp == "always" || host.thp == "madvise"
@@ -137,6 +147,13 @@ void examine_huge(const HostFacts& host, Findings& findings) {
                               : slower("MADV_COLLAPSE", error.message(), "use Linux 6.1 or later with THP"));
     findings.push_back(examine_huge_pages("huge pages 2M", host.huge_2m, "2048kB"));
     findings.push_back(examine_huge_pages("huge pages 1G", host.huge_1g, "1048576kB"));
+    examine_nodes(findings);
+}
+
+void add_libvirt(Findings& findings) {
+    for (const LibvirtFinding& found : examine_libvirt())
+        findings.push_back(found.works ? ok(found.what, found.reason)
+                                       : slower(found.what, found.reason, found.mend));
 }
 
 Finding examine_userfaultfd() {
@@ -208,6 +225,7 @@ std::vector<Finding> examine_host() {
     examine_huge(host, findings);
     findings.push_back(examine_userfaultfd());
     examine_limits(host, findings);
+    add_libvirt(findings);
     return findings;
 }
 

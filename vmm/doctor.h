@@ -3,7 +3,6 @@
 
 #include <iosfwd>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace gpremap {
@@ -14,7 +13,7 @@ struct Finding {
         slower,   // everything works, but something would be faster or is not available
         missing,  // gpremap cannot run
     };
-    std::string_view what;
+    std::string what;
     Verdict verdict = Verdict::ok;
     std::string reason;  // what was found, and what it is for
     std::string mend;    // what to do about it; empty where nothing needs doing

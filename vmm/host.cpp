@@ -83,6 +83,11 @@ std::optional<HugePages> read_huge_2m() {
     return huge_pages("2048kB");
 }
 
+std::optional<uint64_t> free_huge_2m_of_node(unsigned node) {
+    return number_in("/sys/devices/system/node/node" + std::to_string(node) +
+                     "/hugepages/hugepages-2048kB/free_hugepages");
+}
+
 HostFacts read_host() {
     HostFacts host;
     host.kernel = kernel_release();

@@ -31,6 +31,8 @@ struct HostFacts {
 HostFacts read_host();
 
 std::optional<HugePages> read_huge_2m();
+// Pages; nothing where the host has no such node.
+std::optional<uint64_t> free_huge_2m_of_node(unsigned node);
 
 // Huge pages are reserved by the administrator and not made when they are needed. Throws HostLacks where
 // `memory` is made of them and none is free.

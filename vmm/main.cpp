@@ -18,6 +18,7 @@
 #include "vmm/check.h"
 #include "vmm/doctor.h"
 #include "vmm/errors.h"
+#include "vmm/export_verb.h"
 #include "vmm/huge_pages.h"
 #include "vmm/log.h"
 #include "vmm/run.h"
@@ -141,6 +142,16 @@ void add_check(Program& program) {
     verb.callback([&program, files] { program.work = [files] { return run_check(*files, std::cout); }; });
 }
 
+void add_export_domain(Program& program) {
+    CLI::App& verb =
+        program.add_verb("export-domain", "write a scenario's VM as a QEMU guest: a libvirt domain");
+    auto options = std::make_shared<ExportOptions>();
+    verb.add_option("SCENARIO", options->scenario, "a TOML file")->required();
+    verb.add_option("-o,--output", options->file, "where to; standard output without it")->type_name("FILE");
+    verb.callback(
+        [&program, options] { program.work = [options] { return export_domain(*options, std::cout); }; });
+}
+
 void add_doctor(Program& program) {
     CLI::App& verb = program.add_verb("doctor", "say what this host can do, with the reason and the mend");
     auto options = std::make_shared<DoctorOptions>();
@@ -185,6 +196,7 @@ int run(int argc, char** argv) {
     add_run(program);
     add_cases(program);
     add_check(program);
+    add_export_domain(program);
     add_doctor(program);
     add_bench(program);
     try {

@@ -116,7 +116,7 @@ class Usage(Case):
     def test_help_and_version(self):
         self.assertIn("doctor", self.gpremap("--help").stdout)
         self.assertRegex(self.gpremap("--version").stdout, r"^gpremap \d+\.\d+\.\d+\n$")
-        for verb in ("run", "check", "doctor", "bench"):
+        for verb in ("run", "check", "doctor", "bench", "export-domain"):
             options = self.gpremap(verb, "--help").stdout
             for option in ("--help", "--verbose", "--quiet", "--log"):
                 self.assertIn(option, options)
@@ -258,18 +258,91 @@ class Domains(Case):
                 self.assertRegex(done.stdout, r"\n\d+ passed, 0 failed\n")
 
 
+@needs_libvirt
+class ExportDomain(Case):
+    VMS = {
+        "nothing stated": "",
+        "all stated": '[vm]\nvcpus = 3   # three\ngranule = "4KiB"\naperture = { base = "8GiB", size = "32GiB" }\n'
+                      'limit = "3GiB" # a limit\nbacking = "memfd"\nmechanism = "memslot"\npool = "2MiB"\n',
+        "anon": '[vm]\nbacking = "anon"\nlimit = "1GiB"\n',
+        "huge": '[vm]\nbacking = "hugetlb-2M"\ngranule = "2MiB"\nlimit = "64MiB"\n',
+        "odd": '[vm]\nlimit = 5368713216\n',
+    }
+
+    def exported(self, name, text):
+        scenario, domain = self.write(name + ".toml", text), self.path(name + ".xml")
+        self.assertEqual(self.gpremap("export-domain", scenario, "-o", domain).stdout, "")
+        with open(domain, encoding="utf-8") as file:
+            written = file.read()
+        self.assertEqual(self.gpremap("export-domain", scenario).stdout, written)
+        return scenario, domain, written
+
+    def test_what_it_writes(self):
+        _, domain, xml = self.exported("vm", self.VMS["all stated"] + HEAP + '# ]]> is the end of CDATA\n')
+        for part in ("<domain type=\"kvm\">", "<name>vm</name>", "<vcpu>3</vcpu>", '<source type="memfd"/>',
+                     '<maxMemory slots="16" unit="KiB">3145728</maxMemory>', 'model="virtio-mem"', 'model="virtio"'):
+            self.assertIn(part, xml)
+        self.assertIn(": ok (domain vm: 3 vCPUs, begins with 0 B, may have 3 GiB, backing memfd; 1 step)",
+                      self.gpremap("check", domain).stdout)
+
+    @needs_kvm
+    def test_round_trip_gives_the_same_vm(self):
+        for name, vm in self.VMS.items():
+            if name == "huge" and free_huge_pages() < 2:
+                continue  # test_huge_pages
+            with self.subTest(name):
+                scenario, domain, _ = self.exported("vm", vm + HEAP)
+                results = []
+                for file in (scenario, domain):
+                    self.gpremap("run", file, "--json", self.path("result.json"))
+                    with open(self.path("result.json"), encoding="utf-8") as result:
+                        results.append(json.load(result))
+                self.assertEqual(results[0]["vm"], results[1]["vm"])
+                self.assertEqual([step["args"] for step in results[0]["steps"]],
+                                 [step["args"] for step in results[1]["steps"]])
+
+    def test_huge_pages(self):
+        _, domain, xml = self.exported("vm", self.VMS["huge"] + HEAP)
+        self.assertIn('<page size="2048" unit="KiB"/>', xml)
+        self.assertIn("may have 64 MiB, backing hugetlb-2M; 1 step", self.gpremap("check", domain).stdout)
+
+    def test_shipped_scenarios(self):
+        for name in scenarios():
+            with self.subTest(name):
+                if name.startswith("domains/"):
+                    done = self.gpremap("export-domain", os.path.join(CONFIGS, name), status=BAD_USAGE)
+                    self.assertIn("is a libvirt domain already", done.stderr)
+                else:
+                    self.assertIn("</domain>", self.gpremap("export-domain", os.path.join(CONFIGS, name)).stdout)
+
+    def test_refuses(self):
+        inline = self.write("inline.toml", 'vm = { vcpus = 2, limit = "1GiB" }\n' + HEAP)
+        self.assertIn("[vm] must be a table of its own",
+                      self.gpremap("export-domain", inline, status=BAD_USAGE).stderr)
+        right = self.write("right.toml", HEAP)
+        self.assertIn("cannot be written",
+                      self.gpremap("export-domain", right, "-o", "/proc/no/such", status=BAD_USAGE).stderr)
+        wrong = self.write("wrong.toml", "[[step]]\n")
+        self.gpremap("export-domain", wrong, status=BAD_USAGE)
+
+
 class WithoutLibvirt(Case):
     """The same program, linked without libvirt."""
 
     def test_says_so(self):
         domain = self.write("guest.xml", DOMAIN)
         scenario = self.write("s.toml", '[vm]\ndomain = "guest.xml"\n' + HEAP)
-        for arguments in (["check", domain], ["check", scenario], ["run", domain], ["run", scenario]):
+        for arguments in (["check", domain], ["check", scenario], ["run", domain], ["run", scenario],
+                          ["export-domain", self.write("right.toml", HEAP)]):
             with self.subTest(arguments):
                 done = subprocess.run([WITHOUT_LIBVIRT, *arguments], capture_output=True, text=True, timeout=60,
                                       check=False)
                 self.assertEqual(done.returncode, HOST_LACKS, done.stderr)
                 self.assertIn("this build has no libvirt: install libvirt-dev", done.stderr)
+
+    def test_doctor_says_so(self):
+        done = subprocess.run([WITHOUT_LIBVIRT, "doctor"], capture_output=True, text=True, timeout=60, check=False)
+        self.assertRegex(done.stdout, r"libvirt +missing \(optional\) +this build has none(?s:.*)mend: install libvirt-dev")
 
     def test_the_rest_works(self):
         done = subprocess.run([WITHOUT_LIBVIRT, "check", self.write("s.toml", HEAP)], capture_output=True, text=True,
@@ -293,6 +366,19 @@ class Doctor(Case):
         for finding in found["findings"]:
             self.assertTrue(finding["reason"], finding)
             self.assertTrue(finding["ok"] or finding["mend"], finding)
+
+    @needs_libvirt
+    def test_connections(self):
+        """No daemon need run: then the reason is libvirt's own, and nothing hangs."""
+        self.gpremap("doctor", "--json", self.path("doctor.json"),
+                     status=OK if os.access("/dev/kvm", os.R_OK | os.W_OK) else HOST_LACKS)
+        with open(self.path("doctor.json"), encoding="utf-8") as file:
+            named = {finding["what"]: finding for finding in json.load(file)["findings"]}
+        self.assertRegex(named["libvirt"]["reason"], r"^version \d+\.\d+\.\d+$")
+        self.assertTrue(named["test:///default"]["ok"])
+        for uri in ("qemu:///system", "qemu:///session", "qemu:///embed"):
+            self.assertTrue(named[uri]["ok"] or "cannot" in named[uri]["reason"] or "no answer" in named[uri]["reason"],
+                            named[uri])
 
 
 @needs_kvm

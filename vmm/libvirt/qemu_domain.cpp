@@ -38,8 +38,8 @@ void write_memory(XmlWriter& xml, const QemuDomain& domain) {
 }
 
 bool is_default(const Backing& backing) {
-    return backing.source == Backing::Source::anonymous && !backing.huge_page && !backing.shared &&
-           !backing.locked && !backing.allocated_at_start;
+    return backing.source == Backing::Source::anonymous && !backing.stated && !backing.huge_page &&
+           !backing.shared && !backing.locked && !backing.allocated_at_start;
 }
 
 void write_backing(XmlWriter& xml, const Backing& backing) {
@@ -51,6 +51,7 @@ void write_backing(XmlWriter& xml, const Backing& backing) {
             });
         if (backing.locked) xml.element("locked");
         if (backing.source == Backing::Source::memfd) xml.element("source", {{"type", "memfd"}});
+        if (backing.stated) xml.element("source", {{"type", "anonymous"}});
         if (backing.shared) xml.element("access", {{"mode", "shared"}});
         if (backing.allocated_at_start) xml.element("allocation", {{"mode", "immediate"}});
     });

@@ -36,6 +36,7 @@ struct QemuDomain {
     struct MemoryBacking {
         enum class Source { anonymous, memfd };
         Source source = Source::anonymous;
+        bool stated = false;                // anonymous in so many words, and not libvirt's choice
         std::optional<uint64_t> huge_page;  // bytes of one; nothing: small pages
         bool shared = false;
         bool locked = false;
