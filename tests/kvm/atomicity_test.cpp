@@ -9,9 +9,7 @@
 #include <vector>
 
 #include "tests/kvm/failing_allocations.h"
-#include "vmm/errors.h"
-#include "vmm/kvm.h"
-#include "vmm/machine.h"
+#include "tests/kvm/kvm_test.h"
 #include "vmm/vm.h"
 
 namespace gpremap {
@@ -20,14 +18,7 @@ namespace {
 using abi::Call;
 using Arguments = std::array<uint64_t, 6>;
 
-constexpr uint64_t page = 4096;
-constexpr uint64_t base = 4ull << 30;
-constexpr uint64_t pages = 24;  // of the window that is compared
-constexpr uint64_t rw = abi::prot_read | abi::prot_write;
-
-constexpr uint64_t at(uint64_t number) {
-    return base + number * page;
-}
+constexpr uint64_t granules = 24;  // of the window that is compared
 
 struct Trial {
     std::string name;
@@ -35,123 +26,128 @@ struct Trial {
     Arguments args;
 };
 
-// The picture before each call, one character a page:   aabb|cc.dD_..ss....  then free
-//   a-d written; D read-only; _ no access; s shared and seen a second time at page 20
-std::vector<Trial> trials() {
+// The picture before each call, one character a granule:   aabb|cc.dD_..ss....  then free
+//   a-d written; D read-only; _ no access; s shared and seen a second time at granule 20
+// `many` granules are more than 2 MiB.
+std::vector<Trial> trials(uint64_t granule) {
+    const uint64_t many = large / granule + 88;
+    auto at = [granule](uint64_t number) { return base + number * granule; };
     namespace lf = abi::linux_flags;
     uint64_t fixed = lf::mremap_maymove | lf::mremap_fixed;
     return {
-        {"map", Call::map, {at(7), page, rw, 0}},
-        {"map over something", Call::map, {at(2), 8 * page, rw, abi::flag_replace}},
-        {"map anywhere", Call::map, {0, 600 * page, rw, abi::flag_anywhere}},
-        {"unmap", Call::unmap, {at(1), 5 * page}},
-        {"unmap shared", Call::unmap, {at(12), 2 * page}},
-        {"move", Call::move, {at(0), at(100), 6 * page, 0}},
-        {"move overlapping up", Call::move, {at(8), at(9), 2 * page, abi::flag_replace}},
-        {"move overlapping down", Call::move, {at(8), at(7), 3 * page, 0}},
-        {"move over something", Call::move, {at(0), at(12), 2 * page, abi::flag_replace}},
-        {"move with holes", Call::move, {at(4), at(100), 10 * page, abi::flag_keep_holes}},
-        {"grow in place", Call::grow, {at(12), 2 * page, 4 * page, 0}},
-        {"grow that moves", Call::grow, {at(0), 4 * page, 700 * page, abi::flag_may_move}},
-        {"shrink", Call::shrink, {at(0), 6 * page, page}},
-        {"alias", Call::alias, {at(0), at(100), 6 * page, abi::prot_read, 0}},
-        {"alias of no access", Call::alias, {at(8), at(100), 3 * page, abi::prot_previous, 0}},
-        {"alias over something", Call::alias, {at(0), at(12), 2 * page, rw, abi::flag_replace}},
-        {"protect", Call::protect, {at(0), 6 * page, abi::prot_read}},
-        {"protect, no access", Call::protect, {at(8), 3 * page, 0}},
-        {"release", Call::release, {at(0), 6 * page}},
-        {"release shared", Call::release, {at(12), 2 * page}},
-        {"exchange", Call::exchange, {at(0), at(12), 2 * page}},
-        {"snapshot", Call::snapshot, {at(0), at(100), 6 * page, abi::prot_previous, 0}},
-        {"snapshot of shared", Call::snapshot, {at(12), at(100), 2 * page, abi::prot_read, 0}},
-        {"lock", Call::lock, {at(0), 6 * page}},
-        {"pin", Call::pin, {at(0), 6 * page}},
-        {"seal", Call::seal, {at(0), 6 * page}},
-        {"linux grow", Call::linux_mremap, {at(4), 2 * page, 9 * page, lf::mremap_maymove, 0}},
-        {"linux fixed", Call::linux_mremap, {at(0), 14 * page, 14 * page, fixed, at(100)}},
-        {"linux fixed over something", Call::linux_mremap, {at(0), 4 * page, 2 * page, fixed, at(12)}},
+        {"map", Call::map, {at(7), granule, rw, 0}},
+        {"map over something", Call::map, {at(2), 8 * granule, rw, abi::flag_replace}},
+        {"map anywhere", Call::map, {0, many * granule, rw, abi::flag_anywhere}},
+        {"unmap", Call::unmap, {at(1), 5 * granule}},
+        {"unmap shared", Call::unmap, {at(12), 2 * granule}},
+        {"move", Call::move, {at(0), at(100), 6 * granule, 0}},
+        {"move overlapping up", Call::move, {at(8), at(9), 2 * granule, abi::flag_replace}},
+        {"move overlapping down", Call::move, {at(8), at(7), 3 * granule, 0}},
+        {"move over something", Call::move, {at(0), at(12), 2 * granule, abi::flag_replace}},
+        {"move with holes", Call::move, {at(4), at(100), 10 * granule, abi::flag_keep_holes}},
+        {"grow in place", Call::grow, {at(12), 2 * granule, 4 * granule, 0}},
+        {"grow that moves", Call::grow, {at(0), 4 * granule, (many + 100) * granule, abi::flag_may_move}},
+        {"shrink", Call::shrink, {at(0), 6 * granule, granule}},
+        {"alias", Call::alias, {at(0), at(100), 6 * granule, abi::prot_read, 0}},
+        {"alias of no access", Call::alias, {at(8), at(100), 3 * granule, abi::prot_previous, 0}},
+        {"alias over something", Call::alias, {at(0), at(12), 2 * granule, rw, abi::flag_replace}},
+        {"protect", Call::protect, {at(0), 6 * granule, abi::prot_read}},
+        {"protect, no access", Call::protect, {at(8), 3 * granule, 0}},
+        {"release", Call::release, {at(0), 6 * granule}},
+        {"release shared", Call::release, {at(12), 2 * granule}},
+        {"exchange", Call::exchange, {at(0), at(12), 2 * granule}},
+        {"snapshot", Call::snapshot, {at(0), at(100), 6 * granule, abi::prot_previous, 0}},
+        {"snapshot of shared", Call::snapshot, {at(12), at(100), 2 * granule, abi::prot_read, 0}},
+        {"lock", Call::lock, {at(0), 6 * granule}},
+        {"pin", Call::pin, {at(0), 6 * granule}},
+        {"seal", Call::seal, {at(0), 6 * granule}},
+        {"linux grow", Call::linux_mremap, {at(4), 2 * granule, 9 * granule, lf::mremap_maymove, 0}},
+        {"linux fixed", Call::linux_mremap, {at(0), 14 * granule, 14 * granule, fixed, at(100)}},
+        {"linux fixed over something", Call::linux_mremap, {at(0), 4 * granule, 2 * granule, fixed, at(12)}},
         {"linux leaves zero",
          Call::linux_mremap,
-         {at(0), 14 * page, 14 * page, fixed | lf::mremap_dontunmap, at(100)}},
-        {"linux duplicate", Call::linux_mremap, {at(12), 0, 5 * page, lf::mremap_maymove, 0}},
+         {at(0), 14 * granule, 14 * granule, fixed | lf::mremap_dontunmap, at(100)}},
+        {"linux duplicate", Call::linux_mremap, {at(12), 0, 5 * granule, lf::mremap_maymove, 0}},
         {"linux mmap",
          Call::linux_mmap,
-         {at(0), 14 * page, rw, lf::map_private | lf::map_anonymous | lf::map_fixed}},
-        {"linux munmap", Call::linux_munmap, {at(0), 14 * page}},
-        {"linux dontneed", Call::linux_madvise, {at(0), 6 * page, lf::madv_dontneed}},
-        {"linux remove", Call::linux_madvise, {at(12), 2 * page, lf::madv_remove}},
+         {at(0), 14 * granule, rw, lf::map_private | lf::map_anonymous | lf::map_fixed}},
+        {"linux munmap", Call::linux_munmap, {at(0), 14 * granule}},
+        {"linux dontneed", Call::linux_madvise, {at(0), 6 * granule, lf::madv_dontneed}},
+        {"linux remove", Call::linux_madvise, {at(12), 2 * granule, lf::madv_remove}},
         {"netbsd larger duplicate",
          Call::netbsd_mremap,
-         {at(0), 4 * page, 0, 7 * page, abi::netbsd_flags::map_remapdup}},
+         {at(0), 4 * granule, 0, 7 * granule, abi::netbsd_flags::map_remapdup}},
         {"netbsd aligned",
          Call::netbsd_mremap,
-         {at(4), 2 * page, 0, 3 * page, 21ull << abi::netbsd_flags::map_alignment_shift}},
-        {"utek move", Call::utek_mremap, {at(0), at(100), 6 * page, abi::prot_read}},
+         {at(4), 2 * granule, 0, 3 * granule, 21ull << abi::netbsd_flags::map_alignment_shift}},
+        {"utek move", Call::utek_mremap, {at(0), at(100), 6 * granule, abi::prot_read}},
         {"utek release",
          Call::utek_mremap,
-         {at(0), at(100), 6 * page, abi::utek_flags::release_zfill | abi::utek_flags::previous}},
+         {at(0), at(100), 6 * granule, abi::utek_flags::release_zfill | abi::utek_flags::previous}},
     };
 }
 
 // What must not change.
 struct Picture {
     std::vector<MapEntry> map;
-    std::vector<std::string> contents;  // of each page, empty where it cannot be read
+    std::vector<std::string> contents;  // of each granule, empty where it cannot be read
     uint64_t resident;
 };
 
-class AtomicityTest : public testing::TestWithParam<std::tuple<Mechanism, Backing>> {
+class AtomicityTest : public testing::TestWithParam<Variant> {
   protected:
     void SetUp() override {
-        try {
-            Kvm kvm;
-        } catch (const HostLacks& lack) {
-            GTEST_SKIP() << lack.what();
-        }
+        constexpr uint64_t huge_pages = 256;
+        if (std::string lack = lack_of(std::get<Backing>(GetParam()), huge_pages); !lack.empty())
+            GTEST_SKIP() << lack;
     }
 
-    int64_t call(Call number, const Arguments& args) { return machine_->remapper().call(0, number, args); }
+    uint64_t at(uint64_t number) const { return base + number * granule; }
 
-    void must(Call number, const Arguments& args) { ASSERT_GE(call(number, args), 0); }
+    int64_t remap(Call number, const Arguments& args) { return machine_->remapper().call(0, number, args); }
+
+    void must(Call number, const Arguments& args) { ASSERT_GE(remap(number, args), 0); }
 
     void fill(uint64_t from, uint64_t count, char letter) {
-        abi::Step step{};
-        step.op = abi::Op::fill;
-        step.arg[0] = at(from);
-        step.arg[1] = count * page;
-        step.arg[3] = static_cast<uint64_t>(letter);
-        ASSERT_EQ(machine_->perform(0, step).report.outcome, abi::Outcome::ok);
+        auto filling = step(abi::Op::fill, at(from), count * granule, abi::Pattern::byte, letter);
+        ASSERT_EQ(machine_->perform(0, filling).report.outcome, abi::Outcome::ok);
+    }
+
+    // Keeps the contents.
+    void write_to_each(uint64_t from, uint64_t count) {
+        auto writing = step(abi::Op::touch, at(from), count * granule, 1, page);
+        ASSERT_EQ(machine_->perform(0, writing).report.outcome, abi::Outcome::ok);
     }
 
     void draw() {
-        MachineConfig config;
-        config.memory.aperture_base = base;
-        config.memory.aperture_size = 2ull << 30;
-        std::tie(config.memory.mechanism, config.memory.backing) = GetParam();
-        machine_ = std::make_unique<Machine>(config);
-        must(Call::map, {at(0), 4 * page, rw, 0});
-        must(Call::map, {at(4), 2 * page, rw, 0});
-        must(Call::map, {at(8), 3 * page, rw, 0});
-        must(Call::map, {at(12), 2 * page, rw, abi::flag_shared});
+        machine_ = std::make_unique<Machine>(config_of(GetParam(), 1, 2 * gib));
+        must(Call::map, {at(0), 4 * granule, rw, 0});
+        must(Call::map, {at(4), 2 * granule, rw, 0});
+        must(Call::map, {at(8), 3 * granule, rw, 0});
+        must(Call::map, {at(12), 2 * granule, rw, abi::flag_shared});
         fill(0, 2, 'a');
         fill(2, 2, 'b');
         fill(4, 2, 'c');
         fill(8, 2, 'd');
         fill(10, 1, 'e');
         fill(12, 2, 's');
-        must(Call::protect, {at(9), page, abi::prot_read});
-        must(Call::protect, {at(10), page, 0});
-        must(Call::alias, {at(12), at(20), 2 * page, rw, 0});
+        must(Call::protect, {at(9), granule, abi::prot_read});
+        must(Call::protect, {at(10), granule, 0});
+        must(Call::alias, {at(12), at(20), 2 * granule, rw, 0});
     }
 
     Picture look() {
         Picture picture{machine_->remapper().map(), {}, machine_->remapper().resident_bytes()};
-        for (uint64_t number = 0; number < pages; ++number) {
-            std::string bytes(page, '\0');
-            bytes.resize(machine_->vm().read_guest(at(number), std::as_writable_bytes(std::span(bytes))));
-            picture.contents.push_back(bytes);
-        }
+        for (uint64_t number = 0; number < granules; ++number)
+            picture.contents.push_back(read(at(number)) + read(at(number + 1) - page));
         return picture;
+    }
+
+    // The small page there, as far as it can be read. The rest of a huge page goes where its ends go.
+    std::string read(uint64_t from) {
+        std::string bytes(page, '\0');
+        bytes.resize(machine_->vm().read_guest(from, std::as_writable_bytes(std::span(bytes))));
+        return bytes;
     }
 
     void expect_unchanged(const Picture& before) {
@@ -166,8 +162,8 @@ class AtomicityTest : public testing::TestWithParam<std::tuple<Mechanism, Backin
                 << "extent " << i;
         }
         // And the rights are what they were: the guest can write where it could.
-        fill(0, 2, 'a');
-        fill(12, 2, 's');
+        write_to_each(0, 2);
+        write_to_each(12, 2);
     }
 
     // Lets the call fail at each point in turn until it comes through; returns how many points there were.
@@ -176,7 +172,7 @@ class AtomicityTest : public testing::TestWithParam<std::tuple<Mechanism, Backin
             SCOPED_TRACE(trial.name + ", failure at point " + std::to_string(point));
             Picture before = look();
             arm(point);
-            int64_t result = call(trial.number, trial.args);
+            int64_t result = remap(trial.number, trial.args);
             allocations_left = -1;
             if (result >= 0) return point;
             EXPECT_EQ(result, -ENOMEM);
@@ -187,12 +183,13 @@ class AtomicityTest : public testing::TestWithParam<std::tuple<Mechanism, Backin
         return 0;
     }
 
+    const uint64_t granule = granule_of(std::get<Backing>(GetParam()));
     std::unique_ptr<Machine> machine_;
 };
 
 TEST_P(AtomicityTest, SystemCallsThatFail) {
     int points = 0;
-    for (const Trial& trial : trials()) {
+    for (const Trial& trial : trials(granule)) {
         draw();
         points += fail_everywhere(
             trial, [&](int point) { machine_->remapper().fail_host_call(static_cast<uint64_t>(point)); });
@@ -203,7 +200,7 @@ TEST_P(AtomicityTest, SystemCallsThatFail) {
 
 TEST_P(AtomicityTest, AllocationsThatFail) {
     int points = 0;
-    for (const Trial& trial : trials()) {
+    for (const Trial& trial : trials(granule)) {
         draw();
         points += fail_everywhere(trial, [](int point) { allocations_left = point; });
         if (HasFailure()) return;
@@ -214,14 +211,14 @@ TEST_P(AtomicityTest, AllocationsThatFail) {
 // Limits: what a call would need beyond them.
 TEST_P(AtomicityTest, LimitsThatAreReached) {
     int refused = 0;
-    for (const Trial& trial : trials()) {
+    for (const Trial& trial : trials(granule)) {
         draw();
         Picture before = look();
         for (auto [memory, extents] :
-             {std::pair{page, uint64_t{1} << 20}, std::pair{uint64_t{1} << 30, uint64_t{1}}}) {
+             {std::pair{granule, uint64_t{1} << 20}, std::pair{uint64_t{1} << 30, uint64_t{1}}}) {
             SCOPED_TRACE(trial.name);
             machine_->remapper().set_limits(memory, uint64_t{1} << 40, extents);
-            int64_t result = call(trial.number, trial.args);
+            int64_t result = remap(trial.number, trial.args);
             if (result >= 0) break;
             ++refused;
             EXPECT_EQ(result, -ENOMEM);
@@ -232,15 +229,10 @@ TEST_P(AtomicityTest, LimitsThatAreReached) {
 }
 
 std::string name_of_variant(const testing::TestParamInfo<AtomicityTest::ParamType>& info) {
-    auto [mechanism, backing] = info.param;
-    return std::string(mechanism == Mechanism::memslot ? "memslot" : "window") +
-           (backing == Backing::memfd ? "_memfd" : "_anon");
+    return name_of(info.param);
 }
 
-INSTANTIATE_TEST_SUITE_P(Variants, AtomicityTest,
-                         testing::Combine(testing::Values(Mechanism::window, Mechanism::memslot),
-                                          testing::Values(Backing::anon, Backing::memfd)),
-                         name_of_variant);
+INSTANTIATE_TEST_SUITE_P(Variants, AtomicityTest, testing::ValuesIn(variants), name_of_variant);
 
 }  // namespace
 }  // namespace gpremap

@@ -1,4 +1,4 @@
-// Every kind of access, to memory that is not there or does not allow it, with both mechanisms and backings:
+// Every kind of access, to memory that is not there or does not allow it, with every mechanism and backing:
 // the report has the exact address, kind, vCPU and instruction, and nothing was written.
 #include <gtest/gtest.h>
 
@@ -8,9 +8,7 @@
 #include <thread>
 #include <tuple>
 
-#include "vmm/errors.h"
-#include "vmm/kvm.h"
-#include "vmm/machine.h"
+#include "tests/kvm/kvm_test.h"
 #include "vmm/vm.h"
 
 namespace gpremap {
@@ -21,19 +19,10 @@ using abi::FaultKind;
 using abi::Op;
 using abi::Outcome;
 
-constexpr uint64_t page = 4096;
-constexpr uint64_t base = 4ull << 30;
-constexpr uint64_t size = 8 * page;
-constexpr uint64_t good = base, bad = base + (1ull << 21);  // two ranges
+constexpr uint64_t good = base, bad = base + large;  // two ranges
 constexpr uint64_t place = bad + 3 * page + 0x128;
 constexpr unsigned accessing = 1;  // the vCPU; the other makes the calls
-constexpr uint64_t rw = abi::prot_read | abi::prot_write;
 constexpr uint64_t contents = 0x5a;
-
-template <typename... Arguments>
-abi::Step step(Op op, Arguments... arguments) {
-    return {op, 0, {static_cast<uint64_t>(arguments)...}, {}};
-}
 
 struct AccessKind {
     std::string name;
@@ -56,42 +45,36 @@ const AccessKind access_kinds[] = {
 
 enum class State { unmapped, read_only, no_access };
 
-using Variant = std::tuple<Mechanism, Backing>;
+constexpr uint64_t huge_pages = 2;
+
+// Of each range: small, or one huge page.
+constexpr uint64_t size_with(const Variant& variant) {
+    return std::max(8 * page, granule_of(std::get<Backing>(variant)));
+}
 
 class FaultTest : public testing::TestWithParam<std::tuple<Variant, State, AccessKind>> {
   protected:
     void SetUp() override {
-        try {
-            Kvm kvm;
-        } catch (const HostLacks& lack) {
-            GTEST_SKIP() << lack.what();
-        }
-        boot(std::get<0>(GetParam()));
-        perform(step(Op::call, Call::map, good, size, rw));
-        perform(step(Op::call, Call::map, bad, size, rw));
+        if (std::string lack = lack_of(std::get<Backing>(variant()), huge_pages); !lack.empty())
+            GTEST_SKIP() << lack;
+        machine_ = std::make_unique<Machine>(config_of(variant(), 2, gib));
+        perform(call(Call::map, good, size, rw));
+        perform(call(Call::map, bad, size, rw));
         for (uint64_t at : {good, bad}) perform(step(Op::fill, at, size, abi::Pattern::byte, contents));
         take_rights();
     }
 
-    void boot(const Variant& variant) {
-        MachineConfig config;
-        config.vcpus = 2;
-        config.memory.aperture_base = base;
-        config.memory.aperture_size = 1ull << 30;
-        std::tie(config.memory.mechanism, config.memory.backing) = variant;
-        machine_ = std::make_unique<Machine>(config);
-    }
-
+    const Variant& variant() const { return std::get<0>(GetParam()); }
     State state() const { return std::get<1>(GetParam()); }
     const AccessKind& access() const { return std::get<2>(GetParam()); }
     bool is_refused() const { return state() != State::read_only || access().kind != FaultKind::read; }
 
     void take_rights() {
         if (state() == State::unmapped)
-            perform(step(Op::call, Call::unmap, bad, size));
+            perform(call(Call::unmap, bad, size));
         else
             perform(
-                step(Op::call, Call::protect, bad, size, state() == State::read_only ? abi::prot_read : 0));
+                call(Call::protect, bad, size, state() == State::read_only ? abi::prot_read : 0));
     }
 
     abi::Report perform(const abi::Step& what, unsigned vcpu = 0) {
@@ -123,6 +106,7 @@ class FaultTest : public testing::TestWithParam<std::tuple<Variant, State, Acces
         EXPECT_EQ(perform(verify, accessing).outcome, Outcome::ok);
     }
 
+    const uint64_t size = size_with(variant());
     std::unique_ptr<Machine> machine_;
 };
 
@@ -136,7 +120,7 @@ TEST_P(FaultTest, IsReportedExactlyAndWritesNothing) {
     }
     expect_contents(good);
     if (state() == State::unmapped) return;
-    perform(step(Op::call, Call::protect, bad, size, rw));
+    perform(call(Call::protect, bad, size, rw));
     expect_contents(bad);
 }
 
@@ -145,7 +129,7 @@ TEST_P(FaultTest, UnhandledEndsTheRunWithTheReport) {
     abi::Fault fault = machine_->perform(accessing, access().step).report.fault;
     std::string message;
     try {
-        machine_->perform(accessing, step(Op::call, Call::unhandled));
+        machine_->perform(accessing, call(Call::unhandled));
     } catch (const GuestDied& died) {
         message = died.what();
     }
@@ -159,23 +143,10 @@ TEST_P(FaultTest, UnhandledEndsTheRunWithTheReport) {
     EXPECT_NE(message.find(expected.str()), std::string::npos) << message;
 }
 
-constexpr Variant variants[] = {
-    {Mechanism::window, Backing::anon},
-    {Mechanism::window, Backing::memfd},
-    {Mechanism::memslot, Backing::anon},
-    {Mechanism::memslot, Backing::memfd},
-};
-
-std::string name_of_variant(const Variant& variant) {
-    auto [mechanism, backing] = variant;
-    return std::string(mechanism == Mechanism::memslot ? "memslot" : "window") +
-           (backing == Backing::memfd ? "_memfd" : "_anon");
-}
-
 std::string name_of_case(const testing::TestParamInfo<FaultTest::ParamType>& info) {
     const char* states[] = {"unmapped", "read_only", "no_access"};
     const auto& [variant, state, access] = info.param;
-    return name_of_variant(variant) + "_" + states[static_cast<int>(state)] + "_" + access.name;
+    return name_of(variant) + "_" + states[static_cast<int>(state)] + "_" + access.name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Matrix, FaultTest,
@@ -190,19 +161,12 @@ INSTANTIATE_TEST_SUITE_P(Matrix, FaultTest,
 class RunningCodeTest : public testing::TestWithParam<std::tuple<Variant, State>> {};
 
 TEST_P(RunningCodeTest, FaultsWhereItStands) {
-    try {
-        Kvm kvm;
-    } catch (const HostLacks& lack) {
-        GTEST_SKIP() << lack.what();
-    }
     auto [variant, state] = GetParam();
-    MachineConfig config;
-    config.vcpus = 2;
-    config.memory.aperture_base = base;
-    config.memory.aperture_size = 1ull << 30;
-    std::tie(config.memory.mechanism, config.memory.backing) = variant;
-    Machine machine(config);
-    machine.perform(0, step(Op::call, Call::map, bad, size, rw | abi::prot_exec));
+    if (std::string lack = lack_of(std::get<Backing>(variant), huge_pages); !lack.empty())
+        GTEST_SKIP() << lack;
+    const uint64_t size = size_with(variant);
+    Machine machine(config_of(variant, 2, gib));
+    machine.perform(0, call(Call::map, bad, size, rw | abi::prot_exec));
     const uint8_t turning[] = {0x90, 0xeb, 0xfd};  // 1: nop; jmp 1b
     abi::Step code = step(Op::write, place, sizeof turning);
     std::ranges::copy(turning, code.bytes);
@@ -211,9 +175,9 @@ TEST_P(RunningCodeTest, FaultsWhereItStands) {
     machine.start(1, step(Op::exec, place, 0));
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     if (state == State::unmapped)
-        machine.perform(0, step(Op::call, Call::unmap, bad, size));
+        machine.perform(0, call(Call::unmap, bad, size));
     else
-        machine.perform(0, step(Op::call, Call::protect, bad, size, 0));
+        machine.perform(0, call(Call::protect, bad, size, 0));
     abi::Report report = machine.finish(1).report;
     EXPECT_EQ(report.outcome, Outcome::fault);
     EXPECT_EQ(report.fault.kind, FaultKind::execute);
@@ -228,7 +192,7 @@ INSTANTIATE_TEST_SUITE_P(Matrix, RunningCodeTest,
                                           testing::Values(State::unmapped, State::no_access)),
                          [](const auto& instance) {
                              bool unmapped = std::get<1>(instance.param) == State::unmapped;
-                             return name_of_variant(std::get<0>(instance.param)) +
+                             return name_of(std::get<0>(instance.param)) +
                                     (unmapped ? "_unmapped" : "_no_access");
                          });
 

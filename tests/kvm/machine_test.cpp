@@ -12,9 +12,8 @@
 #include <string>
 #include <thread>
 
+#include "tests/kvm/kvm_test.h"
 #include "vmm/cpu_x86_64.h"
-#include "vmm/errors.h"
-#include "vmm/kvm.h"
 #include "vmm/post_mortem.h"
 #include "vmm/vm.h"
 
@@ -26,48 +25,21 @@ using abi::FaultKind;
 using abi::Op;
 using abi::Outcome;
 
-constexpr uint64_t mib = 1ull << 20;
-constexpr uint64_t gib = 1ull << 30;
-constexpr uint64_t page = 4096;
-constexpr uint64_t base = 4 * gib;
-
-template <typename... Arguments>
-abi::Step step(Op op, Arguments... arguments) {
-    abi::Step made = {};
-    made.op = op;
-    uint64_t i = 0;
-    ((made.arg[i++] = static_cast<uint64_t>(arguments)), ...);
-    return made;
-}
-
-template <typename... Arguments>
-abi::Step call(Call number, Arguments... arguments) {
-    return step(Op::call, number, arguments...);
-}
-
 class MachineTest : public testing::Test {
   protected:
     void SetUp() override {
-        try {
-            Kvm kvm;
-        } catch (const HostLacks& lack) {
-            GTEST_SKIP() << lack.what();
-        }
+        if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
     }
 
     void boot(unsigned vcpus) {
-        MachineConfig config;
-        config.vcpus = vcpus;
-        config.memory.aperture_base = base;
-        config.memory.aperture_size = 4 * gib;
-        machine_ = std::make_unique<Machine>(config);
+        machine_ = std::make_unique<Machine>(config_of(automatic, vcpus, 4 * gib));
     }
 
     abi::Report perform(const abi::Step& what, unsigned vcpu = 0) {
         return machine_->perform(vcpu, what).report;
     }
 
-    void map(uint64_t at, uint64_t len, uint64_t prot = abi::prot_read | abi::prot_write) {
+    void map(uint64_t at, uint64_t len, uint64_t prot = rw) {
         ASSERT_EQ(perform(call(Call::map, at, len, prot)).result, static_cast<int64_t>(at));
     }
 

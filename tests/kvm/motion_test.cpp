@@ -8,10 +8,8 @@
 #include <string>
 #include <thread>
 
+#include "tests/kvm/kvm_test.h"
 #include "vmm/cpu_x86_64.h"
-#include "vmm/errors.h"
-#include "vmm/kvm.h"
-#include "vmm/machine.h"
 #include "vmm/vm.h"
 
 namespace gpremap {
@@ -21,43 +19,25 @@ using abi::Arena;
 using abi::Call;
 using abi::Op;
 
-constexpr uint64_t mib = 1ull << 20;
-constexpr uint64_t base = 4ull << 30;
-constexpr uint64_t rw = abi::prot_read | abi::prot_write;
-constexpr uint64_t size = 256 * mib;  // of the range in motion
-constexpr uint64_t here = base, there = base + (1ull << 30), elsewhere = base + (2ull << 30);
+constexpr uint64_t here = base, there = base + gib, elsewhere = base + 2 * gib;
 constexpr unsigned in_motion = 1, apart = 2;  // vCPUs; the host makes the calls in the name of vCPU 0
-
-template <typename... Arguments>
-abi::Step step(Op op, Arguments... arguments) {
-    return {op, 0, {static_cast<uint64_t>(arguments)...}, {}};
-}
 
 class MotionTest : public testing::TestWithParam<Backing> {
   protected:
     void SetUp() override {
-        try {
-            Kvm kvm;
-        } catch (const HostLacks& lack) {
-            GTEST_SKIP() << lack.what();
-        }
-        MachineConfig config;
-        config.vcpus = 3;
-        config.memory.aperture_base = base;
-        config.memory.aperture_size = 4ull << 30;
-        config.memory.mechanism = Mechanism::window;
-        config.memory.backing = GetParam();
-        machine_ = std::make_unique<Machine>(config);
-        map_filled(elsewhere, mib);
+        if (std::string lack = lack_of(GetParam(), (size + size_elsewhere) / large); !lack.empty())
+            GTEST_SKIP() << lack;
+        machine_ = std::make_unique<Machine>(config_of({Mechanism::window, GetParam()}, 3, 4 * gib));
+        map_filled(elsewhere, size_elsewhere);
         map_filled(here, size);
     }
 
-    int64_t call(Call number, std::array<uint64_t, 6> args) {
+    int64_t remap(Call number, std::array<uint64_t, 6> args) {
         return machine_->remapper().call(0, number, args);
     }
 
     void map_filled(uint64_t at, uint64_t bytes) {
-        ASSERT_EQ(call(Call::map, {at, bytes, rw, 0}), static_cast<int64_t>(at));
+        ASSERT_EQ(remap(Call::map, {at, bytes, rw, 0}), static_cast<int64_t>(at));
         machine_->perform(0, step(Op::fill, at, bytes, abi::Pattern::byte, 0));
     }
 
@@ -131,7 +111,7 @@ class MotionTest : public testing::TestWithParam<Backing> {
 
     void make(Call number, std::array<uint64_t, 6> args, Seen& seen) {
         uint64_t before = tally(apart).operations;
-        ASSERT_GE(call(number, args), 0);
+        ASSERT_GE(remap(number, args), 0);
         seen.done_elsewhere += tally(apart).operations - before;
         const CallRecord& record = machine_->remapper().last_call(0);
         ASSERT_EQ(record.mechanism, "window");
@@ -152,17 +132,21 @@ class MotionTest : public testing::TestWithParam<Backing> {
         EXPECT_EQ(undisturbed.retries, 0u);
         EXPECT_EQ(tally(apart).faults, 0u);
         expect_counted(in_motion, ended_at, size);
-        expect_counted(apart, elsewhere, mib);
+        expect_counted(apart, elsewhere, size_elsewhere);
         std::cout << "longest wait " << seen.stall_ns / 1000 << " us; " << seen.done_elsewhere
                   << " accesses elsewhere during the calls" << std::endl;
     }
+
+    // Of the range in motion: many small pages, or few of the host's pool.
+    const uint64_t size = GetParam() == Backing::hugetlb_2m ? 128 * mib : 256 * mib;
+    static constexpr uint64_t size_elsewhere = large;
 
     std::unique_ptr<Machine> machine_;
 };
 
 TEST_P(MotionTest, WaitsWhileTheRangeMoves) {
     start(in_motion, here, size);
-    start(apart, elsewhere, mib);
+    start(apart, elsewhere, size_elsewhere);
     Seen seen;
     uint64_t from = here, to = there;
     for (int calls = 0; calls < most_calls && !is_enough(seen); calls++) {
@@ -179,7 +163,7 @@ class PromotionTest : public MotionTest {};
 // The first alias of anonymous memory copies it, behind the back of whoever writes to it.
 TEST_P(PromotionTest, WaitsWhileTheRangeIsCopied) {
     start(in_motion, here, size);
-    start(apart, elsewhere, mib);
+    start(apart, elsewhere, size_elsewhere);
     Seen seen;
     ASSERT_NO_FATAL_FAILURE(make(Call::alias, {here, there, size, rw, 0}, seen));
     EXPECT_EQ(machine_->remapper().last_call(0).syscalls.copies, 1u);
@@ -189,11 +173,10 @@ TEST_P(PromotionTest, WaitsWhileTheRangeIsCopied) {
 }
 
 std::string name_of_backing(const testing::TestParamInfo<Backing>& info) {
-    return info.param == Backing::memfd ? "memfd" : "anon";
+    return name_of(info.param);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backings, MotionTest, testing::Values(Backing::anon, Backing::memfd),
-                         name_of_backing);
+INSTANTIATE_TEST_SUITE_P(Backings, MotionTest, testing::ValuesIn(backings), name_of_backing);
 INSTANTIATE_TEST_SUITE_P(Backings, PromotionTest, testing::Values(Backing::anon), name_of_backing);
 
 }  // namespace

@@ -17,11 +17,9 @@
 #include <thread>
 #include <tuple>
 
+#include "tests/kvm/kvm_test.h"
 #include "tests/kvm/shuffler.h"
 #include "vmm/cpu_x86_64.h"
-#include "vmm/errors.h"
-#include "vmm/kvm.h"
-#include "vmm/machine.h"
 #include "vmm/post_mortem.h"
 #include "vmm/vm.h"
 
@@ -37,8 +35,6 @@ uint64_t wanted_remaps = 10'000;
 uint64_t seed = 1;
 
 constexpr unsigned workers = 4, remapper = 4;
-constexpr uint64_t page = 4096;
-constexpr uint64_t base = 4ull << 30;
 // Of one access. A vCPU is late by what the scheduler makes it, so these are far above what is seen.
 constexpr uint64_t most_faults_in_a_row = 100'000;
 constexpr uint64_t most_retries_in_a_row = 10'000;
@@ -48,44 +44,17 @@ constexpr uint64_t script_at = arena_at + (sizeof(Arena) + page - 1) / page * pa
 constexpr uint64_t script_length = 200;
 static_assert(script_at + (script_length + 1) * sizeof(abi::Remap) <= layout::shared + layout::shared_size);
 
-template <typename... Arguments>
-abi::Step step(Op op, Arguments... arguments) {
-    return {op, 0, {static_cast<uint64_t>(arguments)...}, {}};
-}
-
-uint64_t free_huge_pages() {
-    uint64_t free = 0;
-    std::ifstream meminfo("/proc/meminfo");
-    for (std::string line; std::getline(meminfo, line);) sscanf(line.c_str(), "HugePages_Free: %lu", &free);
-    return free;
-}
-
-class TortureTest : public testing::TestWithParam<std::tuple<Mechanism, Backing>> {
+class TortureTest : public testing::TestWithParam<Variant> {
   protected:
     void SetUp() override {
         constexpr uint64_t huge_pages = 64;
-        try {
-            Kvm kvm;
-        } catch (const HostLacks& lack) {
-            GTEST_SKIP() << lack.what();
-        }
-        if (backing() == Backing::hugetlb_2m && free_huge_pages() < huge_pages)
-            GTEST_SKIP() << "needs " << huge_pages << " free huge pages of 2 MiB, there are "
-                         << free_huge_pages() << ": raise /proc/sys/vm/nr_hugepages";
+        if (std::string lack = lack_of(std::get<Backing>(GetParam()), huge_pages); !lack.empty())
+            GTEST_SKIP() << lack;
         boot();
     }
 
-    Mechanism mechanism() const { return std::get<0>(GetParam()); }
-    Backing backing() const { return std::get<1>(GetParam()); }
-
     void boot() {
-        MachineConfig config;
-        config.vcpus = workers + 1;
-        config.memory.aperture_base = base;
-        config.memory.aperture_size = Shuffler::aperture_size;
-        config.memory.mechanism = mechanism();
-        config.memory.backing = backing();
-        config.memory.granule = backing() == Backing::hugetlb_2m ? 2ull << 20 : page;
+        MachineConfig config = config_of(GetParam(), workers + 1, Shuffler::aperture_size);
         machine_ = std::make_unique<Machine>(config);
         shuffler_ = std::make_unique<Shuffler>(base, config.memory.granule, seed);
         for (const Shuffler::Range& range : shuffler_->ranges()) prepare(range);
@@ -95,7 +64,7 @@ class TortureTest : public testing::TestWithParam<std::tuple<Mechanism, Backing>
     void prepare(const Shuffler::Range& range) {
         auto index = static_cast<uint64_t>(&range - shuffler_->ranges().data());
         uint64_t at = range.address[0];
-        auto map = step(Op::call, abi::Call::map, at, range.size, abi::prot_read | abi::prot_write);
+        auto map = call(abi::Call::map, at, range.size, rw);
         ASSERT_EQ(machine_->perform(remapper, map).report.result, static_cast<int64_t>(at));
         machine_->perform(remapper, step(Op::fill, at, range.size, abi::Pattern::stamp, index, 0));
         for (uint64_t place = 0; place < range.places; place++)
@@ -341,19 +310,10 @@ TEST_P(WindowTortureTest, KeepsOthersMemoryOut) {
 }
 
 std::string name_of_variant(const testing::TestParamInfo<TortureTest::ParamType>& info) {
-    auto [mechanism, backing] = info.param;
-    return std::string(mechanism == Mechanism::memslot ? "memslot" : "window") +
-           (backing == Backing::memfd  ? "_memfd"
-            : backing == Backing::anon ? "_anon"
-                                       : "_hugetlb_2m");
+    return name_of(info.param);
 }
 
-constexpr Backing backings[] = {Backing::anon, Backing::memfd, Backing::hugetlb_2m};
-
-INSTANTIATE_TEST_SUITE_P(Variants, TortureTest,
-                         testing::Combine(testing::Values(Mechanism::window, Mechanism::memslot),
-                                          testing::ValuesIn(backings)),
-                         name_of_variant);
+INSTANTIATE_TEST_SUITE_P(Variants, TortureTest, testing::ValuesIn(variants), name_of_variant);
 INSTANTIATE_TEST_SUITE_P(Variants, WindowTortureTest,
                          testing::Combine(testing::Values(Mechanism::window), testing::ValuesIn(backings)),
                          name_of_variant);

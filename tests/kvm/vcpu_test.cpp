@@ -8,27 +8,22 @@
 #include <memory>
 #include <vector>
 
+#include "tests/kvm/kvm_test.h"
 #include "vmm/cpu_x86_64.h"
-#include "vmm/errors.h"
 #include "vmm/faults.h"
 #include "vmm/vm.h"
 
 namespace gpremap {
 namespace {
 
-constexpr uint64_t gib = 1ull << 30;
-constexpr uint64_t base = 4 * gib;
-constexpr uint64_t size = 2ull << 20;
+constexpr uint64_t size = large;
 constexpr uint64_t code_at = abi::image_base;
 
 class VcpuTest : public testing::Test {
   protected:
     void SetUp() override {
-        try {
-            kvm_ = std::make_unique<Kvm>();
-        } catch (const HostLacks& lack) {
-            GTEST_SKIP() << lack.what();
-        }
+        if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
+        kvm_ = std::make_unique<Kvm>();
         vm_ = std::make_unique<Vm>(*kvm_);
         vcpu_ = vm_->create_vcpu();
         build_agent_world(vm_->agent_memory(), {base, gib}, kvm_->capabilities());
