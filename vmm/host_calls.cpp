@@ -58,11 +58,27 @@ int HostCalls::advise(std::byte* at, uint64_t size, int advice) {
     return madvise(at, size, advice) != 0 ? errno : 0;
 }
 
+int HostCalls::allocate(int fd, int mode, uint64_t offset, uint64_t size) {
+    ++counts_.fallocate;
+    mode |= FALLOC_FL_KEEP_SIZE;
+    return fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(size)) != 0 ? errno : 0;
+}
+
 int HostCalls::punch_hole(int fd, uint64_t offset, uint64_t size) {
     if (fails_now()) return ENOMEM;
-    ++counts_.fallocate;
-    int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-    return fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(size)) != 0 ? errno : 0;
+    return allocate(fd, FALLOC_FL_PUNCH_HOLE, offset, size);
+}
+
+// Mapping reserves huge pages, and only a page that exists takes its reservation along when it goes: what was
+// never touched would stay reserved as long as the object lives. So it is made to exist first, page by page,
+// for where nothing is reserved that may fail, and nothing is to be given back.
+int HostCalls::punch_hole_in_huge_file(int fd, uint64_t offset, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    constexpr uint64_t huge_page = uint64_t{2} << 20;
+    for (uint64_t at = offset; at < offset + size; at += huge_page)
+        while (allocate(fd, 0, at, huge_page) == EINTR) {
+        }
+    return allocate(fd, FALLOC_FL_PUNCH_HOLE, offset, size);
 }
 
 namespace {

@@ -20,6 +20,8 @@ class HostCalls {
     int protect(std::byte* at, uint64_t size, int prot);
     int advise(std::byte* at, uint64_t size, int advice);
     int punch_hole(int fd, uint64_t offset, uint64_t size);
+    // The same for a file of huge pages: their reservations go, too.
+    int punch_hole_in_huge_file(int fd, uint64_t offset, uint64_t size);
     // Copies the resident pages of `from` into the file.
     int copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size);
     // The same for a file of huge pages, which cannot be written by system call.
@@ -38,6 +40,7 @@ class HostCalls {
 
   private:
     bool fails_now();
+    int allocate(int fd, int mode, uint64_t offset, uint64_t size);
 
     SyscallCounts counts_;
     std::optional<uint64_t> fail_in_;

@@ -73,8 +73,7 @@ class FaultTest : public testing::TestWithParam<std::tuple<Variant, State, Acces
         if (state() == State::unmapped)
             perform(call(Call::unmap, bad, size));
         else
-            perform(
-                call(Call::protect, bad, size, state() == State::read_only ? abi::prot_read : 0));
+            perform(call(Call::protect, bad, size, state() == State::read_only ? abi::prot_read : 0));
     }
 
     abi::Report perform(const abi::Step& what, unsigned vcpu = 0) {

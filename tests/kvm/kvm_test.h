@@ -39,9 +39,9 @@ using Variant = std::tuple<Mechanism, Backing>;
 inline constexpr Variant automatic = {Mechanism::automatic, Backing::automatic};
 inline constexpr Backing backings[] = {Backing::anon, Backing::memfd, Backing::hugetlb_2m};
 inline constexpr Variant variants[] = {
-    {Mechanism::window, Backing::anon},        {Mechanism::memslot, Backing::anon},
-    {Mechanism::window, Backing::memfd},       {Mechanism::memslot, Backing::memfd},
-    {Mechanism::window, Backing::hugetlb_2m},  {Mechanism::memslot, Backing::hugetlb_2m},
+    {Mechanism::window, Backing::anon},       {Mechanism::memslot, Backing::anon},
+    {Mechanism::window, Backing::memfd},      {Mechanism::memslot, Backing::memfd},
+    {Mechanism::window, Backing::hugetlb_2m}, {Mechanism::memslot, Backing::hugetlb_2m},
 };
 
 // The smallest that the backing has.

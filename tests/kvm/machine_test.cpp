@@ -31,9 +31,7 @@ class MachineTest : public testing::Test {
         if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
     }
 
-    void boot(unsigned vcpus) {
-        machine_ = std::make_unique<Machine>(config_of(automatic, vcpus, 4 * gib));
-    }
+    void boot(unsigned vcpus) { machine_ = std::make_unique<Machine>(config_of(automatic, vcpus, 4 * gib)); }
 
     abi::Report perform(const abi::Step& what, unsigned vcpu = 0) {
         return machine_->perform(vcpu, what).report;

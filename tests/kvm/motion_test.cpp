@@ -137,8 +137,8 @@ class MotionTest : public testing::TestWithParam<Backing> {
                   << " accesses elsewhere during the calls" << std::endl;
     }
 
-    // Of the range in motion: many small pages, or few of the host's pool.
-    const uint64_t size = GetParam() == Backing::hugetlb_2m ? 128 * mib : 256 * mib;
+    // Of the range in motion. Small pages make a move long, and those of the host's pool are few.
+    const uint64_t size = GetParam() == Backing::anon ? 256 * mib : 64 * mib;
     static constexpr uint64_t size_elsewhere = large;
 
     std::unique_ptr<Machine> machine_;

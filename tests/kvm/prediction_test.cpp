@@ -354,7 +354,27 @@ TEST_P(PredictionTest, OfRandomCalls) {
     skip_if_not_compared();
 }
 
-// The counts are exact; docs/architecture.md states them.
+// The table in docs/architecture.md.
+TEST_P(PredictionTest, OfMemslotIoctls) {
+    boot();
+    bool window = GetParam() == Mechanism::window;
+    auto ioctls = [&](auto... call) { return make(call...).syscalls.memslot_ioctls; };
+    uint64_t a = base, b = base + 64 * mib, elsewhere = base + 2 * gib, size = 8 * mib;
+    EXPECT_EQ(ioctls(Call::map, a, size, rw), 1u);
+    EXPECT_EQ(ioctls(Call::map, b, size, rw), window ? 0u : 1u);
+    EXPECT_EQ(ioctls(Call::exchange, a, b, size), window ? 0u : 3u);
+    EXPECT_EQ(ioctls(Call::protect, a + large, large, abi::prot_read), 0u);
+    EXPECT_EQ(ioctls(Call::release, a, size), 0u);
+    EXPECT_EQ(ioctls(Call::move, a, elsewhere, size, 0), 1u);
+    EXPECT_EQ(ioctls(Call::move, elsewhere, a, size, 0), window ? 0u : 1u);
+    EXPECT_EQ(ioctls(Call::alias, b, elsewhere, size, rw, 0), window ? 0u : 1u);
+    EXPECT_EQ(ioctls(Call::unmap, elsewhere, size), window ? 0u : 1u);
+    EXPECT_EQ(ioctls(Call::move, b, elsewhere, large, 0), window ? 0u : 4u);
+    EXPECT_EQ(ioctls(Call::unmap, b + 2 * large, large), window ? 0u : 7u);
+    EXPECT_EQ(ioctls(Call::map, base + 4 * gib - large, 2 * large, rw), window ? 2u : 1u);
+}
+
+// The counts are exact.
 TEST_P(PredictionTest, MovedHugePagesArePreFaultedWhole) {
     if (!host_gives_huge_pages()) GTEST_SKIP() << no_huge_pages;
     constexpr uint64_t size = gib;

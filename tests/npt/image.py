@@ -13,6 +13,7 @@ mount -t debugfs debugfs /sys/kernel/debug
 mkdir -p /dev/shm /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 ln -s /proc/self/fd /dev/fd
+echo {huge_pages} > /proc/sys/vm/nr_hugepages
 {keeper}
 echo 1 > /sys/devices/system/cpu/cpu1/online
 for command in /npt/commands/*; do
@@ -35,7 +36,8 @@ poweroff -f
 def build(folder, linux, options):
     """Writes the initramfs into `folder` and returns its path. `options` are those of run-in-npt."""
     keeper = str(options.keeper.absolute()) if options.keeper else "true"
-    image = Initramfs(folder / "root", INIT.format(timeout=options.timeout, keeper=shlex.quote(keeper)))
+    image = Initramfs(folder / "root", INIT.format(timeout=options.timeout, keeper=shlex.quote(keeper),
+                                                            huge_pages=options.huge_pages))
     image.add_modules(linux.modules("kvm-amd"))
     for index, command in enumerate(options.commands):
         image.write(f"npt/commands/{index:04}", "exec " + shlex.join(command) + "\n")

@@ -1,7 +1,5 @@
 #include "vmm/stage2/stage2.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -183,11 +181,9 @@ int Stage2::free_now(const step::Free& step) {
     return punch_hole(step.pages.start().value, step.pages.size().bytes);
 }
 
-// hugetlbfs keeps the reservation of a page that was never touched when a hole is punched there, and offsets
-// are not used again. So such pages are made first. Without that the reservation is lost, and nothing else.
 int Stage2::punch_hole(uint64_t offset, uint64_t size) {
     if (object_.pages() == BackingObject::Pages::huge_2m)
-        (void)fallocate(object_.fd(), 0, static_cast<off_t>(offset), static_cast<off_t>(size));
+        return calls_.punch_hole_in_huge_file(object_.fd(), offset, size);
     return calls_.punch_hole(object_.fd(), offset, size);
 }
 
