@@ -1,7 +1,8 @@
 // Every call is all or nothing: for each call, and each system call and each allocation inside it, that one
 // is made to fail. Map, contents, rights and residency are then as before, and the same call succeeds after.
 //
-//     ATOMICITY_STRIDE=5 atomicity_test      every 5th of them, from another one on in each variant: where the
+//     ATOMICITY_STRIDE=5 atomicity_test      every 5th of them, from another one on in each variant: where
+//     the
 //                                            processor is emulated, all of them take too long
 #include <gtest/gtest.h>
 

@@ -8,10 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/kvm/kvm_test.h"
 #include "vmm/cpu_x86_64.h"
-#include "vmm/errors.h"
-#include "vmm/kvm.h"
-#include "vmm/machine.h"
 #include "vmm/post_mortem.h"
 #include "vmm/vm.h"
 
@@ -23,42 +21,18 @@ using abi::FaultKind;
 using abi::Op;
 using abi::Outcome;
 
-constexpr uint64_t page = 4096;
-constexpr uint64_t mib = 1ull << 20;
-constexpr uint64_t gib = 1ull << 30;
-constexpr uint64_t base = 4 * gib;
 constexpr uint64_t aperture = 4 * gib;
-constexpr uint64_t rw = abi::prot_read | abi::prot_write;
-
-template <typename... Arguments>
-abi::Step step(Op op, Arguments... arguments) {
-    abi::Step made = {};
-    made.op = op;
-    uint64_t i = 0;
-    ((made.arg[i++] = static_cast<uint64_t>(arguments)), ...);
-    return made;
-}
 
 class AutoTest : public testing::Test {
   protected:
     void SetUp() override {
-        try {
-            Kvm kvm;
-        } catch (const HostLacks& lack) {
-            GTEST_SKIP() << lack.what();
-        }
+        if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
         boot(Backing::automatic);
     }
 
     void boot(Backing backing, Mechanism mechanism = Mechanism::automatic) {
         machine_.reset();
-        MachineConfig config;
-        config.vcpus = 2;
-        config.memory.aperture_base = base;
-        config.memory.aperture_size = aperture;
-        config.memory.backing = backing;
-        config.memory.mechanism = mechanism;
-        machine_ = std::make_unique<Machine>(config);
+        machine_ = std::make_unique<Machine>(config_of({mechanism, backing}, 2, aperture));
     }
 
     template <typename... Arguments>

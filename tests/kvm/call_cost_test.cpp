@@ -5,10 +5,8 @@
 #include <vector>
 
 #include "tests/kvm/counted_ioctls.h"
+#include "tests/kvm/kvm_test.h"
 #include "vmm/cpu_x86_64.h"
-#include "vmm/errors.h"
-#include "vmm/kvm.h"
-#include "vmm/machine.h"
 #include "vmm/vm.h"
 
 namespace gpremap {
@@ -16,26 +14,11 @@ namespace {
 
 using abi::Call;
 
-constexpr uint64_t page = 4096;
-constexpr uint64_t base = 4ull << 30;
-constexpr uint64_t read_write = abi::prot_read | abi::prot_write;
-
 class CallCostTest : public testing::Test {
   protected:
     void SetUp() override {
-        try {
-            sync_regs_ = Kvm().capabilities().sync_regs;
-        } catch (const HostLacks& lack) {
-            GTEST_SKIP() << lack.what();
-        }
-    }
-
-    static MachineConfig config(Mechanism mechanism, Backing backing) {
-        MachineConfig config;
-        config.memory.aperture_base = base;
-        config.memory.mechanism = mechanism;
-        config.memory.backing = backing;
-        return config;
+        if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
+        sync_regs_ = Kvm().capabilities().sync_regs;
     }
 
     bool sync_regs_ = false;
@@ -62,28 +45,18 @@ Ioctls ioctls_of(const abi::Step& step, int times) {
 // A step is asked for and reported with a call each; this one makes one more, the other does nothing.
 TEST_F(CallCostTest, AnEmptyCallIsOneEntryAndNoRegisterIoctl) {
     constexpr int times = 100;
-    abi::Step nop = {}, nothing = {};
-    nop.op = abi::Op::call;
-    nop.arg[0] = static_cast<uint64_t>(Call::nop);
-    nothing.op = abi::Op::touch;
-    nothing.arg[3] = page;
-    const Ioctls with = ioctls_of(nop, times), without = ioctls_of(nothing, times);
+    const abi::Step nothing = step(abi::Op::touch, 0, 0, 0, page);
+    const Ioctls with = ioctls_of(call(Call::nop), times), without = ioctls_of(nothing, times);
     EXPECT_EQ(with.run - without.run, times);
     if (!sync_regs_) GTEST_SKIP() << "this host's KVM has no KVM_CAP_SYNC_REGS: registers cost ioctls";
     EXPECT_EQ(with.registers, 0u);
 }
 
-class BatchCostTest : public CallCostTest,
-                      public testing::WithParamInterface<std::tuple<Mechanism, Backing>> {
+class BatchCostTest : public CallCostTest, public testing::WithParamInterface<Variant> {
   protected:
     SyscallCounts syscalls_of_batch(Machine& machine, const std::vector<abi::BatchCall>& calls) {
         EXPECT_TRUE(machine.vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]));
-        abi::Step step = {};
-        step.op = abi::Op::call;
-        step.arg[0] = static_cast<uint64_t>(Call::batch);
-        step.arg[1] = layout::shared;
-        step.arg[2] = calls.size();
-        Performed done = machine.perform(0, step);
+        Performed done = machine.perform(0, call(Call::batch, layout::shared, calls.size()));
         EXPECT_EQ(done.report.result, 0);
         return done.call->syscalls;
     }
@@ -101,17 +74,12 @@ class BatchCostTest : public CallCostTest,
 INSTANTIATE_TEST_SUITE_P(Each, BatchCostTest,
                          testing::Combine(testing::Values(Mechanism::window, Mechanism::memslot),
                                           testing::Values(Backing::anon, Backing::memfd)),
-                         [](const auto& of) {
-                             return std::string(std::get<0>(of.param) == Mechanism::window ? "window"
-                                                                                           : "memslot") +
-                                    (std::get<1>(of.param) == Backing::anon ? "_anon" : "_memfd");
-                         });
+                         [](const auto& of) { return name_of(of.param); });
 
 TEST_P(BatchCostTest, NeighboursCostAsMuchAsOne) {
-    auto [mechanism, backing] = GetParam();
-    Machine one(config(mechanism, backing)), many(config(mechanism, backing));
+    Machine one(config_of(GetParam(), 1, gib)), many(config_of(GetParam(), 1, gib));
     for (const auto& [number, prot] :
-         {std::pair(Call::map, read_write), {Call::protect, abi::prot_read}, {Call::unmap, uint64_t{0}}}) {
+         {std::pair(Call::map, rw), {Call::protect, abi::prot_read}, {Call::unmap, uint64_t{0}}}) {
         SyscallCounts of_one = syscalls_of_batch(one, for_each_page(number, 1, prot));
         SyscallCounts of_many = syscalls_of_batch(many, for_each_page(number, abi::max_batch, prot));
         EXPECT_GT(of_one.total(), 0u) << "call " << static_cast<uint64_t>(number);
