@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 #include <stdexcept>
 
 #include "vmm/cpu_x86_64.h"
@@ -113,7 +114,21 @@ VcpuWorker::Next VcpuWorker::handle(exits::Interrupted) {
 }
 
 VcpuWorker::Next VcpuWorker::handle(exits::Shutdown) {
-    die("triple fault");
+    die("triple fault" + last_exception());
+}
+
+// KVM resets the registers of a vCPU that AMD's SVM has shut down, so they do not tell what came before. The
+// ring 0 stack keeps what the last exception that was delivered has pushed, if there ever was one.
+std::string VcpuWorker::last_exception() const {
+    constexpr uint64_t top = layout::ring0_stack_in_block + layout::page;
+    ExceptionFrame frame;
+    if (!crew_.vm.read_agent(layout::block(index_) + top - sizeof frame, &frame, sizeof frame))
+        throw std::logic_error("the ring 0 stack is outside the agent's memory");
+    if (frame.cs == 0) return "; no exception had been delivered to ring 0";
+    std::ostringstream out;
+    out << std::hex << std::showbase << "; the last exception delivered to ring 0: rip " << frame.rip
+        << ", rsp " << frame.rsp << ", error code " << frame.error_code;
+    return out.str();
 }
 
 VcpuWorker::Next VcpuWorker::handle(const exits::Unexpected& exit) {

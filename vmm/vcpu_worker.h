@@ -101,6 +101,7 @@ class VcpuWorker {
     std::optional<int64_t> take_step();
     int64_t hand_in_report();
 
+    std::string last_exception() const;
     std::vector<std::byte> code_at(uint64_t rip) const;
     std::vector<std::byte> code_before(uint64_t rip) const;
     std::optional<Access> first_refused(const std::vector<Access>& accesses);

@@ -277,9 +277,21 @@ TEST_F(MachineTest, TripleFaultIsReportedWithRegistersAndCalls) {
     std::string report = death_of(step(Op::fill, tables.root, 8, abi::Pattern::byte, 0));
     if (report == "nothing died") report = death_of(call(Call::flush_tlb));
     EXPECT_NE(report.find("triple fault"), std::string::npos) << report;
+    EXPECT_NE(report.find("no exception had been delivered to ring 0"), std::string::npos) << report;
     EXPECT_NE(report.find("rip"), std::string::npos) << report;
     EXPECT_NE(report.find("call 0x108 (0x1, 0x2, 0x3, 0x4, 0x0, 0x0)"), std::string::npos) << report;
     EXPECT_THROW(perform(call(Call::nop), 1), GuestDied) << "one death is everyone's";
+}
+
+TEST_F(MachineTest, TripleFaultNamesTheExceptionBefore) {
+    boot(1);
+    perform(step(Op::access, base - page, FaultKind::read));
+    abi::Tables tables;
+    ASSERT_TRUE(machine_->vm().read_agent(layout::tables_block, &tables, sizeof tables));
+    std::string report = death_of(step(Op::fill, tables.root, 8, abi::Pattern::byte, 0));
+    if (report == "nothing died") report = death_of(call(Call::flush_tlb));
+    EXPECT_NE(report.find("triple fault; the last exception delivered to ring 0: rip 0x1"), std::string::npos)
+        << report;
 }
 
 TEST_F(MachineTest, UnhandledFaultEndsTheRunWithTheFault) {
