@@ -52,6 +52,10 @@ class Initramfs:
         for library in _libraries(path):
             self._copy(library)
 
+    def add_program(self, name, path):
+        """Copies a program that needs no libraries to /`name`."""
+        shutil.copy(path, self.root / name)
+
     def write(self, path, text, mode=0o644):
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
