@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <exception>
 #include <functional>
 #include <iostream>
@@ -16,6 +17,8 @@
 #include "vmm/bench_verb.h"
 #include "vmm/cases_verb.h"
 #include "vmm/check.h"
+#include "vmm/compare/compare_verb.h"
+#include "vmm/compare/interruption.h"
 #include "vmm/doctor.h"
 #include "vmm/errors.h"
 #include "vmm/export_verb.h"
@@ -186,6 +189,58 @@ void add_bench(Program& program) {
     });
 }
 
+void add_accelerate(CLI::App& verb, CompareOptions& options) {
+    using Accelerate = CompareOptions::Accelerate;
+    add_choice<Accelerate>(
+        verb, "--accelerate", options.accelerate,
+        {{"auto", Accelerate::automatic}, {"kvm", Accelerate::kvm}, {"emulation", Accelerate::emulation}},
+        "how QEMU runs its guest: auto takes KVM where that boots it");
+}
+
+void add_compare(Program& program) {
+    CLI::App& verb = program.add_verb(
+        "compare", "resize here and in a QEMU guest that libvirt drives, by the same schedule");
+    auto options = std::make_shared<CompareOptions>();
+    verb.add_option("SCENARIO", options->file, "a TOML file whose steps resize a range")->required();
+    const std::map<std::string, Way> ways = {
+        {"balloon", Way::balloon}, {"virtio-mem", Way::virtio_mem}, {"dimm", Way::dimm}};
+    verb.add_option_function<std::vector<std::string>>(
+            "--with",
+            [options, ways](const std::vector<std::string>& names) {
+                options->ways.clear();
+                for (const std::string& name : names) options->ways.push_back(ways.at(name));
+            },
+            "ways to resize the QEMU guest: balloon,virtio-mem,dimm (the first two)")
+        ->delimiter(',')
+        ->check(CLI::IsMember(ways))
+        ->type_name("");
+    verb.add_option("--range", options->range,
+                    "the range whose resizes count, where the scenario resizes several")
+        ->type_name("NAME");
+    verb.add_option("--repeat", options->repeat, "how often all of it is done, in fresh guests (5)")
+        ->type_name("N");
+    verb.add_option("--deadline", options->deadline, "for each answer of the guest (300)")
+        ->type_name("SECONDS");
+    verb.add_option("--connect", options->connect,
+                    "libvirt's daemon, such as qemu:///system; without it, its driver runs in this program")
+        ->type_name("URI");
+    add_accelerate(verb, *options);
+    add_choice<bool>(verb, "--init-on-alloc", options->init_on_alloc, {{"on", true}, {"off", false}},
+                     "whether the guest's Linux zeroes pages that it hands out (on)");
+    verb.add_option("--memhp-default-state", options->memhp_default_state,
+                    "what the guest's Linux makes of new memory (online_movable)")
+        ->check(CLI::IsMember({"online", "online_kernel", "online_movable"}))
+        ->type_name("STATE");
+    add_json(verb, options->json);
+    add_overrides(verb, options->overrides, "what the file says");
+    verb.callback([&program, options] {
+        program.work = [&program, options] {
+            if (program.log.quiet) options->progress = ShowProgress::no;
+            return run_compare(*options, std::cout);
+        };
+    });
+}
+
 int run(int argc, char** argv) {
     Program program;
     program.app.set_version_flag("--version", "gpremap " GPREMAP_VERSION);
@@ -199,6 +254,7 @@ int run(int argc, char** argv) {
     add_export_domain(program);
     add_doctor(program);
     add_bench(program);
+    add_compare(program);
     try {
         program.app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -212,6 +268,13 @@ int run(int argc, char** argv) {
                      reservation->through());
     }
     return program.work();
+}
+
+// As if nobody had caught it, for whoever waits for this program.
+int end_by(int signal) {
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+    return internal_error;
 }
 
 }  // namespace
@@ -231,6 +294,9 @@ int main(int argc, char** argv) {
     } catch (const GuestDied& error) {
         std::cerr << "gpremap: " << error.what() << '\n';
         return guest_died;
+    } catch (const Interrupted& error) {
+        std::cerr << "gpremap: " << error.what() << '\n';
+        return end_by(error.signal);
     } catch (const std::exception& error) {
         std::cerr << "gpremap: internal error: " << error.what() << '\n';
         return internal_error;

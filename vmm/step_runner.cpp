@@ -150,36 +150,26 @@ void StepRunner::finish(StepResult result) {
     if (watcher_.done) watcher_.done(results_.back());
 }
 
-namespace {
-
-// One resizing of a schedule, as the step that it amounts to.
-ScenarioStep resize_step(const ScenarioStep& schedule, const InflateAction& action, abi::Call call,
-                         uint64_t size) {
+CallAction resize_call(const InflateAction& action, uint64_t before, uint64_t size) {
     const std::string& name = action.range.range;
     Span whole{action.range, {Operand::Kind::size_of, name, 0, action.range.place}};
     CallAction resize;
-    resize.number = call;
+    resize.number = size < before ? abi::Call::shrink : abi::Call::grow;
     resize.effect = Effect::relocates;
     resize.source = whole;
     resize.new_size = {Operand::Kind::number, "", size, action.range.place};
     resize.args = {{"at", whole.at}, {"len", whole.size}, {"new_len", resize.new_size}};
-    if (call == abi::Call::grow)
+    if (resize.number == abi::Call::grow)
         resize.args.push_back({"flags", {Operand::Kind::number, "", abi::flag_may_move, {}}});
-    ScenarioStep step = schedule;
-    step.summary = fmt::format("{} to {}", name, format_size(size));
-    step.action = resize;
-    return step;
+    return resize;
 }
 
-// What the schedule asks for after `done` of its steps; both ends are multiples of the granule.
 uint64_t scheduled_size(const InflateAction& action, unsigned done, uint64_t granule) {
     double fraction = static_cast<double>(done) / action.steps;
     double from = static_cast<double>(action.from);
     double size = from + (static_cast<double>(action.to) - from) * fraction;
     return std::max(granule, static_cast<uint64_t>(size) / granule * granule);
 }
-
-}  // namespace
 
 void StepRunner::run_inflate(const ScenarioStep& step, const InflateAction& action) {
     using Clock = std::chrono::steady_clock;
@@ -190,8 +180,10 @@ void StepRunner::run_inflate(const ScenarioStep& step, const InflateAction& acti
         uint64_t size = scheduled_size(action, done, granule_);
         const NamedRange* range = names_.find(action.range.range);
         if (range && range->size == size) continue;
-        bool shrinks = range && size < range->size;
-        run(resize_step(step, action, shrinks ? abi::Call::shrink : abi::Call::grow, size));
+        ScenarioStep resize = step;
+        resize.summary = fmt::format("{} to {}", action.range.range, format_size(size));
+        resize.action = resize_call(action, range ? range->size : 0, size);
+        run(resize);
     }
 }
 

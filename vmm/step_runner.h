@@ -13,6 +13,11 @@
 
 namespace gpremap {
 
+// What a schedule asks for after `done` of its steps, in bytes; both ends are multiples of the granule.
+uint64_t scheduled_size(const InflateAction& action, unsigned done, uint64_t granule);
+// The call that takes its range from `before` to `size` bytes.
+CallAction resize_call(const InflateAction& action, uint64_t before, uint64_t size);
+
 // Who is told while the steps are done.
 struct StepWatcher {
     std::function<void(const ScenarioStep&)> begins;

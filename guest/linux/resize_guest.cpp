@@ -15,6 +15,8 @@
 //
 // Where the channel ends, so does the machine: nobody is left who would stop it.
 #include <fcntl.h>
+#include <glob.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/reboot.h>
@@ -146,6 +148,12 @@ class Workload {
     std::atomic<uint64_t> last_ = 0;  // when a round ended
 };
 
+// Whether nobody is at the other end any more.
+bool has_ended(FILE* channel) {
+    pollfd port{fileno(channel), 0, 0};
+    return poll(&port, 1, 0) > 0 && (port.revents & POLLHUP);
+}
+
 // Waits until Linux has as much memory, or as little, and says what that cost the workload.
 void await(bool at_least, uint64_t total, Workload& workload, FILE* channel) {
     constexpr long observed = 200'000'000, interval = 200'000;  // ns
@@ -154,7 +162,10 @@ void await(bool at_least, uint64_t total, Workload& workload, FILE* channel) {
     const Workload::Mark begin = workload.mark();
     std::fprintf(channel, "watching\n");
     std::fflush(channel);
-    while (at_least ? total_memory() < total : total_memory() > total) nap(interval);
+    while (at_least ? total_memory() < total : total_memory() > total) {
+        if (has_ended(channel)) return;
+        nap(interval);
+    }
     const uint64_t took = now() - begin.at, done = workload.rounds() - begin.rounds,
                    longest = workload.longest();
     const double of_a_round =
@@ -203,16 +214,23 @@ struct Guest {
     }
 };
 
+// The only port; its number depends on which other devices there are. -1 where there is none.
+int open_channel() {
+    glob_t found;
+    if (glob("/dev/vport*", 0, nullptr, &found) != 0) return -1;
+    return open(found.gl_pathv[0], O_RDWR | O_CLOEXEC);
+}
+
 }  // namespace
 
 int main() {
     static Guest guest;
     run_on(0);
-    const int fd = open("/dev/vport0p1", O_RDWR | O_CLOEXEC);
+    const int fd = open_channel();
     FILE* in = fd >= 0 ? fdopen(fd, "r") : nullptr;
     guest.channel = fd >= 0 ? fdopen(dup(fd), "w") : nullptr;
     if (!in || !guest.channel) {
-        std::perror("resize_guest: /dev/vport0p1");
+        std::perror("resize_guest: /dev/vport*");
     } else {
         guest.workload.start();
         std::fprintf(guest.channel, "hello %" PRIu64 "\n", total_memory());

@@ -7,6 +7,7 @@ PROGRAM is resize_guest, linked statically. Exit status: 3 where this machine la
 """
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -37,6 +38,7 @@ def build(program, folder):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as an exception: what was begun is removed
     try:
         print(build(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])))
     except Unavailable as reason:

@@ -116,11 +116,11 @@ class Usage(Case):
     def test_help_and_version(self):
         self.assertIn("doctor", self.gpremap("--help").stdout)
         self.assertRegex(self.gpremap("--version").stdout, r"^gpremap \d+\.\d+\.\d+\n$")
-        for verb in ("run", "check", "doctor", "bench", "export-domain"):
+        for verb in ("run", "check", "doctor", "bench", "compare", "export-domain"):
             options = self.gpremap(verb, "--help").stdout
             for option in ("--help", "--verbose", "--quiet", "--log"):
                 self.assertIn(option, options)
-        for verb in ("run", "doctor", "bench"):
+        for verb in ("run", "doctor", "bench", "compare"):
             self.assertIn("--json", self.gpremap(verb, "--help").stdout)
         for option in ("--mechanism", "--backing", "--granule"):
             self.assertIn(option, self.gpremap("run", "--help").stdout)
@@ -333,7 +333,7 @@ class WithoutLibvirt(Case):
         domain = self.write("guest.xml", DOMAIN)
         scenario = self.write("s.toml", '[vm]\ndomain = "guest.xml"\n' + HEAP)
         for arguments in (["check", domain], ["check", scenario], ["run", domain], ["run", scenario],
-                          ["export-domain", self.write("right.toml", HEAP)]):
+                          ["export-domain", self.write("right.toml", HEAP)], ["compare", scenario]):
             with self.subTest(arguments):
                 done = subprocess.run([WITHOUT_LIBVIRT, *arguments], capture_output=True, text=True, timeout=60,
                                       check=False)

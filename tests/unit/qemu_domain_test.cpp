@@ -11,6 +11,7 @@
 namespace gpremap {
 namespace {
 
+using testing::AnyOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -54,8 +55,10 @@ TEST(QemuDomain, Boot) {
     domain.initrd = "/boot/initrd & co";
     domain.cmdline = "console=ttyS0 memhp_default_state=online_movable";
     domain.serial_log = "/var/log/guest.log";
-    domain.channels = {{QemuDomain::Channel::Kind::isa_serial, "/run/a.sock", ""},
-                       {QemuDomain::Channel::Kind::virtio_serial, "/run/b.sock", "org.gpremap.0"}};
+    domain.channels = {
+        {QemuDomain::Channel::Kind::isa_serial, "/run/a.sock", "", QemuDomain::Channel::Listener::qemu},
+        {QemuDomain::Channel::Kind::virtio_serial, "/run/b.sock", "org.gpremap.0",
+         QemuDomain::Channel::Listener::qemu}};
     std::string xml = defined(domain);
     EXPECT_THAT(xml, HasSubstr("<kernel>/boot/vmlinuz</kernel>"));
     EXPECT_THAT(xml, HasSubstr("<initrd>/boot/initrd &amp; co</initrd>"));
@@ -81,6 +84,23 @@ TEST(QemuDomain, MemoryThatGrows) {
     EXPECT_THAT(xml, HasSubstr("<block unit='KiB'>2048</block>"));
     EXPECT_THAT(xml, HasSubstr("freePageReporting='on'"));
     EXPECT_THAT(xml, HasSubstr("<stats period='1'/>"));
+}
+
+TEST(QemuDomain, MemoryThatAnUpdateFindsAgain) {
+    QemuDomain domain = small();
+    domain.max_memory = {4 * GiB, 8};
+    domain.virtio_mems = {{GiB, 2 * MiB, 256 * MiB, 0, 0x10, "ua-more"}};
+    for (const std::string& xml : {defined(domain), to_xml(domain.virtio_mems[0])}) {
+        EXPECT_THAT(xml, HasSubstr("ua-more"));
+        EXPECT_THAT(xml, AnyOf(HasSubstr("slot='0x10'"), HasSubstr("slot=\"16\"")));
+    }
+}
+
+TEST(QemuDomain, ChannelToASocketOfOurs) {
+    using Channel = QemuDomain::Channel;
+    QemuDomain domain = small();
+    domain.channels = {{Channel::Kind::virtio_serial, "/run/a.sock", "a", Channel::Listener::peer}};
+    EXPECT_THAT(defined(domain), HasSubstr("<source mode='connect' path='/run/a.sock'/>"));
 }
 
 TEST(QemuDomain, Backing) {

@@ -103,6 +103,21 @@ void write_cpu(XmlWriter& xml, const QemuDomain& domain) {
         xml.element("cpu", {{"mode", domain.cpu_mode}}, inside);
 }
 
+void write_virtio_mem(XmlWriter& xml, const QemuDomain::VirtioMem& device) {
+    xml.element("memory", {{"model", "virtio-mem"}}, [&] {
+        xml.element("target", {}, [&] {
+            write_size(xml, "size", device.size);
+            xml.element("node", {}, std::to_string(device.node));
+            write_size(xml, "block", device.block);
+            write_size(xml, "requested", device.requested);
+        });
+        if (!device.alias.empty()) xml.element("alias", {{"name", device.alias}});
+        if (device.pci_slot)
+            xml.element("address",
+                        {{"type", "pci"}, {"bus", "0"}, {"slot", std::to_string(*device.pci_slot)}});
+    });
+}
+
 void write_memory_devices(XmlWriter& xml, const QemuDomain& domain) {
     for (const auto& dimm : domain.dimms)
         xml.element("memory", {{"model", "dimm"}}, [&] {
@@ -111,15 +126,7 @@ void write_memory_devices(XmlWriter& xml, const QemuDomain& domain) {
                 xml.element("node", {}, std::to_string(dimm.node));
             });
         });
-    for (const auto& device : domain.virtio_mems)
-        xml.element("memory", {{"model", "virtio-mem"}}, [&] {
-            xml.element("target", {}, [&] {
-                write_size(xml, "size", device.size);
-                xml.element("node", {}, std::to_string(device.node));
-                write_size(xml, "block", device.block);
-                write_size(xml, "requested", device.requested);
-            });
-        });
+    for (const auto& device : domain.virtio_mems) write_virtio_mem(xml, device);
 }
 
 void write_balloon(XmlWriter& xml, const std::optional<QemuDomain::Balloon>& balloon) {
@@ -139,7 +146,8 @@ void write_ports(XmlWriter& xml, const QemuDomain& domain) {
     for (const auto& channel : domain.channels) {
         bool isa = channel.kind == QemuDomain::Channel::Kind::isa_serial;
         xml.element(isa ? "serial" : "channel", {{"type", "unix"}}, [&] {
-            xml.element("source", {{"mode", "bind"}, {"path", channel.socket}});
+            bool bind = channel.listener == QemuDomain::Channel::Listener::qemu;
+            xml.element("source", {{"mode", bind ? "bind" : "connect"}, {"path", channel.socket}});
             if (!isa) xml.element("target", {{"type", "virtio"}, {"name", channel.name}});
         });
     }
@@ -154,6 +162,12 @@ void write_devices(XmlWriter& xml, const QemuDomain& domain) {
 }
 
 }  // namespace
+
+std::string to_xml(const QemuDomain::VirtioMem& device) {
+    XmlWriter xml;
+    write_virtio_mem(xml, device);
+    return xml.text();
+}
 
 std::string to_xml(const QemuDomain& domain) {
     XmlWriter xml;

@@ -26,6 +26,9 @@ struct QemuDomain {
         uint64_t block = 2ull << 20;  // bytes: the unit in which it gives and takes
         uint64_t requested = 0;       // bytes: what it is asked to give
         unsigned node = 0;
+        // How an update finds it again; nothing: libvirt's choice.
+        std::optional<unsigned> pci_slot = {};  // on bus 0
+        std::string alias = {};                 // begins with "ua-", as libvirt wants of a name of ours
     };
 
     struct Balloon {
@@ -46,9 +49,11 @@ struct QemuDomain {
     // Bytes between host and guest, on a socket of the host.
     struct Channel {
         enum class Kind { isa_serial, virtio_serial };
+        enum class Listener { qemu, peer };  // who makes the socket; the other connects
         Kind kind = Kind::isa_serial;
-        std::string socket;  // path: QEMU listens there
+        std::string socket;  // path
         std::string name;    // virtio_serial: as the guest sees it, such as "org.gpremap.0"
+        Listener listener = Listener::qemu;
     };
 
     std::string name;
@@ -75,6 +80,9 @@ struct QemuDomain {
     std::vector<Channel> channels;
     std::string metadata;  // elements, each in a namespace of its own, as XML; empty: none
 };
+
+// One device, as virDomainUpdateDeviceFlags takes it. To be found, it needs slot and alias.
+std::string to_xml(const QemuDomain::VirtioMem& device);
 
 // As virDomainDefineXML takes it. Memory that can grow needs a NUMA node: with `max_memory` and no `nodes`,
 // all boot memory and all vCPUs are in node 0.

@@ -1,0 +1,66 @@
+// What was measured, side by side: the table, and JSON of schema gpremap.compare/1.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "vmm/compare/resizing.h"
+#include "vmm/host.h"
+#include "vmm/json_file.h"
+
+namespace gpremap {
+
+// Under emulation, times say more of the emulator than of what is compared.
+enum class Accelerator { kvm, emulation };
+
+// With what it was measured.
+struct CompareFacts {
+    std::string scenario;
+    std::string range;
+    HostFacts host;
+    unsigned repeat = 0;
+    Accelerator accelerator = Accelerator::kvm;
+    std::string accelerator_reason;
+    std::string uri;  // of libvirt
+    std::string libvirt_version;
+    std::string qemu_version;
+    std::string guest_release;   // of Linux
+    std::string guest_settings;  // on its command line
+    uint64_t guest_base = 0;     // bytes that are not resized
+    std::string backing;         // of gpremap's memory
+    std::string mechanism;
+};
+
+class Comparison {
+  public:
+    explicit Comparison(CompareFacts facts) : facts_(std::move(facts)) {}
+
+    void add(Way way, const Resizing& resizing, const Measured& measured);
+
+    void print(std::ostream& out) const;
+    JsonObject json() const;
+
+  private:
+    struct Row {
+        Way way;
+        Resizing resizing;
+        std::vector<Measured> measured;
+    };
+
+    bool is_emulated(const Row& row) const;
+    const Row* ours(const Resizing& resizing) const;
+    // How many times longer its guest waited than gpremap's; nothing where that would compare an emulator.
+    std::optional<double> ratio(const Row& row) const;
+    void print_row(std::ostream& out, const Row& row) const;
+    JsonObject json_of(const Row& row) const;
+
+    CompareFacts facts_;
+    std::vector<Row> rows_;  // in the order in which they were first measured
+};
+
+}  // namespace gpremap

@@ -1,0 +1,31 @@
+// Ctrl-C and its like as an exception, so that whatever was started is stopped by its owner.
+#pragma once
+
+#include <csignal>
+#include <stdexcept>
+
+namespace gpremap {
+
+struct Interrupted : std::runtime_error {
+    explicit Interrupted(int with);
+    int signal;
+};
+
+// While one exists, SIGINT, SIGTERM and SIGHUP wait until somebody checks. Made before any thread: threads
+// take after their maker. Those that come while things are being stopped are dropped.
+class Interruption {
+  public:
+    Interruption();
+    ~Interruption();
+    Interruption(const Interruption&) = delete;
+    Interruption& operator=(const Interruption&) = delete;
+
+    // Throws Interrupted where such a signal has come.
+    void check() const;
+
+  private:
+    sigset_t signals_;
+    sigset_t before_;
+};
+
+}  // namespace gpremap

@@ -1,0 +1,45 @@
+// A connection to libvirt's QEMU driver with the thread that its events need.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <string>
+#include <thread>
+
+#include "vmm/libvirt/connection.h"
+
+namespace gpremap {
+
+// Runs libvirt's event loop. Made before the connection, and outlives it.
+class EventLoop {
+  public:
+    // libvirt's own log goes to a file in `folder`.
+    explicit EventLoop(const std::filesystem::path& folder);
+    ~EventLoop();
+    EventLoop(const EventLoop&) = delete;
+    EventLoop& operator=(const EventLoop&) = delete;
+
+  private:
+    std::atomic<bool> ends_ = false;
+    int heartbeat_;
+    std::thread thread_;
+};
+
+class LibvirtHost {
+  public:
+    // An empty `uri` stands for the driver inside of this program, with its files in `folder`. Throws
+    // HostLacks where nobody answers, with the mend.
+    LibvirtHost(const std::string& uri, const std::filesystem::path& folder);
+
+    virConnectPtr connection() const { return connection_.get(); }
+    const std::string& uri() const { return uri_; }
+    std::string version() const;       // of libvirt, on the other side
+    std::string qemu_version() const;  // throws LibvirtError
+
+  private:
+    std::string uri_;
+    EventLoop loop_;
+    Connection connection_;
+};
+
+}  // namespace gpremap
