@@ -144,7 +144,7 @@ void Comparison::print(std::ostream& out) const {
     fmt::print(out, "QEMU {} through libvirt {} ({})\n{}: {}\n", facts_.qemu_version, facts_.libvirt_version,
                facts_.uri, facts_.accelerator == Accelerator::kvm ? "KVM" : "emulation",
                facts_.accelerator_reason);
-    fmt::print(out, "its guest: Linux {}, {} and what is resized, {}\n", facts_.guest_release,
+    fmt::print(out, "its guest: Linux {}, {} and what is resized\n{}\n", facts_.guest_release,
                format_size(facts_.guest_base), facts_.guest_settings);
     fmt::print(out, "gpremap: backing {}, mechanism {}, MMU kind {}\n\n", facts_.backing, facts_.mechanism,
                facts_.host.mmu);

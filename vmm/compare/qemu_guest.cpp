@@ -259,8 +259,14 @@ void QemuGuest::set_balloon(uint64_t size) {
 
 QemuDomain::VirtioMem QemuGuest::virtio_mem(uint64_t size) const {
     constexpr unsigned free_slot = 0x10;
+    constexpr uint64_t memory_block = 128 * mib;  // Linux adds no device that is smaller
     const uint64_t least = schedule_.least();
-    return {aligned(schedule_.most() - least), large_page, size - least, 0, free_slot, virtio_mem_alias};
+    return {(schedule_.most() - least + memory_block - 1) / memory_block * memory_block,
+            large_page,
+            size - least,
+            0,
+            free_slot,
+            virtio_mem_alias};
 }
 
 void QemuGuest::set_virtio_mem(uint64_t size) {
