@@ -125,7 +125,10 @@ class Workload {
 
     uint64_t rounds() const { return rounds_; }
     // Since the mark, and that which lasts still.
-    uint64_t longest() const { return std::max<uint64_t>(longest_, now() - last_); }
+    uint64_t longest() const {
+        const uint64_t last = last_, time = now();  // in this order, and clocks of two processors may differ
+        return std::max<uint64_t>(longest_, time > last ? time - last : 0);
+    }
 
   private:
     static constexpr uint64_t size = 4 << 20, writes = 1024;  // of a round: a few microseconds
