@@ -133,9 +133,19 @@ int HostCalls::copy_to_huge_file(const std::byte* from, int fd, uint64_t offset,
 int HostCalls::copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t size) {
     if (fails_now()) return ENOMEM;
     ++counts_.copies;
-    return transfer_all(size, [&](uint64_t done, uint64_t left) {
-        return pread(fd, to + done, left, static_cast<off_t>(offset + done));
-    });
+    const auto start = static_cast<off_t>(offset), end = static_cast<off_t>(offset + size);
+    for (off_t at = start; at < end;) {
+        const off_t data = lseek(fd, at, SEEK_DATA);
+        if (data >= end || (data < 0 && errno == ENXIO)) break;
+        const off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+        if (hole < 0) return errno;
+        at = std::min(hole, end);
+        int error = transfer_all(static_cast<uint64_t>(at - data), [&](uint64_t done, uint64_t left) {
+            return pread(fd, to + (data - start) + done, left, data + static_cast<off_t>(done));
+        });
+        if (error != 0) return error;
+    }
+    return 0;
 }
 
 int HostCalls::about_to_set_memslot() {

@@ -26,6 +26,7 @@ class HostCalls {
     int copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size);
     // The same for a file of huge pages, which cannot be written by system call.
     int copy_to_huge_file(const std::byte* from, int fd, uint64_t offset, uint64_t size);
+    // Copies what the file has into memory that reads zero.
     int copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t size);
     // A memslot ioctl that is about to be made: 0, or the errno of an injected failure.
     int about_to_set_memslot();

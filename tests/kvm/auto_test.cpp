@@ -293,5 +293,37 @@ TEST_F(AutoTest, BatchThatSetsTheSameRangeAsideTwiceIsUndone) {
     EXPECT_GT(point, 5u);
 }
 
+// What a batch releases and then reads is given back at once, and put back when the batch fails.
+TEST_F(AutoTest, BatchThatReadsWhatItReleasedIsUndone) {
+    boot(Backing::memfd);
+    map(base, 8 * page);
+    stamp(base, 4 * page, 1);
+    ASSERT_GE(call(Call::alias, base, base + mib, 8 * page, rw).report.result, 0);
+    const uint64_t resident = machine_->remapper().resident_bytes();
+    std::vector<abi::BatchCall> calls;
+    auto add = [&](Call number, std::array<uint64_t, 6> args) {
+        calls.push_back({static_cast<uint64_t>(number), {}, 0});
+        std::copy(args.begin(), args.end(), calls.back().arg);
+    };
+    add(Call::release, {base, 8 * page});
+    add(Call::snapshot, {base, base + 2 * mib, 8 * page, rw});
+    add(Call::map, {base + 3 * mib, page, rw});
+    ASSERT_TRUE(machine_->vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]));
+    uint64_t point = 0;
+    for (;; ++point) {
+        machine_->remapper().fail_host_call(point);
+        if (machine_->remapper().call(0, Call::batch, {layout::shared, calls.size()}) == 0) break;
+        expect_stamp(base, 4 * page, 1);
+        expect_stamp(base + mib, 4 * page, 1);
+        EXPECT_EQ(machine_->remapper().resident_bytes(), resident) << "failure at point " << point;
+        if (HasFailure()) return;
+    }
+    EXPECT_GT(point, 3u);
+    for (uint64_t at : {base, base + mib, base + 2 * mib}) {
+        auto zero = machine_->perform(0, step(Op::verify, at, 8 * page, abi::Pattern::byte, 0));
+        EXPECT_EQ(zero.report.outcome, Outcome::ok) << std::hex << at;
+    }
+}
+
 }  // namespace
 }  // namespace gpremap

@@ -137,8 +137,7 @@ int Memslots::make(const step::Discard& step) {
 }
 
 int Memslots::make(const step::Free& step) {
-    free_at_end(step);
-    return 0;
+    return free_undoably(step);
 }
 
 int Memslots::map_new(const Range& range, Memory memory, remap::Prot prot) {

@@ -42,13 +42,26 @@ int Stage2::apply(const std::vector<remap::Step>& steps, Way way, Others others)
     return 0;
 }
 
+namespace {
+
+// Or may: what is promoted or brought in can be a private page over one of the object.
+bool reads_object(const remap::Step& step) {
+    return std::holds_alternative<step::Copy>(step) || std::holds_alternative<step::Promote>(step) ||
+           std::holds_alternative<step::Populate>(step);
+}
+
+}  // namespace
+
 // Returns the errno of the first host call that fails, with all that was done noted.
 int Stage2::carry_out_all(const std::vector<remap::Step>& steps) {
     // The steps at the end that only destroy are made directly, when everything else has worked.
     size_t undoable = steps.size();
     while (undoable > 0 && can_destroy(steps[undoable - 1])) --undoable;
-    for (size_t i = 0; i < undoable; ++i)
+    auto last_reader = std::find_if(steps.rbegin(), steps.rend(), reads_object);
+    for (size_t i = 0; i < undoable; ++i) {
+        read_later_ = i + 1 < static_cast<size_t>(steps.rend() - last_reader);
         if (int error = carry_out_guarded(steps[i])) return error;
+    }
     // A failure of the first of them leaves its memory as it was, so that everything can still be undone.
     if (undoable < steps.size())
         if (int error = destroy(steps[undoable])) return error;
@@ -95,6 +108,8 @@ int Stage2::perform(const HostAction& action) {
                               action.prot);
         case Kind::punch_hole:
             return punch_hole(action.offset, action.size);
+        case Kind::put_back:
+            return copy_to_object(action.at, action.offset, action.size);
         case Kind::drop:
             return munmap(action.at, action.size) != 0 ? errno : 0;
         case Kind::set_slot:
@@ -171,10 +186,27 @@ int Stage2::populate(std::byte* at, uint64_t size, remap::Prot prot) {
     return calls_.advise(at, size, prot.allows(remap::writable) ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 }
 
-void Stage2::free_at_end(const step::Free& step) {
+// A hole cannot be undone, so it waits until the call has succeeded, unless a step that follows has to read
+// zero there: in a batch, that is.
+int Stage2::free_undoably(const step::Free& step) {
+    if (read_later_) return free_with_copy(step);
     finish({.kind = HostAction::Kind::punch_hole,
             .size = step.pages.size().bytes,
             .offset = step.pages.start().value});
+    return 0;
+}
+
+int Stage2::free_with_copy(const step::Free& step) {
+    uint64_t offset = step.pages.start().value, size = step.pages.size().bytes;
+    make_room_for_notes(2);
+    void* copy = mmap(nullptr, size, PROT_READ | PROT_WRITE, closed_flags, -1, 0);
+    if (copy == MAP_FAILED) return errno;
+    auto* at = static_cast<std::byte*>(copy);
+    undo({.kind = HostAction::Kind::drop, .at = at, .size = size});
+    finish({.kind = HostAction::Kind::drop, .at = at, .size = size});
+    if (int error = calls_.copy_from_file(object_.fd(), offset, at, size)) return error;
+    undo({.kind = HostAction::Kind::put_back, .at = at, .size = size, .offset = offset});
+    return punch_hole(offset, size);
 }
 
 int Stage2::free_now(const step::Free& step) {

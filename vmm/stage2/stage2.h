@@ -48,13 +48,13 @@ class Stage2 {
 
     // One host call that undoes or finishes something. Plain data, so that noting it allocates nothing.
     struct HostAction {
-        enum class Kind { move, close, protect, view, punch_hole, drop, set_slot };
+        enum class Kind { move, close, protect, view, punch_hole, put_back, drop, set_slot };
         Kind kind;
         std::byte* at = nullptr;
         std::byte* to = nullptr;  // of a move
         uint64_t size = 0;
         int prot = 0;         // protect, view
-        uint64_t offset = 0;  // view, punch_hole: in the backing object
+        uint64_t offset = 0;  // view, punch_hole, put_back: in the backing object
         uint32_t slot = 0;    // set_slot
         uint64_t gpa = 0;     // set_slot
     };
@@ -85,7 +85,7 @@ class Stage2 {
     int move_undoably(std::byte* from, std::byte* to, uint64_t size);
     int set_slot(uint32_t slot, uint64_t gpa, uint64_t size, std::byte* host);
     int free_now(const remap::step::Free& step);
-    void free_at_end(const remap::step::Free& step);
+    int free_undoably(const remap::step::Free& step);
 
     static constexpr int closed_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     static int host_prot(remap::Prot prot);
@@ -100,6 +100,7 @@ class Stage2 {
 
   private:
     int carry_out_all(const std::vector<remap::Step>& steps);
+    int free_with_copy(const remap::step::Free& step);
     int carry_out_guarded(const remap::Step& step);
     void undo_all();
     int perform(const HostAction& action);
@@ -107,6 +108,7 @@ class Stage2 {
     int map_huge(std::byte* at, uint64_t size, uint64_t offset, int prot);
     int move_by_mapping(std::byte* from, std::byte* to, uint64_t size);
 
+    bool read_later_ = false;         // whether a step that follows reads what pages of the object hold
     std::vector<HostAction> undo_;    // performed last to first
     std::vector<HostAction> finish_;  // performed first to last
 };

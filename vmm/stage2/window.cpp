@@ -185,7 +185,7 @@ int Window::make(const step::Protect& step) {
     return 0;
 }
 
-// The old memory waits in the annex. Until the call has succeeded nobody may write to the new: that write
+// The old memory waits in the annex. Until the call has succeeded no vCPU may write to the new: that write
 // would be lost if the call failed.
 int Window::make(const step::Promote& step) {
     int prot = host_prot(step.prot);
@@ -201,9 +201,8 @@ int Window::make(const step::Promote& step) {
         }
         undo({.kind = HostAction::Kind::punch_hole, .size = size, .offset = offset});
         if (int error = copy_to_object(aside, offset, size)) return error;
-        allow_writing_at_end(part, prot);
         Memory memory{MemoryKind::object, remap::Offset{offset}};
-        if (int error = map_object(part.host, size, memory, prot & PROT_READ)) return error;
+        if (int error = map_object(part.host, size, memory, prot_until_end(part, prot))) return error;
     }
     return 0;
 }
@@ -219,8 +218,7 @@ int Window::make(const step::Privatize& step) {
               .size = size,
               .prot = prot,
               .offset = memory.offset.value});
-        allow_writing_at_end(part, prot);
-        if (int error = map_object(part.host, size, memory, prot & PROT_READ)) return error;
+        if (int error = map_object(part.host, size, memory, prot_until_end(part, prot))) return error;
     }
     return 0;
 }
@@ -236,8 +234,7 @@ int Window::make(const step::Discard& step) {
 }
 
 int Window::make(const step::Free& step) {
-    free_at_end(step);
-    return 0;
+    return free_undoably(step);
 }
 
 // The direct form of what cannot be undone. Allocates nothing: that could fail.
@@ -262,9 +259,14 @@ int Window::make(const step::Copy& step) {
     return 0;
 }
 
+// What has been promoted by this call may not be writable yet (EINVAL). It is shared, so reading makes its
+// pages.
 int Window::make(const step::Populate& step) {
-    for (const Part& part : parts_of(step.range))
-        if (int error = populate(part.host, part.range.size().bytes, step.prot)) return error;
+    for (const Part& part : parts_of(step.range)) {
+        int error = populate(part.host, part.range.size().bytes, step.prot);
+        if (error == EINVAL) error = populate(part.host, part.range.size().bytes, {remap::readable});
+        if (error != 0) return error;
+    }
     return 0;
 }
 
@@ -321,10 +323,12 @@ int Window::remove_slots(const Range& range) {
     return 0;
 }
 
-void Window::allow_writing_at_end(const Part& part, int prot) {
-    if (!(prot & PROT_WRITE)) return;
+// Without writing, which is allowed when the call has succeeded, where a vCPU can run.
+int Window::prot_until_end(const Part& part, int prot) {
+    if (!(prot & PROT_WRITE) || others_ == Others::kept_out) return prot;
     finish(
         {.kind = HostAction::Kind::protect, .at = part.host, .size = part.range.size().bytes, .prot = prot});
+    return prot & PROT_READ;
 }
 
 // ---- moving ----

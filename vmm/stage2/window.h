@@ -74,7 +74,7 @@ class Window final : public SlottedStage2 {
     bool may_leave(uint64_t size) const;
     int close_vacated(std::byte* at, uint64_t size);
     int displace(const Part& part, std::byte*& aside);
-    void allow_writing_at_end(const Part& part, int prot);
+    int prot_until_end(const Part& part, int prot);
 
     const MoveSlots move_slots_;
 };
