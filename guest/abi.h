@@ -18,7 +18,7 @@
 
 namespace gpremap::abi {
 
-inline constexpr uint64_t version = 3;
+inline constexpr uint64_t version = 4;
 
 inline constexpr uint16_t hypercall_port = 0xe4;
 // The ring 0 exception stubs announce themselves here, with the vector in eax.
@@ -183,6 +183,8 @@ enum class Op : uint32_t {
                    // its result is how often
     shuffle = 10,  // arg[0] Arena, [1] Remap[], [2] how many, [3] vCPUs 0 ... [3] - 1 are hammering: makes
                    // the calls one after the other and checks each, its result is how many were right
+    pulse = 11,    // arg[0] Pulse, [1] most faults in a row: writes until Pulse::stop, its result is the
+                   // longest time between two writes, in ticks of the TSC
     // an op or argument that is none of these does nothing: outcome ok, result -EINVAL
 };
 
@@ -307,6 +309,23 @@ struct Remap {
     uint64_t entries;  // how many of them
     uint64_t dead;     // an address that must fault afterwards, or 0
     uint64_t fresh;    // a word that must be zero afterwards, and gets the marker; or 0
+};
+
+// ---- pulse: writing without a break while others remap ----
+
+// One word is written after the other: words 0 ... words - 1 at the place where the range is, and from the
+// first again. A write that faults is made once more at the other place.
+struct Pulse {
+    uint64_t place[2];
+    uint64_t words;    // at each place
+    uint64_t stride;   // bytes from one to the next
+    uint64_t stop;     // set by the host: the writing ends
+    uint64_t writes;   // made; all that follows is 0 before the first
+    uint64_t here;     // index of the place
+    uint64_t last;     // TSC after the last write
+    uint64_t longest;  // ticks between two writes
+    uint64_t faults;
+    uint64_t faults_in_a_row;
 };
 
 // ---- the stamp ----

@@ -5,25 +5,20 @@
 #include "guest/abi.h"
 #include "guest/hammer.h"
 #include "guest/hypercall.h"
+#include "guest/pulse.h"
+#include "guest/timestamp.h"
 
 namespace {
 
 using namespace gpremap;
 using namespace gpremap::abi;
 
-constexpr int64_t error_einval = -22;
 constexpr uint64_t page_size = 4096;
 constexpr uint64_t large_page = 2ull << 20;
 
 // Words of the aperture: at any byte address, and of whatever type the memory has.
 using Word = uint64_t __attribute__((may_alias, aligned(1)));
 using Byte = unsigned char;
-
-uint64_t timestamp() {
-    uint32_t low, high;
-    asm volatile("lfence; rdtsc; lfence" : "=a"(low), "=d"(high)::"memory");
-    return static_cast<uint64_t>(high) << 32 | low;
-}
 
 // ---- patterns ----
 
@@ -317,6 +312,8 @@ int64_t perform(const Step& step, Report& report, uint64_t vcpu, const Tables& t
             return hammer(step, report, vcpu);
         case Op::shuffle:
             return shuffle(step, report, vcpu);
+        case Op::pulse:
+            return pulse(step);
     }
     return error_einval;
 }
@@ -352,7 +349,8 @@ extern "C" [[noreturn]] void agent_main(uint64_t vcpu, Mailbox* mailbox, const T
 extern "C" [[noreturn]] void agent_fault(uint64_t vcpu, Mailbox* mailbox, const Tables* tables) {
     Report& report = mailbox->report;
     if (__atomic_load_n(&window.owner, __ATOMIC_RELAXED) == vcpu + 1) close_window();
-    if (goes_on_after(mailbox->fault, mailbox->step, vcpu)) {
+    if (goes_on_after(mailbox->fault, mailbox->step, vcpu) ||
+        pulse_goes_on_after(mailbox->fault, mailbox->step)) {
         hypercall(Call::resume);
         work(vcpu, *mailbox, *tables);
         serve(vcpu, *mailbox, *tables);

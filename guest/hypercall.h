@@ -5,6 +5,8 @@
 
 namespace gpremap {
 
+inline constexpr int64_t error_einval = -22;  // for a step that means nothing, too
+
 inline int64_t hypercall(abi::Call number, uint64_t a0 = 0, uint64_t a1 = 0, uint64_t a2 = 0, uint64_t a3 = 0,
                          uint64_t a4 = 0, uint64_t a5 = 0) {
     int64_t rax = static_cast<int64_t>(number);

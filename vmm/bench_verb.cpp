@@ -23,9 +23,11 @@ constexpr uint64_t mib = 1ull << 20;
 constexpr std::array<uint64_t, 6> sizes{2 * mib, 16 * mib, 64 * mib, 256 * mib, 1024 * mib, 4096 * mib};
 // The largest of the benches that are not a series of sizes.
 constexpr uint64_t single_size = 256 * mib;
+constexpr unsigned stalls_per_run = 20;
 constexpr std::array<uint64_t, 4> extent_counts{10, 100, 1000, 30'000};
 
-enum class Ratio { baseline_over_ours, ours_over_baseline };
+// Of the medians; what is rare and long, such as a stall, is compared by p99.
+enum class Ratio { baseline_over_ours, ours_over_baseline, baseline_p99_over_ours };
 
 // One row, and how it is measured.
 struct Measurement {
@@ -43,8 +45,10 @@ struct Row {
     Spread baseline;
 
     double ratio() const {
-        double a = static_cast<double>(baseline.median), b = static_cast<double>(ours.median);
-        return measured.ratio == Ratio::baseline_over_ours ? a / std::max(b, 1.0) : b / std::max(a, 1.0);
+        bool rare = measured.ratio == Ratio::baseline_p99_over_ours;
+        double a = static_cast<double>(rare ? baseline.p99 : baseline.median);
+        double b = static_cast<double>(rare ? ours.p99 : ours.median);
+        return measured.ratio == Ratio::ours_over_baseline ? b / std::max(a, 1.0) : a / std::max(b, 1.0);
     }
 };
 
@@ -126,8 +130,8 @@ class Plan {
         return result;
     }
 
-    static constexpr std::array<std::string_view, 8> benches{"move",    "overhead", "retouch", "reclaim",
-                                                             "install", "alias",    "scale",   "hypercall"};
+    static constexpr std::array<std::string_view, 9> benches{
+        "move", "overhead", "retouch", "reclaim", "install", "stall", "alias", "scale", "hypercall"};
 
   private:
     static bool is_chosen(std::string_view bench, const std::vector<std::string>& names) {
@@ -154,14 +158,26 @@ class Plan {
         all_.push_back({"retouch", setting, "ns", "the same before the move", bench_retouch});
         all_.push_back({"reclaim", setting, "ns", anon ? "madvise alone" : "fallocate alone", bench_reclaim});
         all_.push_back({"install", setting, "ns", "the same, both cold", bench_install});
+        add_stall(setting);
         // The first alias of anonymous memory copies it into a memfd, which it then is.
         if (!anon) all_.push_back({"alias", setting, "ns", "the guest's copy", bench_alias});
+    }
+
+    // A p99 of few samples would be their maximum.
+    void add_stall(BenchSetting setting) {
+        setting.vcpus = 2;
+        setting.runs *= stalls_per_run;
+        constexpr Ratio ratio = Ratio::baseline_p99_over_ours;
+        all_.push_back({"stall", setting, "ns, beside", "no move", bench_stall_elsewhere, ratio});
+        all_.push_back({"stall", setting, "ns, inside", "no move", bench_stall_in_range, ratio});
     }
 
     void add_calls(BenchSetting setting) {
         all_.push_back({"hypercall", setting, "ns", "one KVM_RUN exit", bench_hypercall});
         all_.push_back({"hypercall", setting, fmt::format("ns, one of {}", abi::max_batch),
                         "one KVM_RUN exit", bench_batch});
+        all_.push_back({"hypercall", setting, fmt::format("ns, map+unmap of {}", abi::max_batch),
+                        "one by one", bench_batched_maps});
         // Huge pages are reserved with each extent, and there are not as many.
         if (setting.backing == Backing::hugetlb_2m) return;
         setting.granule = setting.size = small_granule;
@@ -204,6 +220,8 @@ void print_header(std::ostream& out, const HostFacts& host, unsigned runs) {
 void print_row(std::ostream& out, const Row& row) {
     const Measurement& measured = row.measured;
     std::string beside = measured.baseline;
+    if (measured.ratio == Ratio::baseline_p99_over_ours)
+        beside += fmt::format(", p99 {}", microseconds(row.baseline.p99));
     if (auto comma = measured.unit.find(", "); comma != std::string::npos)
         beside += fmt::format(" ({})", measured.unit.substr(comma + 2));
     fmt::print(out, line, measured.bench, format_size(measured.setting.size),
@@ -227,6 +245,7 @@ JsonObject json_of(const Row& row) {
             {"runs", measured.setting.runs},
             {"baseline", measured.baseline},
             {"baseline_median", row.baseline.median},
+            {"baseline_p99", row.baseline.p99},
             {"ratio", row.ratio()}};
 }
 

@@ -592,18 +592,23 @@ class Bench(Case):
     def test_schema(self):
         rows = self.bench("--runs", "1", "--max-size", "4MiB")
         self.assertEqual([row["bench"] for row in rows if row["backing"] == "memfd" and row["mechanism"] == "window"],
-                         ["move", "overhead", "overhead", "retouch", "reclaim", "install", "alias"])
+                         ["move", "overhead", "overhead", "retouch", "reclaim", "install", "stall", "stall", "alias"])
         self.assertEqual({row["bench"] for row in rows},
-                         {"move", "overhead", "retouch", "reclaim", "install", "alias", "scale", "hypercall"})
+                         {"move", "overhead", "retouch", "reclaim", "install", "stall", "alias", "scale", "hypercall"})
         self.assertLessEqual({("anon", "window"), ("anon", "memslot"), ("memfd", "window"), ("memfd", "memslot")},
                              {(row["backing"], row["mechanism"]) for row in rows})
         for row in rows:
             self.assertEqual(list(row), ["bench", "size", "backing", "mechanism", "unit", "median", "p99", "min", "max",
-                                         "runs", "baseline", "baseline_median", "ratio"])
+                                         "runs", "baseline", "baseline_median", "baseline_p99", "ratio"])
             self.assertTrue(row["unit"].startswith("ns"), row)
             self.assertGreater(row["baseline_median"], 0, row)
+            self.assertGreater(row["min"], 0, row)
+            if row["bench"] == "stall":
+                self.assertEqual(row["runs"], 20)
+                self.assertAlmostEqual(row["ratio"], row["baseline_p99"] / row["p99"])
+                continue
             self.assertEqual(row["runs"], 1)
-            self.assertTrue(row["median"] == row["p99"] == row["min"] == row["max"] > 0, row)
+            self.assertTrue(row["median"] == row["p99"] == row["min"] == row["max"], row)
             ratio = row["baseline_median"] / row["median"]
             self.assertAlmostEqual(row["ratio"], 1 / ratio if row["bench"] == "overhead" else ratio)
 

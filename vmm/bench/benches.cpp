@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
+#include <thread>
 
 #include "vmm/bench/host_memory.h"
 #include "vmm/bench/rig.h"
+#include "vmm/bench/writer.h"
 #include "vmm/cpu_x86_64.h"
 #include "vmm/vm.h"
 
@@ -158,6 +160,11 @@ class BreathingRange {
     uint64_t size_;
 };
 
+void write_calls(Rig& rig, const std::vector<abi::BatchCall>& calls) {
+    if (!rig.machine().vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]))
+        throw std::logic_error("the batch is outside the agent's memory");
+}
+
 // Extents of one granule side by side, kept apart by their rights, and one more that moves.
 class CrowdedRig {
   public:
@@ -186,14 +193,39 @@ class CrowdedRig {
             calls.push_back({static_cast<uint64_t>(abi::Call::map),
                              {Rig::place(2) + i * granule, granule, i % 2 ? read_write : abi::prot_read},
                              0});
-        if (!rig_.machine().vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]))
-            throw std::logic_error("the batch is outside the agent's memory");
+        write_calls(rig_, calls);
         rig_.call(abi::Call::batch, {layout::shared, calls.size()});
     }
 
     Rig rig_;
     MovingRange range_;
 };
+
+// Waits for as long as something else took, at work as that was.
+void spin(std::chrono::steady_clock::duration length) {
+    const auto begin = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - begin < length) std::this_thread::yield();
+}
+
+// Ours with a move in the middle, the baseline with as long a time without one.
+BenchSamples stalls(const BenchSetting& setting, MovingRange& range, Writer& writer) {
+    std::chrono::steady_clock::duration length{};
+    auto ours = [&] {
+        range.read();
+        return writer.longest_gap([&] {
+            const auto begin = std::chrono::steady_clock::now();
+            range.move();
+            length = std::chrono::steady_clock::now() - begin;
+        });
+    };
+    auto baseline = [&] {
+        range.read();
+        return writer.longest_gap([&] { spin(length); });
+    };
+    return take_turns(setting.runs, ours, baseline);
+}
+
+constexpr uint64_t written = large_page;  // bytes that the second vCPU writes to
 
 // The call with nothing to do gives a range the rights that it has.
 abi::BatchCall idle_call(const BenchSetting& setting) {
@@ -298,12 +330,49 @@ BenchSamples bench_batch(const BenchSetting& setting) {
     Rig rig(setting, setting.size);
     rig.map(Rig::place(0), setting.size);
     const std::vector<abi::BatchCall> calls(abi::max_batch, idle_call(setting));
-    if (!rig.machine().vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]))
-        throw std::logic_error("the batch is outside the agent's memory");
+    write_calls(rig, calls);
     auto ours = [&] {
         return rig.call(abi::Call::batch, {layout::shared, calls.size()}).guest_ns / calls.size();
     };
     return take_turns(setting.runs, ours, [&] { return rig.call(abi::Call::nop, {}).guest_ns; });
+}
+
+BenchSamples bench_batched_maps(const BenchSetting& setting) {
+    Rig rig(setting, abi::max_batch * setting.granule);
+    const uint64_t page = setting.granule;
+    auto at = [&](uint64_t index) { return Rig::place(0) + index * page; };
+    std::vector<abi::BatchCall> maps, unmaps;
+    for (uint64_t i = 0; i < abi::max_batch; i++) {
+        maps.push_back({static_cast<uint64_t>(abi::Call::map), {at(i), page, read_write}, 0});
+        unmaps.push_back({static_cast<uint64_t>(abi::Call::unmap), {at(i), page}, 0});
+    }
+    auto batch = [&](const std::vector<abi::BatchCall>& calls) {
+        write_calls(rig, calls);
+        return rig.call(abi::Call::batch, {layout::shared, calls.size()}).guest_ns;
+    };
+    auto single = [&](const abi::BatchCall& call) {
+        return rig.call(static_cast<abi::Call>(call.number), std::to_array(call.arg)).guest_ns;
+    };
+    auto ours = [&] { return (batch(maps) + batch(unmaps)) / abi::max_batch; };
+    auto baseline = [&] { return single(maps[0]) + single(unmaps[0]); };
+    return take_turns(setting.runs, ours, baseline);
+}
+
+BenchSamples bench_stall_elsewhere(const BenchSetting& setting) {
+    Rig rig(setting, setting.size + written);
+    MovingRange range(rig, setting.size);
+    constexpr uint64_t elsewhere = Rig::place(2);
+    rig.map(elsewhere, written);
+    rig.write(elsewhere, written);
+    Writer writer(rig, {elsewhere, elsewhere}, written);
+    return stalls(setting, range, writer);
+}
+
+BenchSamples bench_stall_in_range(const BenchSetting& setting) {
+    Rig rig(setting, setting.size);
+    MovingRange range(rig, setting.size);
+    Writer writer(rig, {Rig::place(0), Rig::place(1)}, std::min(setting.size, written));
+    return stalls(setting, range, writer);
 }
 
 }  // namespace gpremap

@@ -14,6 +14,7 @@ constexpr uint64_t read_access = 0, write_access = 1;
 
 MachineConfig config_of(const BenchSetting& setting, uint64_t limit) {
     MachineConfig config;
+    config.vcpus = setting.vcpus;
     config.memory.granule = setting.granule;
     config.memory.aperture_base = Rig::place(0);
     config.memory.aperture_size = Rig::places * Rig::distance;

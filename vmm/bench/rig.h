@@ -1,5 +1,5 @@
-// A machine with one vCPU that a bench measures with. A call or step that does not succeed throws
-// std::runtime_error: there is then nothing to measure.
+// A machine that a bench measures with; all of this is done by vCPU 0. A call or step that does not succeed
+// throws std::runtime_error: there is then nothing to measure.
 #pragma once
 
 #include <array>

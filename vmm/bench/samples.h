@@ -16,6 +16,7 @@ struct BenchSetting {
     Mechanism mechanism = Mechanism::window;  // never automatic
     uint64_t extents = 1;                     // in the map
     unsigned runs = 1;
+    unsigned vcpus = 1;
 };
 
 // In ns, in the order in which they were taken.

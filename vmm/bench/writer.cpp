@@ -1,0 +1,70 @@
+#include "vmm/bench/writer.h"
+
+#include <chrono>
+#include <cstddef>
+#include <stdexcept>
+#include <thread>
+
+#include "vmm/cpu_x86_64.h"
+#include "vmm/vm.h"
+
+namespace gpremap {
+namespace {
+
+constexpr unsigned writing_vcpu = 1;
+constexpr uint64_t page = 4096;  // bytes
+// A write that is retried while its range moves faults once or twice.
+constexpr uint64_t most_faults_in_a_row = 100;
+constexpr auto longest_round = std::chrono::seconds(10);
+
+}  // namespace
+
+Writer::Writer(Rig& rig, const std::array<uint64_t, 2>& places, uint64_t size)
+    : rig_(rig), places_(places), pages_(size / page) {}
+
+void Writer::start() {
+    abi::Pulse pulse = {};
+    pulse.place[0] = places_[0];
+    pulse.place[1] = places_[1];
+    pulse.words = pages_;
+    pulse.stride = page;
+    if (!rig_.machine().vm().write_agent(layout::shared, &pulse, sizeof pulse))
+        throw std::logic_error("the pulse is outside the agent's memory");
+    abi::Step step = {};
+    step.op = abi::Op::pulse;
+    step.arg[0] = layout::shared;
+    step.arg[1] = most_faults_in_a_row;
+    rig_.machine().start(writing_vcpu, step);
+}
+
+abi::Pulse Writer::read() const {
+    abi::Pulse pulse;
+    if (!rig_.machine().vm().read_agent(layout::shared, &pulse, sizeof pulse))
+        throw std::logic_error("the pulse is outside the agent's memory");
+    return pulse;
+}
+
+void Writer::wait_for_a_round() {
+    const uint64_t writes = read().writes;
+    const auto begin = std::chrono::steady_clock::now();
+    while (read().writes - writes <= pages_) {
+        if (std::chrono::steady_clock::now() - begin > longest_round)
+            throw std::runtime_error("bench: the vCPU that writes does not get on");
+        std::this_thread::yield();
+    }
+}
+
+uint64_t Writer::stop() {
+    constexpr uint64_t yes = 1;
+    if (!rig_.machine().vm().write_agent(layout::shared + offsetof(abi::Pulse, stop), &yes, sizeof yes))
+        throw std::logic_error("the pulse is outside the agent's memory");
+    const Performed done = rig_.machine().finish(writing_vcpu);
+    const uint64_t ticks = done.report.tsc_end - done.report.tsc_begin;
+    const auto longest = static_cast<uint64_t>(done.report.result);
+    if (done.report.outcome != abi::Outcome::ok || longest == 0 || longest > ticks)
+        throw std::runtime_error("bench: the vCPU that writes reports what cannot be");
+    return static_cast<uint64_t>(static_cast<double>(longest) * static_cast<double>(done.guest_ns) /
+                                 static_cast<double>(ticks));
+}
+
+}  // namespace gpremap
