@@ -11,6 +11,18 @@ std::optional<BasicRange<A>> together(const BasicRange<A>& low, const BasicRange
     return BasicRange<A>::between(low.start(), high.end());
 }
 
+// Both lists are in order, and all of `low` lies below all of `high`.
+std::vector<Range> joined(std::vector<Range> low, const std::vector<Range>& high) {
+    for (const Range& range : high) {
+        auto both = low.empty() ? std::nullopt : together(low.back(), range);
+        if (both)
+            low.back() = *both;
+        else
+            low.push_back(range);
+    }
+    return low;
+}
+
 bool goes_on(const Memory& low, Size size, const Memory& high) {
     return low.advanced(size) == high;
 }
@@ -36,7 +48,7 @@ std::optional<Step> joined(const step::View& low, const step::View& high) {
 std::optional<Step> joined(const step::Unmap& low, const step::Unmap& high) {
     auto range = together(low.range, high.range);
     if (!range) return std::nullopt;
-    return step::Unmap{*range};
+    return step::Unmap{*range, joined(low.anonymous, high.anonymous)};
 }
 
 // Where one lands on the other's source, the second may be about what the first has brought there.

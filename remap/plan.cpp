@@ -26,7 +26,7 @@ class Draft {
 
     // Unmaps whatever is mapped in the range.
     void unmap(const Range& range) {
-        for (const Range& run : after().runs_in(range)) add(step::Unmap{run});
+        for (const Range& run : after().runs_in(range)) add(step::Unmap{run, anonymous_in(run)});
         note_split(range.start());
         note_split(range.end());
         take(range);
@@ -98,6 +98,18 @@ class Draft {
     }
 
   private:
+    std::vector<Range> anonymous_in(const Range& run) const {
+        std::vector<Range> found;
+        for (const Extent& extent : plan_.after.extents_in(run)) {
+            if (extent.memory.kind != MemoryKind::anon) continue;
+            if (!found.empty() && found.back().end() == extent.range.start())
+                found.back() = Range::between(found.back().start(), extent.range.end());
+            else
+                found.push_back(extent.range);
+        }
+        return found;
+    }
+
     // A limit that was set below what is in use forbids only growing further.
     template <class T>
     static bool grew(T now, T before, T limit) {

@@ -47,6 +47,7 @@ struct View {
 // What is mapped in the range goes. The range has no holes.
 struct Unmap {
     Range range;
+    std::vector<Range> anonymous = {};  // the parts whose memory is: nobody else can see its pages
 };
 
 // The memory of `from` (which has no holes) appears at `to`, which may overlap it and is otherwise

@@ -20,6 +20,12 @@ struct SyscallCounts {
     uint64_t total() const { return memslot_ioctls + mmap + mremap + mprotect + madvise + fallocate; }
 };
 
+// Bytes of huge pages that one call had from the warm pool, and gave to it.
+struct PoolCounts {
+    uint64_t taken = 0;
+    uint64_t given = 0;
+};
+
 // What KVM's own statistics say; zeros where KVM does not report them. As part of a step: the pages that were
 // mapped after it, and the faults and flushes that came with it.
 struct KvmCounts {
@@ -39,6 +45,7 @@ struct CallRecord {
     std::string mechanism;  // "window" or "memslot"; empty where nothing was to be changed
     const char* mechanism_reason = "";
     SyscallCounts syscalls;
+    PoolCounts pool;
     std::vector<uint64_t> stall_ns;  // for each vCPU: how long it has waited on its own fault, at the end
 };
 

@@ -57,6 +57,12 @@ void add_json(CLI::App& verb, std::string& json) {
     verb.add_option("--json", json, "write the result to this file, too")->type_name("FILE");
 }
 
+uint64_t size_in(const std::string& option, const std::string& text) {
+    auto size = parse_size(text);
+    if (!size) throw ConfigError(option + ": expected " + std::string(size.error()));
+    return *size;
+}
+
 // An option whose texts stand for values; any other text is a usage error.
 template <typename T>
 void add_choice(CLI::App& verb, const std::string& name, std::optional<T>& chosen,
@@ -99,6 +105,11 @@ void add_run(Program& program) {
     add_json(verb, options->json);
     add_reservation(program, verb);
     add_overrides(verb, options->overrides, "what the file says");
+    verb.add_option_function<std::string>(
+            "--pool",
+            [options](const std::string& text) { options->overrides.pool = size_in("--pool", text); },
+            "memory kept ready for grows, in place of what the file says")
+        ->type_name("SIZE");
     // The format may be left out, so it takes an equals sign: what follows a space is the scenario.
     const std::map<std::string, TableFormat> formats = {{"ept", TableFormat::ept}, {"arm", TableFormat::arm}};
     auto format = std::make_shared<std::string>();
@@ -171,11 +182,7 @@ void add_bench(Program& program) {
     verb.add_option("--runs", options->runs, "how often each is measured (9)")->type_name("N");
     verb.add_option_function<std::string>(
             "--max-size",
-            [options](const std::string& text) {
-                auto size = parse_size(text);
-                if (!size) throw ConfigError("--max-size: expected " + std::string(size.error()));
-                options->max_size = *size;
-            },
+            [options](const std::string& text) { options->max_size = size_in("--max-size", text); },
             "the largest size that is measured; without it, what fits this host, up to 4GiB")
         ->type_name("SIZE");
     add_json(verb, options->json);

@@ -14,6 +14,7 @@
 #include "vmm/hypercall.h"
 #include "vmm/stage2/memslots.h"
 #include "vmm/stage2/prediction.h"
+#include "vmm/stage2/warm_pool.h"
 #include "vmm/stage2/window.h"
 #include "vmm/vm.h"
 
@@ -52,6 +53,11 @@ std::unique_ptr<Stage2> stage2_for(Vm& vm, const MemoryConfig& config, const Ran
         vm, aperture, object, automatic ? Window::MoveSlots::to_keep_huge_pages : Window::MoveSlots::never);
 }
 
+std::unique_ptr<WarmPool> pool_for(const MemoryConfig& config) {
+    if (config.pool == 0) return nullptr;
+    return std::make_unique<WarmPool>(config.pool, config.pool_cleaner);
+}
+
 const char* name_of(Stage2::Way way) {
     return way == Stage2::Way::window ? "window" : "memslot";
 }
@@ -66,7 +72,9 @@ struct Remapper::State {
                                                        : BackingObject::Pages::small),
           backing_pages(gpremap::backing_pages(config.backing)),
           space(empty_space(config)),
+          pool(pool_for(config)),
           stage2(stage2_for(vm, config, space.aperture(), object)) {
+        if (pool) stage2->use(*pool);
         for (CallRecord& record : records) record.stall_ns.resize(abi::max_vcpus);
     }
 
@@ -86,6 +94,7 @@ struct Remapper::State {
 
     mutable std::mutex mutex;  // held by the call in progress; guards all below
     remap::Space space;
+    std::unique_ptr<WarmPool> pool;  // where one is configured
     std::unique_ptr<Stage2> stage2;
 
     std::array<CallRecord, abi::max_vcpus> records;
@@ -139,6 +148,7 @@ int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
     if (error != 0) throw std::system_error(error, std::generic_category(), "carrying out a call");
     space = std::move(plan.after);
     record.bytes += plan.bytes.bytes;
+    if (pool) record.pool = pool->counts();
     record.moved = record.moved || plan.moved;
     record.huge_kept = record.huge_kept && plan.huge_kept;
     return 0;
@@ -147,6 +157,7 @@ int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
 // Allocates nothing: that could fail.
 void Remapper::State::begin_record(unsigned vcpu) {
     stage2->calls().reset_counts();
+    if (pool) pool->reset_counts();
     auto stall_ns = std::move(records[vcpu].stall_ns);
     records[vcpu] = {};
     records[vcpu].stall_ns = std::move(stall_ns);
@@ -257,6 +268,12 @@ std::vector<remap::stage2::Piece> Remapper::resident_pieces() const {
 uint64_t Remapper::resident_bytes() const {
     std::lock_guard lock(state_->mutex);
     return state_->stage2->anonymous_bytes() + state_->object.allocated();
+}
+
+PoolContents Remapper::pool() const {
+    const WarmPool* pool = state_->pool.get();
+    if (!pool) return {};
+    return {pool->ready(), pool->unclean(), pool->resident_bytes()};
 }
 
 void Remapper::set_limits(uint64_t memory, uint64_t locked, uint64_t extents) {

@@ -19,6 +19,9 @@ class Vm;
 enum class Backing { automatic, anon, memfd, hugetlb_2m };
 enum class Mechanism { automatic, window, memslot };
 
+// `absent`, for tests: nothing that the pool was given is ever handed out again.
+enum class PoolCleaner { runs, absent };
+
 struct MemoryConfig {
     uint64_t granule = 4096;  // bytes: 4 KiB or 2 MiB
     uint64_t aperture_base = 4ull << 30;
@@ -28,7 +31,8 @@ struct MemoryConfig {
     uint64_t max_extents = 30000;
     Backing backing = Backing::automatic;
     Mechanism mechanism = Mechanism::automatic;
-    uint64_t pool = 0;  // bytes of the warm pool
+    uint64_t pool = 0;  // bytes of the warm pool, of anonymous memory; in addition to `limit`
+    PoolCleaner pool_cleaner = PoolCleaner::runs;
 };
 
 enum class FaultVerdict {
@@ -44,6 +48,13 @@ struct MapEntry {
     uint64_t attributes = 0;               // abi::attribute_*
     Backing backing = Backing::automatic;  // what it is now, never automatic
     remap::stage2::Outlook outlook;        // the pages that stage 2 can map it with
+};
+
+// Of the warm pool, in bytes: what is zeroed, what has yet to be, and what the host provides for it now.
+struct PoolContents {
+    uint64_t ready = 0;
+    uint64_t unclean = 0;
+    uint64_t resident = 0;
 };
 
 class Remapper {
@@ -72,9 +83,12 @@ class Remapper {
     std::vector<remap::stage2::Piece> resident_pieces() const;
 
     // Bytes of host memory that the aperture holds now, measured on the host and not computed from
-    // the space: what is resident of anonymous memory, the allocated blocks of a memfd. May take
-    // milliseconds.
+    // the space: what is resident of anonymous memory, the allocated blocks of a memfd. The warm pool is not
+    // in it. May take milliseconds.
     uint64_t resident_bytes() const;
+
+    // All zero where there is no warm pool. May take milliseconds.
+    PoolContents pool() const;
 
     // Limits from now on: bytes of host memory, bytes of locked memory, extents. What is in use stays.
     void set_limits(uint64_t memory, uint64_t locked, uint64_t extents);

@@ -225,6 +225,8 @@ JsonObject json_of(const StepResult& step, unsigned vcpus) {
         {"moved", or_null(step.moved)},
         {"mechanism", record.mechanism.empty() ? JsonObject(nullptr) : JsonObject(record.mechanism)},
         {"host_returned", or_null(step.host_returned)},
+        {"pool_bytes", record.pool.taken},
+        {"pool_given", record.pool.given},
         {"problem", step.ok ? JsonObject(nullptr) : JsonObject(step.problem)}};
     for (const abi::ExtentInfo& extent : step.extents) json["extents"].push_back(json_of(extent));
     return json;
@@ -243,7 +245,13 @@ JsonObject json_of(const MachineConfig& machine) {
     return {{"vcpus", machine.vcpus},
             {"granule", machine.memory.granule},
             {"backing", name_of(machine.memory.backing)},
-            {"mechanism", name_of(machine.memory.mechanism)}};
+            {"mechanism", name_of(machine.memory.mechanism)},
+            {"pool", machine.memory.pool}};
+}
+
+void print_pool(std::ostream& out, const PoolCounts& pool) {
+    if (pool.taken) fmt::print(out, "    {} came from the warm pool\n", format_size(pool.taken));
+    if (pool.given) fmt::print(out, "    {} went to the warm pool\n", format_size(pool.given));
 }
 
 }  // namespace
@@ -267,6 +275,7 @@ void StepTable::print(const StepResult& step) {
     print_cells(out_, cells_of(step));
     if (!step.ok) fmt::print(out_, "    {} {}\n", painted("FAILED", red, colour_), step.problem);
     if (step.host_returned) fmt::print(out_, "    the host has back {}\n", format_size(*step.host_returned));
+    if (step.record) print_pool(out_, step.record->pool);
     for (const abi::ExtentInfo& extent : step.extents)
         fmt::print(out_, "    {:<14} {:>10} {:<4} maps with {}\n", format_address(extent.at),
                    format_size(extent.size), prot_name(extent.prot), format_size(extent.page_size));

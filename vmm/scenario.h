@@ -167,7 +167,8 @@ struct Scenario {
 struct Overrides {
     std::optional<Backing> backing;
     std::optional<Mechanism> mechanism;
-    std::optional<uint64_t> granule;  // bytes
+    std::optional<uint64_t> granule;    // bytes
+    std::optional<uint64_t> pool = {};  // bytes
 };
 
 // The file is TOML, or a libvirt domain with the scenario in its metadata. Throw ConfigError with one line

@@ -267,6 +267,11 @@ Performed StepRunner::call(abi::Call number, const std::vector<uint64_t>& argume
     return performed;
 }
 
+// By the guest's ranges and the warm pool: what goes from one to the other is not the host's.
+uint64_t StepRunner::held_bytes() const {
+    return machine_.remapper().resident_bytes() + machine_.remapper().pool().resident;
+}
+
 void StepRunner::act(const CallAction& action, StepResult& result) {
     std::vector<uint64_t> arguments = resolve(action, names_);
     note_arguments(action, arguments, result.args);
@@ -275,12 +280,12 @@ void StepRunner::act(const CallAction& action, StepResult& result) {
     if (query) arguments.insert(arguments.end(), {buffer_of(step_->vcpu), max_extents});
 
     bool returns_memory = gives_memory_back(action.number, arguments);
-    uint64_t held = returns_memory ? machine_.remapper().resident_bytes() : 0;
+    uint64_t held = returns_memory ? held_bytes() : 0;
     int64_t returned = call(action.number, arguments, result).report.result;
     if (judge_errno(returned, result) == Went::wrong) return;
 
     if (returns_memory) {
-        uint64_t holds = machine_.remapper().resident_bytes();
+        uint64_t holds = held_bytes();
         result.host_returned = held > holds ? held - holds : 0;
     }
     uint64_t value = static_cast<uint64_t>(returned);

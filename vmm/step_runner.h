@@ -57,6 +57,7 @@ class StepRunner {
     void act(const InflateAction&, StepResult&) {}
     void act(const RepeatAction&, StepResult&) {}
 
+    uint64_t held_bytes() const;
     Performed perform(const abi::Step& step) { return machine_.perform(step_->vcpu, step); }
     Performed perform(const abi::Step& step, StepResult& result);
     Performed call(abi::Call number, const std::vector<uint64_t>& arguments, StepResult& result);

@@ -46,7 +46,10 @@ struct Numbers {
     }
     void add_step(const step::Map& step) { add(step.range), add(step.memory), add(step.prot); }
     void add_step(const step::View& step) { add(step.range), add(step.memory), add(step.prot); }
-    void add_step(const step::Unmap& step) { add(step.range); }
+    void add_step(const step::Unmap& step) {
+        add(step.range);
+        for (const Range& range : step.anonymous) add(range);
+    }
     void add_step(const step::Move& step) { add(step.from), add(step.to); }
     void add_step(const step::Protect& step) { add(step.range), add(step.prot), add(step.was); }
     void add_step(const step::Promote& step) { add(step.range), add(step.offset), add(step.prot); }
@@ -87,6 +90,8 @@ TEST(Coalesce, NeighboursBecomeOneInEitherOrder) {
     expect({step::Map{run(1, 2), {}, read_write}, step::Map{run(0, 1), {}, read_write}},
            {step::Map{run(0, 3), {}, read_write}});
     expect({step::Unmap{run(0, 1)}, step::Unmap{run(1, 1)}}, {step::Unmap{run(0, 2)}});
+    expect({step::Unmap{run(1, 1), {run(1, 1)}}, step::Unmap{run(0, 1), {run(0, 1)}}},
+           {step::Unmap{run(0, 2), {run(0, 2)}}});
     expect({step::Unmap{run(1, 1)}, step::Unmap{run(0, 1)}}, {step::Unmap{run(0, 2)}});
     expect({step::Discard{run(0, 1), readable}, step::Discard{run(1, 1), readable}},
            {step::Discard{run(0, 2), readable}});
@@ -124,6 +129,8 @@ TEST(Coalesce, OtherRightsStayApart) {
 TEST(Coalesce, WhatDoesNotMeetStaysApart) {
     expect_unchanged({step::Map{run(0, 1), {}, readable}, step::Map{run(2, 1), {}, readable}});
     expect_unchanged({step::Unmap{run(0, 1)}, step::Unmap{run(2, 1)}});
+    expect({step::Unmap{run(0, 2), {run(0, 1)}}, step::Unmap{run(2, 2), {run(3, 1)}}},
+           {step::Unmap{run(0, 4), {run(0, 1), run(3, 1)}}});
     expect_unchanged({freed(0, 1), freed(2, 1)});
 }
 

@@ -143,7 +143,10 @@ BenchSamples beside_bare(const BenchSetting& setting) {
 // A range of `kept` bytes that grows by `size` and shrinks again.
 class BreathingRange {
   public:
-    BreathingRange(Rig& rig, uint64_t size) : rig_(rig), size_(size) { rig_.map(at, kept); }
+    BreathingRange(Rig& rig, const BenchSetting& setting)
+        : rig_(rig), size_(setting.size), pool_(setting.pool) {
+        rig_.map(at, kept);
+    }
 
     // Returns the guest's ns for the call and for the first touch of every new page.
     uint64_t grow() {
@@ -151,6 +154,11 @@ class BreathingRange {
         return ns + rig_.write(at + kept, size_).guest_ns;
     }
     Performed shrink() { return rig_.call(abi::Call::shrink, {at, kept + size_, kept}); }
+    // Until the warm pool, if there is one, has as much as the range will take.
+    void wait_for_pool() {
+        while (rig_.machine().remapper().pool().ready < pool_)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
 
     static constexpr uint64_t kept = large_page;
 
@@ -158,11 +166,34 @@ class BreathingRange {
     static constexpr uint64_t at = Rig::place(0);
     Rig& rig_;
     uint64_t size_;
+    uint64_t pool_;
 };
 
+<<<<<<< HEAD
 void write_calls(Rig& rig, const std::vector<abi::BatchCall>& calls) {
     if (!rig.machine().vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]))
         throw std::logic_error("the batch is outside the agent's memory");
+=======
+// With a pool, of the measured size: a refill of what the kept part takes would only disturb.
+BenchSamples reclaim(const BenchSetting& setting) {
+    Rig rig(setting, setting.size + BreathingRange::kept);
+    BreathingRange range(rig, setting);
+    HostMemory bare(setting.backing, setting.size);
+    auto ours = [&] {
+        range.wait_for_pool();
+        range.grow();
+        Performed done = range.shrink();
+        if (done.call->pool.given != setting.pool)
+            throw std::logic_error("the shrink gave the pool another size than it has room for");
+        return call_ns(done);
+    };
+    return take_turns(setting.runs, ours, [&] { return bare.give_back(); });
+}
+
+BenchSetting with_pool(BenchSetting setting) {
+    setting.pool = setting.size;
+    return setting;
+>>>>>>> 6de7f50 (vmm: a warm pool of zeroed huge pages)
 }
 
 // Extents of one granule side by side, kept apart by their rights, and one more that moves.
@@ -271,25 +302,37 @@ BenchSamples bench_retouch(const BenchSetting& setting) {
 }
 
 BenchSamples bench_reclaim(const BenchSetting& setting) {
-    Rig rig(setting, setting.size + BreathingRange::kept);
-    BreathingRange range(rig, setting.size);
-    HostMemory bare(setting.backing, setting.size);
-    auto ours = [&] {
-        range.grow();
-        return call_ns(range.shrink());
-    };
-    return take_turns(setting.runs, ours, [&] { return bare.give_back(); });
+    return reclaim(setting);
+}
+
+BenchSamples bench_reclaim_to_pool(const BenchSetting& setting) {
+    return reclaim(with_pool(setting));
 }
 
 BenchSamples bench_install(const BenchSetting& setting) {
     Rig rig(setting, setting.size + BreathingRange::kept);
-    BreathingRange range(rig, setting.size);
+    BreathingRange range(rig, setting);
     auto cold = [&] {
         uint64_t ns = range.grow();
         range.shrink();
         return ns;
     };
     return take_turns(setting.runs, cold, cold);
+}
+
+BenchSamples bench_install_from_pool(const BenchSetting& setting) {
+    const BenchSetting pooled = with_pool(setting);
+    Rig warm_rig(pooled, setting.size + BreathingRange::kept),
+        cold_rig(setting, setting.size + BreathingRange::kept);
+    BreathingRange warm(warm_rig, pooled), cold(cold_rig, setting);
+    auto cycle = [](BreathingRange& range) {
+        range.wait_for_pool();
+        uint64_t ns = range.grow();
+        range.shrink();
+        return ns;
+    };
+    return take_turns(
+        setting.runs, [&] { return cycle(warm); }, [&] { return cycle(cold); });
 }
 
 BenchSamples bench_alias(const BenchSetting& setting) {

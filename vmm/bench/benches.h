@@ -19,8 +19,12 @@ BenchSamples bench_overhead_without_slot(const BenchSetting& setting);
 BenchSamples bench_retouch(const BenchSetting& setting);
 // A shrink of touched memory by that size, from exit to entry | madvise or fallocate alone.
 BenchSamples bench_reclaim(const BenchSetting& setting);
+// The same, to a warm pool that has room for all of it | madvise alone.
+BenchSamples bench_reclaim_to_pool(const BenchSetting& setting);
 // A grow by that size and the first touch of every page, by the guest's clock | the same.
 BenchSamples bench_install(const BenchSetting& setting);
+// The same from a warm pool that has all of it | from the host.
+BenchSamples bench_install_from_pool(const BenchSetting& setting);
 // A duplicate, by the guest's clock | the guest's copy into touched memory. Not of anonymous memory.
 BenchSamples bench_alias(const BenchSetting& setting);
 // A move with `extents` in the map, by the guest's clock | the same with 10.

@@ -15,6 +15,7 @@ struct BenchSetting {
     Backing backing = Backing::anon;          // never automatic
     Mechanism mechanism = Mechanism::window;  // never automatic
     uint64_t extents = 1;                     // in the map
+    uint64_t pool = 0;                        // bytes of the warm pool
     unsigned runs = 1;
     unsigned vcpus = 1;
 };

@@ -5,7 +5,10 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
+#include <fstream>
 #include <span>
+#include <string>
 
 #include "remap/address.h"
 #include "vmm/errors.h"
@@ -65,6 +68,21 @@ std::vector<HostPages> resident_pages(const std::byte* at, uint64_t size) {
         scan.start = scan.walk_end;
     }
     return pages;
+}
+
+uint64_t anonymous_bytes(const std::byte* at, uint64_t size) {
+    uint64_t low = reinterpret_cast<uint64_t>(at), high = low + size;
+    uint64_t kib = 0;
+    bool inside = false;
+    std::ifstream smaps("/proc/self/smaps");
+    for (std::string line; std::getline(smaps, line);) {
+        uint64_t begin = 0, end = 0, value = 0;
+        if (sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2)
+            inside = begin >= low && end <= high;
+        else if (inside && sscanf(line.c_str(), "Anonymous: %lu kB", &value) == 1)
+            kib += value;
+    }
+    return kib * 1024;
 }
 
 }  // namespace gpremap

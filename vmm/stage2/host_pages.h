@@ -19,4 +19,7 @@ struct HostPages {
 // In order. Throws HostLacks where the kernel cannot tell (before Linux 6.7).
 std::vector<HostPages> resident_pages(const std::byte* at, uint64_t size);
 
+// Bytes of anonymous memory in the mappings that lie in the range. May take milliseconds.
+uint64_t anonymous_bytes(const std::byte* at, uint64_t size);
+
 }  // namespace gpremap

@@ -52,6 +52,8 @@ int Memslots::make(const step::View& step) {
 
 int Memslots::make(const step::Unmap& step) {
     if (int error = cut_ends(step.range)) return error;
+    for (const Range& range : step.anonymous)
+        for (const Part& part : parts_of(range)) reclaim_at_end(part.host, part.range.size().bytes);
     for (const Slot& slot : slots_in(step.range)) {
         if (int error = remove(slot)) return error;
         close_at_end(pointer_to(slot.host), slot.range.size().bytes);
@@ -130,7 +132,7 @@ int Memslots::make(const step::Populate& step) {
 
 int Memslots::make(const step::Discard& step) {
     for (const Part& part : parts_of(step.range)) {
-        if (int error = set_aside(part)) return error;
+        if (int error = set_aside(part, {part.range})) return error;
         if (int error = map_anonymous(part.host, part.range.size().bytes, host_prot(step.prot))) return error;
     }
     return 0;
@@ -158,13 +160,16 @@ void Memslots::close_at_end(std::byte* at, uint64_t size) {
     finish({.kind = HostAction::Kind::close, .at = at, .size = size});
 }
 
-// Moves the memory of the part to another place; its own stays taken, and is a hole.
-int Memslots::set_aside(const Part& part) {
+// Moves the memory of the part to another place; its own stays taken, and is a hole. Of what is `anonymous`,
+// the pool gets its share once the call has succeeded.
+int Memslots::set_aside(const Part& part, const std::vector<Range>& anonymous) {
     uint64_t size = part.range.size().bytes;
     std::byte* aside = nullptr;
     if (int error = take_place(arena(), size, address_of(part.host).value, aside)) return error;
     undo({.kind = HostAction::Kind::close, .at = aside, .size = size});
     if (int error = move_undoably(part.host, aside, size)) return error;
+    for (const Range& range : anonymous)
+        reclaim_at_end(aside + range.start().above(part.range.start()).bytes, range.size().bytes);
     close_at_end(aside, size);
     return 0;
 }

@@ -40,7 +40,7 @@ class Memslots final : public SlottedStage2 {
     int make(const remap::step::Free& step);
 
     int map_new(const remap::Range& range, remap::Memory memory, remap::Prot prot);
-    int set_aside(const Part& part);
+    int set_aside(const Part& part, const std::vector<remap::Range>& anonymous = {});
     void close_at_end(std::byte* at, uint64_t size);
 };
 

@@ -7,6 +7,8 @@
 #include <new>
 #include <system_error>
 
+#include "vmm/stage2/host_pages.h"
+
 namespace gpremap {
 namespace {
 
@@ -32,12 +34,14 @@ int Stage2::apply(const std::vector<remap::Step>& steps, Way way, Others others)
     begin();
     if (int error = carry_out_all(steps)) {
         undo_all();
+        if (pool_) pool_->settle();
         end(Outcome::undone);
         return error;
     }
     for (const HostAction& action : finish_)
         if (int error = perform(action))
             throw std::system_error(error, std::generic_category(), "finishing a call that had succeeded");
+    if (pool_) pool_->settle();
     end(Outcome::done);
     return 0;
 }
@@ -83,6 +87,7 @@ int Stage2::carry_out_guarded(const remap::Step& step) {
 
 void Stage2::undo_all() {
     calls_.cancel_failure();
+    if (pool_) pool_->take_back(calls_);
     for (; !undo_.empty(); undo_.pop_back())
         if (int error = perform(undo_.back()))
             throw std::system_error(error, std::generic_category(), "undoing a call whose host calls failed");
@@ -114,6 +119,9 @@ int Stage2::perform(const HostAction& action) {
             return munmap(action.at, action.size) != 0 ? errno : 0;
         case Kind::set_slot:
             return set_slot(action.slot, action.gpa, action.size, action.at);
+        case Kind::reclaim:
+            reclaim(action.at, action.size, WarmPool::Leaves::hole);
+            return 0;
     }
     return EINVAL;
 }
@@ -135,7 +143,30 @@ int Stage2::host_prot(remap::Prot prot) {
     return prot == remap::no_access ? PROT_NONE : PROT_READ;
 }
 
+// Whole huge pages from the pool, as far as it has some, and the rest fresh. The guest may write to them
+// before a later step fails, so the pool gets them back as memory that has been in use.
 int Stage2::map_anonymous(std::byte* at, uint64_t size, int prot) {
+    uint64_t head = -reinterpret_cast<uint64_t>(at) % remap::mib2.bytes, warm = 0;
+    make_room_for_notes(1);
+    if (pool_ && prot == (PROT_READ | PROT_WRITE) && head < size)
+        warm = pool_->take(calls_, at + head, size - head);
+    if (warm == 0) return map_fresh(at, size, prot);
+    undo({.kind = HostAction::Kind::reclaim, .at = at + head, .size = warm});
+    if (head > 0)
+        if (int error = map_fresh(at, head, prot)) return error;
+    uint64_t behind = size - head - warm;
+    return behind > 0 ? map_fresh(at + head + warm, behind, prot) : 0;
+}
+
+uint64_t Stage2::reclaim(std::byte* at, uint64_t size, WarmPool::Leaves leaves) {
+    return pool_ ? pool_->give(calls_, at, size, leaves) : 0;
+}
+
+void Stage2::reclaim_at_end(std::byte* at, uint64_t size) {
+    if (pool_) finish({.kind = HostAction::Kind::reclaim, .at = at, .size = size});
+}
+
+int Stage2::map_fresh(std::byte* at, uint64_t size, int prot) {
     if (int error = calls_.map(at, size, prot, closed_flags | MAP_FIXED, -1, 0)) return error;
     // Small ranges too: neighbours grow together. A kernel without huge pages says EINVAL.
     int error = calls_.advise(at, size, MADV_HUGEPAGE);
@@ -274,19 +305,7 @@ int Stage2::move_by_mapping(std::byte* from, std::byte* to, uint64_t size) {
 }
 
 uint64_t Stage2::anonymous_bytes() const {
-    uint64_t low = reinterpret_cast<uint64_t>(reservation_.window());
-    uint64_t high = low + 2 * reservation_.size();
-    uint64_t kib = 0;
-    bool inside = false;
-    std::ifstream smaps("/proc/self/smaps");
-    for (std::string line; std::getline(smaps, line);) {
-        uint64_t begin = 0, end = 0, value = 0;
-        if (sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2)
-            inside = begin >= low && end <= high;
-        else if (inside && sscanf(line.c_str(), "Anonymous: %lu kB", &value) == 1)
-            kib += value;
-    }
-    return kib * 1024;
+    return gpremap::anonymous_bytes(reservation_.window(), 2 * reservation_.size());
 }
 
 }  // namespace gpremap

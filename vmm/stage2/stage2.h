@@ -14,6 +14,7 @@
 #include "vmm/backing_object.h"
 #include "vmm/host_calls.h"
 #include "vmm/stage2/reservation.h"
+#include "vmm/stage2/warm_pool.h"
 #include "vmm/vm.h"
 
 namespace gpremap {
@@ -40,6 +41,9 @@ class Stage2 {
 
     HostCalls& calls() { return calls_; }
 
+    // From now on anonymous memory is taken from the pool and given to it. It must outlive this.
+    void use(WarmPool& pool) { pool_ = &pool; }
+
     // Bytes of anonymous host memory that the guest's ranges hold now, as the kernel counts them.
     uint64_t anonymous_bytes() const;
 
@@ -48,7 +52,11 @@ class Stage2 {
 
     // One host call that undoes or finishes something. Plain data, so that noting it allocates nothing.
     struct HostAction {
+<<<<<<< HEAD
         enum class Kind { move, close, protect, view, punch_hole, put_back, drop, set_slot };
+=======
+        enum class Kind { move, close, protect, view, punch_hole, drop, set_slot, reclaim };
+>>>>>>> 6de7f50 (vmm: a warm pool of zeroed huge pages)
         Kind kind;
         std::byte* at = nullptr;
         std::byte* to = nullptr;  // of a move
@@ -78,6 +86,12 @@ class Stage2 {
     // What steps are made of; all return the errno.
     int map_anonymous(std::byte* at, uint64_t size, int prot);
     int map_object(std::byte* at, uint64_t size, remap::Memory memory, int prot);
+    // Anonymous memory that is about to go: the pool gets what it has room for, in place of which there is
+    // then nothing, or (Leaves::zero) what reads zero. The rest is as it was. Returns how much the pool got.
+    // Allocates nothing.
+    uint64_t reclaim(std::byte* at, uint64_t size, WarmPool::Leaves leaves);
+    // The same once the call has succeeded; to be noted before what then drops the memory.
+    void reclaim_at_end(std::byte* at, uint64_t size);
     int copy_to_object(std::byte* from, uint64_t offset, uint64_t size);
     int close(std::byte* at, uint64_t size);
     int populate(std::byte* at, uint64_t size, remap::Prot prot);
@@ -105,10 +119,15 @@ class Stage2 {
     void undo_all();
     int perform(const HostAction& action);
     int punch_hole(uint64_t offset, uint64_t size);
+    int map_fresh(std::byte* at, uint64_t size, int prot);
     int map_huge(std::byte* at, uint64_t size, uint64_t offset, int prot);
     int move_by_mapping(std::byte* from, std::byte* to, uint64_t size);
 
+<<<<<<< HEAD
     bool read_later_ = false;         // whether a step that follows reads what pages of the object hold
+=======
+    WarmPool* pool_ = nullptr;        // where there is one
+>>>>>>> 6de7f50 (vmm: a warm pool of zeroed huge pages)
     std::vector<HostAction> undo_;    // performed last to first
     std::vector<HostAction> finish_;  // performed first to last
 };

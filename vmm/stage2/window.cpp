@@ -142,7 +142,7 @@ int Window::make(const step::View& step) {
 int Window::make(const step::Unmap& step) {
     for (const Part& part : parts_of(step.range)) {
         std::byte* aside = nullptr;
-        if (int error = displace(part, aside)) return error;
+        if (int error = displace(part, aside, step.anonymous)) return error;
         if (int error = close_vacated(part.host, part.range.size().bytes)) return error;
     }
     return 0;
@@ -227,7 +227,7 @@ int Window::make(const step::Privatize& step) {
 int Window::make(const step::Discard& step) {
     for (const Part& part : parts_of(step.range)) {
         std::byte* aside = nullptr;
-        if (int error = displace(part, aside)) return error;
+        if (int error = displace(part, aside, {part.range})) return error;
         if (int error = map_anonymous(part.host, part.range.size().bytes, host_prot(step.prot))) return error;
     }
     return 0;
@@ -242,11 +242,26 @@ int Window::destroy(const remap::Step& any) {
     if (auto* free = std::get_if<step::Free>(&any)) return free_now(*free);
     auto* unmap = std::get_if<step::Unmap>(&any);
     int error = 0;
-    visit_parts(unmap ? unmap->range : std::get<step::Discard>(any).range, [&](const Part& part) {
-        uint64_t size = part.range.size().bytes;
-        error = unmap ? close(part.host, size) : calls_.advise(part.host, size, MADV_DONTNEED);
-    });
+    visit_parts(unmap ? unmap->range : std::get<step::Discard>(any).range,
+                [&](const Part& part) { error = unmap ? destroy(part, unmap->anonymous) : discard(part); });
     return error;
+}
+
+// What the pool gets may leave its mapping behind, as in a large move.
+int Window::destroy(const Part& part, const std::vector<Range>& anonymous) {
+    uint64_t size = part.range.size().bytes, given = 0;
+    auto leaves = may_leave(size) ? WarmPool::Leaves::zero : WarmPool::Leaves::hole;
+    for (const Range& range : anonymous)
+        given +=
+            reclaim(part.host + range.start().above(part.range.start()).bytes, range.size().bytes, leaves);
+    bool all_is_left = given == size && leaves == WarmPool::Leaves::zero;
+    return all_is_left ? calls_.protect(part.host, size, PROT_NONE) : close(part.host, size);
+}
+
+int Window::discard(const Part& part) {
+    uint64_t size = part.range.size().bytes;
+    reclaim(part.host, size, WarmPool::Leaves::zero);
+    return calls_.advise(part.host, size, MADV_DONTNEED);
 }
 
 int Window::make(const step::Copy& step) {
@@ -407,11 +422,15 @@ int Window::close_vacated(std::byte* at, uint64_t size) {
 
 // Moves the memory of the part into the annex, from where it goes back on failure and away on success.
 // Leaves a hole in the window.
-int Window::displace(const Part& part, std::byte*& aside) {
+// Of what is `anonymous`, the pool gets its share before that.
+int Window::displace(const Part& part, std::byte*& aside, const std::vector<Range>& anonymous) {
     uint64_t size = part.range.size().bytes;
     if (int error = take_place(annex(), size, address_of(part.host).value, aside)) return error;
     leave_place_at_end(aside, size);
     if (int error = move_undoably(part.host, aside, size)) return error;
+    for (const Range& range : anonymous)
+        if (auto here = part.range.intersection(range))
+            reclaim_at_end(aside + here->start().above(part.range.start()).bytes, here->size().bytes);
     finish({.kind = HostAction::Kind::drop, .at = aside, .size = size});
     return 0;
 }
