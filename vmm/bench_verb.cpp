@@ -160,11 +160,8 @@ class Plan {
         if (anon)
             all_.push_back({"reclaim", setting, "ns, to the pool", "madvise alone", bench_reclaim_to_pool});
         all_.push_back({"install", setting, "ns", "the same, both cold", bench_install});
-<<<<<<< HEAD
-        add_stall(setting);
-=======
         if (anon) all_.push_back({"install", setting, "ns, from the pool", "cold", bench_install_from_pool});
->>>>>>> 6de7f50 (vmm: a warm pool of zeroed huge pages)
+        add_stall(setting);
         // The first alias of anonymous memory copies it into a memfd, which it then is.
         if (!anon) all_.push_back({"alias", setting, "ns", "the guest's copy", bench_alias});
     }

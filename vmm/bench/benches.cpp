@@ -169,11 +169,6 @@ class BreathingRange {
     uint64_t pool_;
 };
 
-<<<<<<< HEAD
-void write_calls(Rig& rig, const std::vector<abi::BatchCall>& calls) {
-    if (!rig.machine().vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]))
-        throw std::logic_error("the batch is outside the agent's memory");
-=======
 // With a pool, of the measured size: a refill of what the kept part takes would only disturb.
 BenchSamples reclaim(const BenchSetting& setting) {
     Rig rig(setting, setting.size + BreathingRange::kept);
@@ -193,7 +188,11 @@ BenchSamples reclaim(const BenchSetting& setting) {
 BenchSetting with_pool(BenchSetting setting) {
     setting.pool = setting.size;
     return setting;
->>>>>>> 6de7f50 (vmm: a warm pool of zeroed huge pages)
+}
+
+void write_calls(Rig& rig, const std::vector<abi::BatchCall>& calls) {
+    if (!rig.machine().vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]))
+        throw std::logic_error("the batch is outside the agent's memory");
 }
 
 // Extents of one granule side by side, kept apart by their rights, and one more that moves.

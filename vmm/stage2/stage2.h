@@ -52,11 +52,7 @@ class Stage2 {
 
     // One host call that undoes or finishes something. Plain data, so that noting it allocates nothing.
     struct HostAction {
-<<<<<<< HEAD
-        enum class Kind { move, close, protect, view, punch_hole, put_back, drop, set_slot };
-=======
-        enum class Kind { move, close, protect, view, punch_hole, drop, set_slot, reclaim };
->>>>>>> 6de7f50 (vmm: a warm pool of zeroed huge pages)
+        enum class Kind { move, close, protect, view, punch_hole, put_back, drop, set_slot, reclaim };
         Kind kind;
         std::byte* at = nullptr;
         std::byte* to = nullptr;  // of a move
@@ -123,11 +119,8 @@ class Stage2 {
     int map_huge(std::byte* at, uint64_t size, uint64_t offset, int prot);
     int move_by_mapping(std::byte* from, std::byte* to, uint64_t size);
 
-<<<<<<< HEAD
     bool read_later_ = false;         // whether a step that follows reads what pages of the object hold
-=======
     WarmPool* pool_ = nullptr;        // where there is one
->>>>>>> 6de7f50 (vmm: a warm pool of zeroed huge pages)
     std::vector<HostAction> undo_;    // performed last to first
     std::vector<HostAction> finish_;  // performed first to last
 };

@@ -247,15 +247,18 @@ int Window::destroy(const remap::Step& any) {
     return error;
 }
 
-// What the pool gets may leave its mapping behind, as in a large move.
+// What the pool gets may leave its mapping behind, as a large move may: one that is all of the part, that is.
 int Window::destroy(const Part& part, const std::vector<Range>& anonymous) {
-    uint64_t size = part.range.size().bytes, given = 0;
-    auto leaves = may_leave(size) ? WarmPool::Leaves::zero : WarmPool::Leaves::hole;
-    for (const Range& range : anonymous)
-        given +=
-            reclaim(part.host + range.start().above(part.range.start()).bytes, range.size().bytes, leaves);
-    bool all_is_left = given == size && leaves == WarmPool::Leaves::zero;
-    return all_is_left ? calls_.protect(part.host, size, PROT_NONE) : close(part.host, size);
+    using Leaves = WarmPool::Leaves;
+    uint64_t size = part.range.size().bytes;
+    for (const Range& range : anonymous) {
+        std::byte* at = part.host + range.start().above(part.range.start()).bytes;
+        uint64_t bytes = range.size().bytes;
+        uint64_t left = may_leave(size) ? reclaim(at, bytes, Leaves::zero) : 0;
+        if (left == size) return calls_.protect(part.host, size, PROT_NONE);
+        if (left == 0) reclaim(at, bytes, Leaves::hole);
+    }
+    return close(part.host, size);
 }
 
 int Window::discard(const Part& part) {

@@ -73,15 +73,10 @@ class Window final : public SlottedStage2 {
     int move_apart(const Passage& passage);
     bool may_leave(uint64_t size) const;
     int close_vacated(std::byte* at, uint64_t size);
-<<<<<<< HEAD
-    int displace(const Part& part, std::byte*& aside);
-    int prot_until_end(const Part& part, int prot);
-=======
     int displace(const Part& part, std::byte*& aside, const std::vector<remap::Range>& anonymous = {});
     int destroy(const Part& part, const std::vector<remap::Range>& anonymous);
     int discard(const Part& part);
-    void allow_writing_at_end(const Part& part, int prot);
->>>>>>> 6de7f50 (vmm: a warm pool of zeroed huge pages)
+    int prot_until_end(const Part& part, int prot);
 
     const MoveSlots move_slots_;
 };
