@@ -47,7 +47,8 @@ TEST_F(CallCostTest, AnEmptyCallIsOneEntryAndNoRegisterIoctl) {
     constexpr int times = 100;
     const abi::Step nothing = step(abi::Op::touch, 0, 0, 0, page);
     const Ioctls with = ioctls_of(call(Call::nop), times), without = ioctls_of(nothing, times);
-    EXPECT_EQ(with.run - without.run, times);
+    // A machine that ends may do so before or after its vCPU's last entry, and there are two.
+    EXPECT_NEAR(static_cast<double>(with.run) - static_cast<double>(without.run), times, 2);
     if (!sync_regs_) GTEST_SKIP() << "this host's KVM has no KVM_CAP_SYNC_REGS: registers cost ioctls";
     EXPECT_EQ(with.registers, 0u);
 }
