@@ -40,7 +40,7 @@ remap::Limits limits_of(const MemoryConfig& config) {
 }
 
 remap::Space empty_space(const MemoryConfig& config) {
-    bool anon = config.backing == Backing::automatic || config.backing == Backing::anon;
+    bool anon = can_use_pool(config.backing);
     return {Range::of(Gpa{config.aperture_base}, Size{config.aperture_size}), Size{config.granule},
             anon ? remap::FreshMemory::anon : remap::FreshMemory::object, limits_of(config)};
 }
@@ -54,7 +54,7 @@ std::unique_ptr<Stage2> stage2_for(Vm& vm, const MemoryConfig& config, const Ran
 }
 
 std::unique_ptr<WarmPool> pool_for(const MemoryConfig& config) {
-    if (config.pool == 0) return nullptr;
+    if (config.pool == 0 || !can_use_pool(config.backing)) return nullptr;
     return std::make_unique<WarmPool>(config.pool, config.pool_cleaner);
 }
 

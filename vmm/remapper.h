@@ -57,6 +57,11 @@ struct PoolContents {
     uint64_t resident = 0;
 };
 
+// The warm pool is of anonymous memory: whether ranges of this backing begin as that.
+constexpr bool can_use_pool(Backing backing) {
+    return backing == Backing::automatic || backing == Backing::anon;
+}
+
 class Remapper {
   public:
     // Opens the aperture of `vm`. Throws HostLacks where the host cannot provide the backing.

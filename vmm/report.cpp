@@ -242,11 +242,12 @@ JsonObject json_of(const MapEntry& entry) {
 }
 
 JsonObject json_of(const MachineConfig& machine) {
-    return {{"vcpus", machine.vcpus},
-            {"granule", machine.memory.granule},
-            {"backing", name_of(machine.memory.backing)},
-            {"mechanism", name_of(machine.memory.mechanism)},
-            {"pool", machine.memory.pool}};
+    JsonObject vm{{"vcpus", machine.vcpus},
+                  {"granule", machine.memory.granule},
+                  {"backing", name_of(machine.memory.backing)},
+                  {"mechanism", name_of(machine.memory.mechanism)}};
+    if (machine.memory.pool > 0) vm["pool"] = machine.memory.pool;
+    return vm;
 }
 
 void print_pool(std::ostream& out, const PoolCounts& pool) {

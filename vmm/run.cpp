@@ -58,6 +58,11 @@ void require_host_memory(const VmDomain& domain, const HostFacts& host) {
                     domain.file, domain.mapped() >> 10, host.memory_total >> 10));
 }
 
+void warn_of_idle_pool(const MemoryConfig& memory) {
+    if (memory.pool > 0 && !can_use_pool(memory.backing))
+        spdlog::warn("pool is of anonymous memory: with backing {} it is not used", name_of(memory.backing));
+}
+
 StepWatcher watch(StepTable& table, Progress& progress) {
     return {[&](const ScenarioStep& step) { progress.show(fmt::format("{} {}", step.verb, step.summary)); },
             [&](const StepResult& result) {
@@ -84,6 +89,7 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
         require_host_memory(*scenario.domain, run.host);
     }
     require_huge_pages(scenario.machine.memory);
+    warn_of_idle_pool(scenario.machine.memory);
 
     Machine machine(scenario.machine);
     StepTable table(out, colour_of(out));

@@ -85,10 +85,6 @@ void check_vm(const TomlPlace& vm, const MemoryConfig& memory) {
                 ", and not 0; got " + format_size(memory.limit));
     if (memory.pool % large_page != 0 || memory.pool > memory.limit)
         vm.fail("pool must be a multiple of 2 MiB and not above limit; got " + format_size(memory.pool));
-    bool anonymous = memory.backing == Backing::automatic || memory.backing == Backing::anon;
-    if (memory.pool > 0 && !anonymous)
-        vm.fail("pool is of anonymous memory, and backing is " + std::string(name_of(memory.backing)) +
-                "; set backing = \"auto\", or pool = 0 (or --pool 0)");
     if (memory.backing == Backing::hugetlb_2m && memory.granule != large_page)
         vm.fail(
             "backing \"hugetlb-2M\" cannot be mapped by 4 KiB; set granule = \"2MiB\" (or --granule 2MiB)");

@@ -522,6 +522,12 @@ class Run(Case):
                          [8 * MIB, 12 * MIB, 16 * MIB, 9 * MIB, 2 * MIB])
         self.assertEqual(result["map"][0]["size"], 2 * MIB)
 
+    @needs_kvm
+    def test_a_pool_beside_a_backing_that_cannot_use_it(self):
+        done, result = self.run_scenario('[vm]\npool = "2MiB"\n' + HEAP, "--backing", "memfd")
+        self.assertIn("pool is of anonymous memory: with backing memfd it is not used", done.stderr)
+        self.assertEqual(result["vm"]["pool"], 2 * MIB)
+
     def test_overrides(self):
         _, result = self.run_scenario(HEAP, "--backing", "memfd", "--mechanism", "window", "--granule", "2MiB")
         self.assertEqual(result["vm"], {"vcpus": 1, "granule": 2 * MIB, "backing": "memfd", "mechanism": "window"})
@@ -615,8 +621,9 @@ class Bench(Case):
     def test_names_and_choices(self):
         rows = self.bench("reclaim", "move", "--runs", "3", "--max-size", "16MiB", "--backing", "anon",
                           "--mechanism", "window", "--granule", "2MiB")
-        self.assertEqual([(row["bench"], row["size"]) for row in rows],
-                         [("move", 2 * MIB), ("move", 16 * MIB), ("reclaim", 16 * MIB)])
+        self.assertEqual([(row["bench"], row["size"], row["unit"]) for row in rows],
+                         [("move", 2 * MIB, "ns"), ("move", 16 * MIB, "ns"), ("reclaim", 16 * MIB, "ns"),
+                          ("reclaim", 16 * MIB, "ns, to the pool")])
         for row in rows:
             self.assertEqual((row["backing"], row["mechanism"], row["runs"]), ("anon", "window", 3))
             self.assertTrue(row["min"] <= row["median"] <= row["p99"] <= row["max"], row)

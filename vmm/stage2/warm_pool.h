@@ -41,9 +41,9 @@ class WarmPool {
     // Returns how many bytes, from `at` on. Behind them there may be nothing, not even what was there.
     uint64_t take(HostCalls& calls, std::byte* at, uint64_t size);
 
-    // Moves the 2 MiB pages of a range of anonymous memory into the pool, as many as it has room for; none where
-    // the host refuses. Returns how many bytes. What is left of them in the range: a hole, or a mapping that
-    // reads zero.
+    // Moves the 2 MiB pages of a range of anonymous memory into the pool, as many as it has room for; none
+    // where the host refuses. Returns how many bytes. What is left of them in the range: a hole, or a mapping
+    // that reads zero.
     enum class Leaves { hole, zero };
     uint64_t give(HostCalls& calls, std::byte* at, uint64_t size, Leaves leaves);
     // The call came to nothing: all that was given since the last settle() goes back to where it was. Throws
