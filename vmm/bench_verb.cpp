@@ -156,6 +156,7 @@ class Plan {
     void add_single(const BenchSetting& setting) {
         bool anon = setting.backing == Backing::anon;
         all_.push_back({"retouch", setting, "ns", "the same before the move", bench_retouch});
+        all_.push_back({"retouch", setting, "ns, and move", "the guest's memmove", bench_move_and_reread});
         all_.push_back({"reclaim", setting, "ns", anon ? "madvise alone" : "fallocate alone", bench_reclaim});
         if (anon)
             all_.push_back({"reclaim", setting, "ns, to the pool", "madvise alone", bench_reclaim_to_pool});

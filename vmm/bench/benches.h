@@ -17,6 +17,8 @@ BenchSamples bench_overhead(const BenchSetting& setting);
 BenchSamples bench_overhead_without_slot(const BenchSetting& setting);
 // The guest reads a word of every page after a move | the same before it.
 BenchSamples bench_retouch(const BenchSetting& setting);
+// The move and that together | the guest's memmove into touched memory.
+BenchSamples bench_move_and_reread(const BenchSetting& setting);
 // A shrink of touched memory by that size, from exit to entry | madvise or fallocate alone.
 BenchSamples bench_reclaim(const BenchSetting& setting);
 // The same, to a warm pool that has room for all of it | madvise alone.
