@@ -69,17 +69,6 @@ int Memslots::make(const step::Exchange& step) {
     return exchange_slots(step.a, step.b);
 }
 
-int Memslots::make(const step::Protect& step) {
-    int now = host_prot(step.prot), was = host_prot(step.was);
-    if (now == was) return 0;
-    for (const Part& part : parts_of(step.range)) {
-        uint64_t size = part.range.size().bytes;
-        undo({.kind = HostAction::Kind::protect, .at = part.host, .size = size, .prot = was});
-        if (int error = calls_.protect(part.host, size, now)) return error;
-    }
-    return 0;
-}
-
 // The old memory waits elsewhere in the arena until the call has succeeded.
 int Memslots::make(const step::Promote& step) {
     int prot = host_prot(step.prot);
@@ -110,16 +99,6 @@ int Memslots::make(const step::Privatize& step) {
               .prot = prot,
               .offset = memory.offset.value});
         if (int error = map_object(part.host, size, memory, prot)) return error;
-    }
-    return 0;
-}
-
-int Memslots::make(const step::Copy& step) {
-    auto to = Range::of(step.to, step.from.size());
-    for (const Part& part : parts_of(to)) {
-        uint64_t offset = step.from.start().advanced(part.range.start().above(to.start())).value;
-        if (int error = calls_.copy_from_file(object_.fd(), offset, part.host, part.range.size().bytes))
-            return error;
     }
     return 0;
 }

@@ -9,6 +9,7 @@ namespace gpremap {
 using remap::Gpa;
 using remap::Range;
 using remap::Size;
+namespace step = remap::step;
 
 void SlottedStage2::begin() {
     before_ = books_;
@@ -201,6 +202,30 @@ int SlottedStage2::exchange_slots(const Range& a, const Range& b) {
     for (const Slot& slot : in_b) {
         Gpa to = a.start().advanced(slot.range.start().above(b.start()));
         if (int error = add(Range::of(to, slot.range.size()), slot.host)) return error;
+    }
+    return 0;
+}
+
+// ---- steps ----
+
+int SlottedStage2::make(const step::Protect& step) {
+    int now = host_prot(step.prot), was = host_prot(step.was);
+    if (now == was) return 0;
+    for (const Part& part : parts_of(step.range)) {
+        uint64_t size = part.range.size().bytes;
+        // A change that fails half-way has changed the first mappings.
+        undo({.kind = HostAction::Kind::protect, .at = part.host, .size = size, .prot = was});
+        if (int error = calls_.protect(part.host, size, now)) return error;
+    }
+    return 0;
+}
+
+int SlottedStage2::make(const step::Copy& step) {
+    Range to = Range::of(step.to, step.from.size());
+    for (const Part& part : parts_of(to)) {
+        uint64_t offset = step.from.start().advanced(part.range.start().above(to.start())).value;
+        if (int error = calls_.copy_from_file(object_.fd(), offset, part.host, part.range.size().bytes))
+            return error;
     }
     return 0;
 }

@@ -74,6 +74,10 @@ class SlottedStage2 : public Stage2 {
     int move_slots(const remap::Range& from, remap::Gpa to);
     int exchange_slots(const remap::Range& a, const remap::Range& b);
 
+    // Steps that both mechanisms carry out in the same way.
+    int make(const remap::step::Protect& step);
+    int make(const remap::step::Copy& step);
+
     static HostAddress address_of(const std::byte* at) { return {reinterpret_cast<uint64_t>(at)}; }
     static std::byte* pointer_to(HostAddress at) { return reinterpret_cast<std::byte*>(at.value); }
 

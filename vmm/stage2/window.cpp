@@ -173,18 +173,6 @@ int Window::make(const step::Exchange& step) {
     return 0;
 }
 
-int Window::make(const step::Protect& step) {
-    int now = host_prot(step.prot), was = host_prot(step.was);
-    if (now == was) return 0;
-    for (const Part& part : parts_of(step.range)) {
-        uint64_t size = part.range.size().bytes;
-        // A change that fails half-way has changed the first mappings.
-        undo({.kind = HostAction::Kind::protect, .at = part.host, .size = size, .prot = was});
-        if (int error = calls_.protect(part.host, size, now)) return error;
-    }
-    return 0;
-}
-
 // The old memory waits in the annex. Until the call has succeeded no vCPU may write to the new: that write
 // would be lost if the call failed.
 int Window::make(const step::Promote& step) {
@@ -265,16 +253,6 @@ int Window::discard(const Part& part) {
     uint64_t size = part.range.size().bytes;
     reclaim(part.host, size, WarmPool::Leaves::zero);
     return calls_.advise(part.host, size, MADV_DONTNEED);
-}
-
-int Window::make(const step::Copy& step) {
-    Range to = Range::of(step.to, step.from.size());
-    for (const Part& part : parts_of(to)) {
-        uint64_t offset = step.from.start().advanced(part.range.start().above(to.start())).value;
-        if (int error = calls_.copy_from_file(object_.fd(), offset, part.host, part.range.size().bytes))
-            return error;
-    }
-    return 0;
 }
 
 // What has been promoted by this call may not be writable yet (EINVAL). It is shared, so reading makes its

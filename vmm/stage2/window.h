@@ -40,15 +40,14 @@ class Window final : public SlottedStage2 {
     bool can_destroy(const remap::Step& step) const override;
     int destroy(const remap::Step& step) override;
 
+    using SlottedStage2::make;
     int make(const remap::step::Map& step);
     int make(const remap::step::View& step);
     int make(const remap::step::Unmap& step);
     int make(const remap::step::Move& step);
     int make(const remap::step::Exchange& step);
-    int make(const remap::step::Protect& step);
     int make(const remap::step::Promote& step);
     int make(const remap::step::Privatize& step);
-    int make(const remap::step::Copy& step);
     int make(const remap::step::Populate& step);
     int make(const remap::step::Discard& step);
     int make(const remap::step::Free& step);
