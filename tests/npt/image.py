@@ -2,12 +2,13 @@
 import pathlib
 import shlex
 
+import machine
 from initramfs import Initramfs
 
 # Everything a command prints goes to the console too, so that a machine that dies says how far it came.
 # A command is a process group, because what it leaves running would hold the pipe to tee open.
-# Its folder goes out as one tar archive as soon as it has ended. The second processor starts last: see
-# machine.py, stale code.
+# Its folder goes out as one tar archive as soon as it has ended. Processors 1 and up start last (see machine.py,
+# stale code), and commands run only on them (see machine.py, CPUS).
 INIT = """
 mount -t debugfs debugfs /sys/kernel/debug
 mkdir -p /dev/shm /dev/pts
@@ -15,14 +16,14 @@ mount -t tmpfs tmpfs /dev/shm
 ln -s /proc/self/fd /dev/fd
 echo {huge_pages} > /proc/sys/vm/nr_hugepages
 {keeper}
-echo 1 > /sys/devices/system/cpu/cpu1/online
+for processor in {processors}; do echo 1 > /sys/devices/system/cpu/cpu$processor/online; done
 for command in /npt/commands/*; do
     name=${{command##*/}}
     mkdir -p /results/$name/files
     echo "--- command $name"
     cd /results/$name/files
     {{
-        setsid sh -c 'echo $$ > /tmp/group; exec timeout -s KILL {timeout} sh $0' $command
+        setsid sh -c 'echo $$ > /tmp/group; exec taskset {affinity} timeout -s KILL {timeout} sh $0' $command
         echo $? > ../status
         kill -KILL -$(cat /tmp/group) 2> /dev/null
     }} < /dev/null 2>&1 | tee ../output
@@ -36,8 +37,10 @@ poweroff -f
 def build(folder, linux, options):
     """Writes the initramfs into `folder` and returns its path. `options` are those of run-in-npt."""
     keeper = str(options.keeper.absolute()) if options.keeper else "true"
-    image = Initramfs(folder / "root", INIT.format(timeout=options.timeout, keeper=shlex.quote(keeper),
-                                                            huge_pages=options.huge_pages))
+    processors = range(1, machine.CPUS)
+    init = INIT.format(timeout=options.timeout, keeper=shlex.quote(keeper), huge_pages=options.huge_pages,
+                       processors=" ".join(map(str, processors)), affinity=hex(sum(1 << i for i in processors)))
+    image = Initramfs(folder / "root", init)
     image.add_modules(linux.modules("kvm-amd"))
     for index, command in enumerate(options.commands):
         image.write(f"npt/commands/{index:04}", "exec " + shlex.join(command) + "\n")
