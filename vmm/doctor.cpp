@@ -13,8 +13,10 @@
 #include <cstring>
 #include <system_error>
 
+#include "vmm/backing_object.h"
 #include "vmm/errors.h"
 #include "vmm/host.h"
+#include "vmm/huge_tmpfs.h"
 #include "vmm/json_file.h"
 #include "vmm/kvm.h"
 #include "vmm/libvirt/diagnosis.h"
@@ -26,9 +28,6 @@ namespace {
 
 using Verdict = Finding::Verdict;
 using Findings = std::vector<Finding>;
-
-constexpr size_t large_page = 2ull << 20;  // bytes
-constexpr int advice_collapse = 25;        // MADV_COLLAPSE, Linux 6.1: newer than glibc's header
 
 Finding ok(std::string_view what, std::string reason) {
     return {std::string(what), Verdict::ok, std::move(reason), ""};
@@ -88,32 +87,6 @@ void examine_kvm(Findings& findings) {
 
 // ---- memory ----
 
-std::error_code last_error() {
-    return std::error_code(errno, std::generic_category());
-}
-
-// Whether a memfd's memory becomes a whole huge page when asked: the only way to tell is to ask. Address
-// and offset in the file must be congruent, so the page is put at an aligned place of a reservation.
-std::error_code collapse_memfd_page() {
-    Descriptor file(memfd_create("doctor", MFD_CLOEXEC));
-    if (!file.valid() || ftruncate(file.get(), large_page) != 0) return last_error();
-    void* reserved = mmap(nullptr, 2 * large_page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (reserved == MAP_FAILED) return last_error();
-
-    uintptr_t aligned = (reinterpret_cast<uintptr_t>(reserved) + large_page - 1) & ~(large_page - 1);
-    void* page = mmap(reinterpret_cast<void*>(aligned), large_page, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_FIXED, file.get(), 0);
-    std::error_code result;
-    if (page == MAP_FAILED) {
-        result = last_error();
-    } else {
-        std::memset(page, 1, large_page);
-        if (madvise(page, large_page, advice_collapse) != 0) result = last_error();
-    }
-    munmap(reserved, 2 * large_page);
-    return result;
-}
-
 Finding examine_huge_pages(std::string_view what, const std::optional<HugePages>& pages, const char* size) {
     if (!pages) return slower(what, "this kernel or processor does not have them", "use another backing");
     std::string found = fmt::format("{} free of {}", pages->free, pages->total);
@@ -131,20 +104,23 @@ void examine_nodes(Findings& findings) {
     }
 }
 
+// Of memory that is aliased or pinned, and of backing memfd.
+Finding examine_shmem(const HostFacts& host) {
+    const std::string what = "THP for shmem", setting = "shmem_enabled is " + host.thp_shmem;
+    HugeTmpfsFile file = open_huge_tmpfs_file();
+    if (file.fd.valid())
+        return ok(what, setting + ", and a tmpfs of the VM's own has huge pages all the same");
+    if (BackingObject(BackingObject::Kind::ordinary).pages() == BackingObject::Pages::transparent)
+        return ok(what, setting);
+    return slower(what, file.lack + ": what has been aliased is of 4 KiB pages and slow to move", file.mend);
+}
+
 void examine_huge(const HostFacts& host, Findings& findings) {
     const char* enable = "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled";
     findings.push_back(host.thp == "always" || host.thp == "madvise"
                            ? ok("THP", host.thp + ": anonymous memory moves by whole page tables")
                            : slower("THP", host.thp + ": anonymous memory moves by 4 KiB pages", enable));
-    bool shmem = host.thp_shmem == "always" || host.thp_shmem == "advise" ||
-                 host.thp_shmem == "within_size" || host.thp_shmem == "force";
-    findings.push_back(shmem ? ok("THP for shmem", host.thp_shmem)
-                             : slower("THP for shmem",
-                                      host.thp_shmem + ": a memfd gets huge pages only by collapsing",
-                                      "echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled"));
-    std::error_code error = collapse_memfd_page();
-    findings.push_back(!error ? ok("MADV_COLLAPSE", "makes a memfd's memory whole huge pages")
-                              : slower("MADV_COLLAPSE", error.message(), "use Linux 6.1 or later with THP"));
+    findings.push_back(examine_shmem(host));
     findings.push_back(examine_huge_pages("huge pages 2M", host.huge_2m, "2048kB"));
     findings.push_back(examine_huge_pages("huge pages 1G", host.huge_1g, "1048576kB"));
     examine_nodes(findings);

@@ -8,17 +8,11 @@
 
 #include "vmm/errors.h"
 #include "vmm/kvm.h"
+#include "vmm/stage2/host_pages.h"
 
 namespace gpremap {
 
 namespace {
-
-std::string first_line(const std::string& path) {
-    std::ifstream file(path);
-    std::string line;
-    std::getline(file, line);
-    return line;
-}
 
 std::optional<uint64_t> number_in(const std::string& path) {
     std::ifstream file(path);
@@ -42,15 +36,6 @@ std::string field_in(const std::string& path, const std::string& name) {
 uint64_t memory_field(const std::string& name) {
     std::string text = field_in("/proc/meminfo", name);
     return text.empty() ? 0 : std::stoull(text) * 1024;  // the kernel says kB and means KiB
-}
-
-// "always [madvise] never" -> "madvise"
-std::string chosen_in(const std::string& path) {
-    std::string line = first_line(path);
-    size_t open = line.find('[');
-    size_t close = line.find(']');
-    if (open == std::string::npos || close == std::string::npos || close < open) return "none";
-    return line.substr(open + 1, close - open - 1);
 }
 
 std::optional<HugePages> huge_pages(const std::string& size) {
@@ -93,8 +78,8 @@ HostFacts read_host() {
     host.kernel = kernel_release();
     host.cpu = field_in("/proc/cpuinfo", "model name");
     host.mmu = mmu_kind();
-    host.thp = chosen_in("/sys/kernel/mm/transparent_hugepage/enabled");
-    host.thp_shmem = chosen_in("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+    host.thp = thp_setting("enabled");
+    host.thp_shmem = thp_setting("shmem_enabled");
     host.memory_total = memory_field("MemTotal");
     host.memory_available = memory_field("MemAvailable");
     host.max_map_count = number_in("/proc/sys/vm/max_map_count").value_or(0);

@@ -72,7 +72,7 @@ int HostCalls::punch_hole(int fd, uint64_t offset, uint64_t size) {
 // Mapping reserves huge pages, and only a page that exists takes its reservation along when it goes: what was
 // never touched would stay reserved as long as the object lives. So it is made to exist first, page by page,
 // for where nothing is reserved that may fail, and nothing is to be given back.
-int HostCalls::punch_hole_in_huge_file(int fd, uint64_t offset, uint64_t size) {
+int HostCalls::punch_hole_in_hugetlb_file(int fd, uint64_t offset, uint64_t size) {
     if (fails_now()) return ENOMEM;
     constexpr uint64_t huge_page = uint64_t{2} << 20;
     for (uint64_t at = offset; at < offset + size; at += huge_page)
@@ -97,36 +97,75 @@ int transfer_all(uint64_t size, Transfer&& transfer) {
 
 }  // namespace
 
-// In chunks, so that the map of resident pages stays small; runs of resident pages are written at once.
-int HostCalls::copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size) {
-    if (fails_now()) return ENOMEM;
-    ++counts_.copies;
+namespace {
+
+// Calls `copy(at, bytes)` for each run of resident pages: `at` bytes from the start. In chunks, so that the
+// map of resident pages stays small. Returns 0, or the errno of the first that failed.
+template <class Copy>
+int for_each_resident_run(std::byte* start, uint64_t size, Copy&& copy) {
     constexpr uint64_t chunk = uint64_t{64} << 20;
     std::vector<unsigned char> resident(chunk / page_size);
-    for (uint64_t start = 0; start < size; start += chunk) {
-        uint64_t pages = std::min(chunk, size - start) / page_size;
-        if (mincore(from + start, pages * page_size, resident.data()) != 0) return errno;
+    for (uint64_t done = 0; done < size; done += chunk) {
+        uint64_t pages = std::min(chunk, size - done) / page_size;
+        if (mincore(start + done, pages * page_size, resident.data()) != 0) return errno;
         for (uint64_t page = 0; page < pages; ++page) {
             uint64_t end = page;
             while (end < pages && (resident[end] & 1)) ++end;
-            uint64_t at = start + page * page_size;
-            int error = transfer_all((end - page) * page_size, [&](uint64_t done, uint64_t left) {
-                return pwrite(fd, from + at + done, left, static_cast<off_t>(offset + at + done));
-            });
-            if (error != 0) return error;
+            if (int error = copy(done + page * page_size, (end - page) * page_size)) return error;
             page = end;
         }
     }
     return 0;
 }
 
-int HostCalls::copy_to_huge_file(const std::byte* from, int fd, uint64_t offset, uint64_t size) {
+// All of [offset, offset + size) of a file, mapped for a while.
+class View {
+  public:
+    View(int fd, uint64_t offset, uint64_t size)
+        : at_(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset))),
+          size_(size) {}
+    ~View() {
+        if (valid()) munmap(at_, size_);
+    }
+    View(const View&) = delete;
+    View& operator=(const View&) = delete;
+
+    bool valid() const { return at_ != MAP_FAILED; }  // else errno says why
+    std::byte* at() const { return static_cast<std::byte*>(at_); }
+
+  private:
+    void* at_;
+    uint64_t size_;
+};
+
+}  // namespace
+
+int HostCalls::copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size, Through through) {
     if (fails_now()) return ENOMEM;
     ++counts_.copies;
-    void* view = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
-    if (view == MAP_FAILED) return errno;
-    std::memcpy(view, from, size);
-    munmap(view, size);
+    if (through == Through::system_call)
+        return for_each_resident_run(from, size, [&](uint64_t at, uint64_t bytes) {
+            return transfer_all(bytes, [&](uint64_t done, uint64_t left) {
+                return pwrite(fd, from + at + done, left, static_cast<off_t>(offset + at + done));
+            });
+        });
+    View view(fd, offset, size);
+    if (!view.valid()) return errno;
+    (void)madvise(view.at(), size, MADV_HUGEPAGE);  // without them the copy is the same
+    return for_each_resident_run(from, size, [&](uint64_t at, uint64_t bytes) {
+        // A host without memory says so here; writing would end the process.
+        if (madvise(view.at() + at, bytes, MADV_POPULATE_WRITE) != 0) return errno;
+        std::memcpy(view.at() + at, from + at, bytes);
+        return 0;
+    });
+}
+
+int HostCalls::copy_to_hugetlb_file(const std::byte* from, int fd, uint64_t offset, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.copies;
+    View view(fd, offset, size);
+    if (!view.valid()) return errno;
+    std::memcpy(view.at(), from, size);
     return 0;
 }
 

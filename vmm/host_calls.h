@@ -20,12 +20,14 @@ class HostCalls {
     int protect(std::byte* at, uint64_t size, int prot);
     int advise(std::byte* at, uint64_t size, int advice);
     int punch_hole(int fd, uint64_t offset, uint64_t size);
-    // The same for a file of huge pages: their reservations go, too.
-    int punch_hole_in_huge_file(int fd, uint64_t offset, uint64_t size);
-    // Copies the resident pages of `from` into the file.
-    int copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size);
-    // The same for a file of huge pages, which cannot be written by system call.
-    int copy_to_huge_file(const std::byte* from, int fd, uint64_t offset, uint64_t size);
+    // The same for a file of hugetlb: the reservations of its pages go, too.
+    int punch_hole_in_hugetlb_file(int fd, uint64_t offset, uint64_t size);
+    // Copies the resident pages of `from` into the file, which gets small pages for it, or (huge_mapping)
+    // transparent huge ones.
+    enum class Through { system_call, huge_mapping };
+    int copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size, Through through);
+    // The same for a file of hugetlb, which cannot be written by system call.
+    int copy_to_hugetlb_file(const std::byte* from, int fd, uint64_t offset, uint64_t size);
     // Copies what the file has into memory that reads zero.
     int copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t size);
     // A memslot ioctl that is about to be made: 0, or the errno of an injected failure.

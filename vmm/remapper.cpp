@@ -68,9 +68,9 @@ struct Remapper::State {
     State(Vm& the_vm, const MemoryConfig& the_config)
         : vm(the_vm),
           config(the_config),
-          object(config.backing == Backing::hugetlb_2m ? BackingObject::Pages::huge_2m
-                                                       : BackingObject::Pages::small),
-          backing_pages(gpremap::backing_pages(config.backing)),
+          object(config.backing == Backing::hugetlb_2m ? BackingObject::Kind::hugetlb
+                                                       : BackingObject::Kind::ordinary),
+          backing_pages(gpremap::backing_pages(object.pages())),
           space(empty_space(config)),
           pool(pool_for(config)),
           stage2(stage2_for(vm, config, space.aperture(), object)) {

@@ -94,9 +94,10 @@ TEST_F(AutoTest, SlotsMoveWhereMemoryMovesByLessThanItsSize) {
     expect_stamp(base + 5 * page, 16 * mib, 1);
 }
 
+// The private copies that a snapshot leads to are small pages.
 TEST_F(AutoTest, WindowForMemoryThatHasNoHugePagesOfItsOwn) {
-    boot(Backing::memfd);
     map(base, 8 * mib);
+    ASSERT_GE(call(Call::snapshot, base, base + 64 * mib, 8 * mib, rw).report.result, 0);
     EXPECT_EQ(way(call(Call::move, base, base + gib + page, 8 * mib, 0)), "window");
 }
 
@@ -117,8 +118,13 @@ TEST_F(AutoTest, FreshMemoryInAnOddSlotGetsOneThatFitsHugePages) {
     expect_stamp(base + gib, 8 * mib, 7);
 }
 
-TEST_F(AutoTest, HugePagesOutliveOddMoves) {
+class AutoWithBackingTest : public AutoTest, public testing::WithParamInterface<Backing> {};
+INSTANTIATE_TEST_SUITE_P(Each, AutoWithBackingTest, testing::Values(Backing::anon, Backing::memfd),
+                         [](const auto& of) { return name_of(of.param); });
+
+TEST_P(AutoWithBackingTest, HugePagesOutliveOddMoves) {
     constexpr uint64_t size = 64 * mib;
+    boot(GetParam());
     map(base, size);
     stamp(base, size, 3);
     uint64_t before = in_huge_pages(base, size);

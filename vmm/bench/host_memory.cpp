@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -28,33 +27,29 @@ uint64_t ns_since(Clock::time_point begin) {
         std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count());
 }
 
-Descriptor open_file(Backing backing, uint64_t size) {
-    if (backing == Backing::anon) return Descriptor();
-    unsigned huge = backing == Backing::hugetlb_2m ? MFD_HUGETLB | MFD_HUGE_2MB : 0u;
-    Descriptor file(memfd_create("gpremap-bench", MFD_CLOEXEC | huge));
-    check(file.valid(), "memfd_create of the bench");
-    check(ftruncate(file.get(), static_cast<off_t>(size)) == 0, "ftruncate of the bench's memfd");
-    return file;
+std::optional<BackingObject> object_for(Backing backing) {
+    using Kind = BackingObject::Kind;
+    if (backing == Backing::anon) return std::nullopt;
+    return BackingObject(backing == Backing::hugetlb_2m ? Kind::hugetlb : Kind::ordinary);
 }
 
 }  // namespace
 
 // Room for two places, each at a multiple of 1 GiB.
 HostMemory::HostMemory(Backing backing, uint64_t size)
-    : backing_(backing),
-      size_(size),
+    : size_(size),
       distance_((size + gib1 - 1) / gib1 * gib1),
       reserved_(mmap(nullptr, 2 * distance_ + gib1, PROT_NONE, closed, -1, 0)),
-      file_(open_file(backing, size)) {
+      object_(object_for(backing)) {
     check(reserved_ != MAP_FAILED, "mmap of the bench's reservation");
     uintptr_t aligned = (reinterpret_cast<uintptr_t>(reserved_) + gib1 - 1) / gib1 * gib1;
     here_ = reinterpret_cast<std::byte*>(aligned);
     there_ = here_ + distance_;
-    bool anon = backing_ == Backing::anon;
-    void* made =
-        mmap(here_, size_, PROT_READ | PROT_WRITE, MAP_FIXED | (anon ? closed : MAP_SHARED), file_.get(), 0);
+    void* made = mmap(here_, size_, PROT_READ | PROT_WRITE, MAP_FIXED | (object_ ? MAP_SHARED : closed),
+                      object_ ? object_->fd() : -1, 0);
     check(made == here_, "mmap of the bench's memory");
-    if (anon) check(madvise(here_, size_, MADV_HUGEPAGE) == 0 || errno == EINVAL, "madvise MADV_HUGEPAGE");
+    // The kernel does not know the advice where it has no transparent huge pages, and for hugetlb.
+    check(madvise(here_, size_, MADV_HUGEPAGE) == 0 || errno == EINVAL, "madvise MADV_HUGEPAGE");
     touch();
 }
 
@@ -74,10 +69,9 @@ uint64_t HostMemory::move() {
 
 uint64_t HostMemory::give_back() {
     auto begin = Clock::now();
-    int result = backing_ == Backing::anon
-                     ? madvise(here_, size_, MADV_DONTNEED)
-                     : fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                                 static_cast<off_t>(size_));
+    int result = !object_ ? madvise(here_, size_, MADV_DONTNEED)
+                          : fallocate(object_->fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                                      static_cast<off_t>(size_));
     uint64_t ns = ns_since(begin);
     check(result == 0, "giving back the bench's memory");
     touch();

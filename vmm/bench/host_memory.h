@@ -4,8 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
-#include "vmm/kvm.h"
+#include "vmm/backing_object.h"
 #include "vmm/remapper.h"
 
 namespace gpremap {
@@ -33,13 +34,12 @@ class HostMemory {
   private:
     void touch();
 
-    Backing backing_;
     uint64_t size_;
     uint64_t distance_;  // bytes between the two places
     void* reserved_;
     std::byte* here_;
     std::byte* there_;
-    Descriptor file_;
+    std::optional<BackingObject> object_;  // of what is not anonymous
 };
 
 }  // namespace gpremap

@@ -45,6 +45,16 @@ size_t scan_some(const Descriptor& pagemap, ScanArguments& scan) {
 
 }  // namespace
 
+// The setting reads "always [madvise] never".
+std::string thp_setting(const std::string& name) {
+    std::ifstream file("/sys/kernel/mm/transparent_hugepage/" + name);
+    std::string line;
+    std::getline(file, line);
+    size_t open = line.find('['), close = line.find(']');
+    if (open == std::string::npos || close == std::string::npos || close < open) return "none";
+    return line.substr(open + 1, close - open - 1);
+}
+
 std::vector<HostPages> resident_pages(const std::byte* at, uint64_t size) {
     Descriptor pagemap = open_pagemap();
     std::array<PageRegion, 512> regions;

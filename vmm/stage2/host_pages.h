@@ -4,9 +4,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace gpremap {
+
+// What the host has chosen for its transparent huge pages by the setting of that name, such as "madvise" for
+// `enabled`; "none" where the kernel has no such setting.
+std::string thp_setting(const std::string& name);
 
 // A run of present pages of one size. `size` is no multiple of `page` where the range that was asked for
 // begins or ends within a page.

@@ -1,7 +1,6 @@
 #include "vmm/stage2/prediction.h"
 
 #include <algorithm>
-#include <fstream>
 #include <string>
 
 #include "guest/abi.h"
@@ -18,15 +17,6 @@ using remap::Prot;
 using remap::Range;
 using remap::Size;
 using remap::stage2::Piece;
-
-// Whether the setting is one of `values`. It reads "always [madvise] never".
-bool is_set_to_one_of(const char* setting, std::initializer_list<const char*> values) {
-    std::ifstream file(std::string("/sys/kernel/mm/transparent_hugepage/") + setting);
-    std::string line;
-    std::getline(file, line);
-    return std::any_of(values.begin(), values.end(),
-                       [&](const char* value) { return line.find(value) != std::string::npos; });
-}
 
 // As stage 2 enforces them: whatever is mapped can be read, and KVM lets nobody deny execution.
 Prot enforced(Prot prot) {
@@ -118,15 +108,13 @@ Size BackingPages::of(MemoryKind kind) const {
     return remap::kib4;
 }
 
-BackingPages backing_pages(Backing backing) {
+BackingPages backing_pages(BackingObject::Pages object) {
     BackingPages pages;
-    bool huge_object = backing == Backing::hugetlb_2m;
-    // A private copy of a page of a memfd is a small one, whatever the memfd's own are.
-    if (huge_object) pages.cow = remap::mib2;
-    // `advise` is left out: mappings of the memfd do not ask.
-    if (huge_object || is_set_to_one_of("shmem_enabled", {"[always]", "[within_size]", "[force]"}))
-        pages.object = remap::mib2;
-    if (is_set_to_one_of("enabled", {"[always]", "[madvise]"})) pages.anon = remap::mib2;
+    if (object != BackingObject::Pages::small) pages.object = remap::mib2;
+    // A private copy of one of them is a small page, but of hugetlb.
+    if (object == BackingObject::Pages::huge_2m) pages.cow = remap::mib2;
+    if (std::string setting = thp_setting("enabled"); setting == "always" || setting == "madvise")
+        pages.anon = remap::mib2;
     return pages;
 }
 

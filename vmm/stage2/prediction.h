@@ -7,7 +7,7 @@
 
 #include "remap/space.h"
 #include "remap/stage2/prediction.h"
-#include "vmm/remapper.h"
+#include "vmm/backing_object.h"
 
 namespace gpremap {
 
@@ -23,9 +23,8 @@ struct BackingPages {
     remap::Size largest() const { return std::max({anon, object, cow}); }
 };
 
-// As the host is set now: whether anonymous memory that asks for huge pages gets them, and memfds on their
-// own.
-BackingPages backing_pages(Backing backing);
+// As the host is set now: whether anonymous memory that asks for huge pages gets them.
+BackingPages backing_pages(BackingObject::Pages object);
 
 // What is mapped in `range`, and around it as far as the backing's largest page reaches, as it can be once
 // all of it has been touched. In order. What allows no access is not mapped.

@@ -168,24 +168,31 @@ void Stage2::reclaim_at_end(std::byte* at, uint64_t size) {
 
 int Stage2::map_fresh(std::byte* at, uint64_t size, int prot) {
     if (int error = calls_.map(at, size, prot, closed_flags | MAP_FIXED, -1, 0)) return error;
-    // Small ranges too: neighbours grow together. A kernel without huge pages says EINVAL.
+    return ask_for_huge_pages(at, size);
+}
+
+// Small ranges ask, too: neighbours grow together. A kernel without huge pages says EINVAL.
+int Stage2::ask_for_huge_pages(std::byte* at, uint64_t size) {
     int error = calls_.advise(at, size, MADV_HUGEPAGE);
     return error == EINVAL ? 0 : error;
 }
 
 int Stage2::map_object(std::byte* at, uint64_t size, remap::Memory memory, int prot) {
-    bool huge = object_.pages() == BackingObject::Pages::huge_2m;
-    if (huge && memory.kind == MemoryKind::object) return map_huge(at, size, memory.offset.value, prot);
-    int sharing = memory.kind == MemoryKind::cow ? MAP_PRIVATE : MAP_SHARED;
+    using Pages = BackingObject::Pages;
+    bool hugetlb = object_.pages() == Pages::huge_2m, shared = memory.kind == MemoryKind::object;
+    if (hugetlb && shared) return map_hugetlb(at, size, memory.offset.value, prot);
+    int sharing = shared ? MAP_SHARED : MAP_PRIVATE;
     // Huge pages are reserved here, so that there is one when the guest writes; small ones need not be.
-    if (memory.kind == MemoryKind::cow && !huge) sharing |= MAP_NORESERVE;
-    return calls_.map(at, size, prot, sharing | MAP_FIXED, object_.fd(), memory.offset.value);
+    if (!shared && !hugetlb) sharing |= MAP_NORESERVE;
+    if (int error = calls_.map(at, size, prot, sharing | MAP_FIXED, object_.fd(), memory.offset.value))
+        return error;
+    return shared && object_.pages() == Pages::transparent ? ask_for_huge_pages(at, size) : 0;
 }
 
 // A shared mapping of huge pages that covers a whole aligned GiB may share page tables with others like it,
 // and Linux (6.18 too) deadlocks when mremap moves such a one. So no mapping gets larger than half of that:
 // pieces of 512 MiB that differ in a harmless flag, by turns, are never merged.
-int Stage2::map_huge(std::byte* at, uint64_t size, uint64_t offset, int prot) {
+int Stage2::map_hugetlb(std::byte* at, uint64_t size, uint64_t offset, int prot) {
     constexpr uint64_t most = remap::gib1.bytes / 2;
     for (uint64_t done = 0; done < size;) {
         uint64_t from = offset + done;
@@ -202,9 +209,12 @@ int Stage2::map_huge(std::byte* at, uint64_t size, uint64_t offset, int prot) {
 }
 
 int Stage2::copy_to_object(std::byte* from, uint64_t offset, uint64_t size) {
-    if (object_.pages() == BackingObject::Pages::huge_2m)
-        return calls_.copy_to_huge_file(from, object_.fd(), offset, size);
-    return calls_.copy_to_file(from, object_.fd(), offset, size);
+    using Pages = BackingObject::Pages;
+    if (object_.pages() == Pages::huge_2m)
+        return calls_.copy_to_hugetlb_file(from, object_.fd(), offset, size);
+    return calls_.copy_to_file(from, object_.fd(), offset, size,
+                               object_.pages() == Pages::transparent ? HostCalls::Through::huge_mapping
+                                                                     : HostCalls::Through::system_call);
 }
 
 // Replaces whatever is there by nothing.
@@ -246,7 +256,7 @@ int Stage2::free_now(const step::Free& step) {
 
 int Stage2::punch_hole(uint64_t offset, uint64_t size) {
     if (object_.pages() == BackingObject::Pages::huge_2m)
-        return calls_.punch_hole_in_huge_file(object_.fd(), offset, size);
+        return calls_.punch_hole_in_hugetlb_file(object_.fd(), offset, size);
     return calls_.punch_hole(object_.fd(), offset, size);
 }
 

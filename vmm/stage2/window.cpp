@@ -42,14 +42,6 @@ bool is_congruent(const std::byte* at, uint64_t other) {
     return (reinterpret_cast<uint64_t>(at) - other) % remap::mib2.bytes == 0;
 }
 
-// In memfd and hugetlb, a page is split in nobody's page table but the mover's, or cannot be.
-bool holds_anonymous(const remap::Space& space, const Range& range) {
-    auto extents = space.extents_in(range);
-    return std::any_of(extents.begin(), extents.end(), [](const remap::Extent& extent) {
-        return extent.memory.kind == MemoryKind::anon && extent.range.size() >= remap::mib2;
-    });
-}
-
 }  // namespace
 
 Window::Window(Vm& vm, const Range& aperture, const BackingObject& object, MoveSlots move_slots)
@@ -81,11 +73,23 @@ Stage2::Choice Window::choose(const std::vector<remap::Step>& steps, const remap
 bool Window::splits_huge_pages(const remap::Step& step, const remap::Space& before) const {
     if (const auto* move = std::get_if<step::Move>(&step))
         return splits_huge_pages(move->from, Range::of(move->to, move->from.size())) &&
-               holds_anonymous(before, move->from);
+               holds_transparent(before, move->from);
     if (const auto* exchange = std::get_if<step::Exchange>(&step))
         return splits_huge_pages(exchange->a, exchange->b) &&
-               (holds_anonymous(before, exchange->a) || holds_anonymous(before, exchange->b));
+               (holds_transparent(before, exchange->a) || holds_transparent(before, exchange->b));
     return false;
+}
+
+// Whether there are transparent huge pages in the range: of anonymous memory, or of the object. Those of
+// hugetlb are never split.
+bool Window::holds_transparent(const remap::Space& space, const Range& range) const {
+    bool of_object = object_.pages() == BackingObject::Pages::transparent;
+    auto extents = space.extents_in(range);
+    return std::any_of(extents.begin(), extents.end(), [&](const remap::Extent& extent) {
+        bool transparent =
+            extent.memory.kind == MemoryKind::anon || (of_object && extent.memory.kind == MemoryKind::object);
+        return transparent && extent.range.size() >= remap::mib2;
+    });
 }
 
 bool Window::splits_huge_pages(const Range& from, const Range& to) const {

@@ -61,6 +61,7 @@ class Window final : public SlottedStage2 {
     std::vector<Passage> passages(const remap::Range& from, const remap::Range& to) const;
     bool splits_huge_pages(const remap::Range& from, const remap::Range& to) const;
     bool splits_huge_pages(const remap::Step& step, const remap::Space& before) const;
+    bool holds_transparent(const remap::Space& space, const remap::Range& range) const;
     bool is_badly_placed(const remap::Range& range) const;
 
     int open_slots(const remap::Range& range);
