@@ -80,13 +80,19 @@ class Tree {
         root_ = join(below, above);
     }
 
-    // The lowest free address in `within` at which `size` bytes fit and which is congruent to `phase`
-    // modulo `modulus`.
+    // A free address in `within` at which `size` bytes fit and which is congruent to `phase` modulo
+    // `modulus`: the lowest; or, behind `patience` gaps that are wide enough and have no such address, the
+    // lowest in a gap that has one wherever it begins, as long as there is any. That is what keeps the search
+    // O(log n).
     std::optional<A> lowest_gap(const BasicRange<A>& within, Size size, Size modulus, uint64_t phase) const {
-        GapSearch search{size, modulus, phase % modulus.bytes, within.start(), within.end()};
-        if (auto found = search.below(root_.get())) return found;
-        return search.fit_until(within.end());
+        GapSearch search{size, modulus, phase % modulus.bytes, within.start(), within.end(), patience};
+        if (auto found = search.in(root_.get()); found || search.patience > 0) return found;
+        if (auto found = sure_gap(within, search)) return found;
+        return GapSearch{size, modulus, search.phase, within.start(), within.end(), UINT64_MAX}.in(
+            root_.get());
     }
+
+    static constexpr uint64_t patience = 64;
 
   private:
     struct Node {
@@ -178,19 +184,30 @@ class Tree {
         Size size, modulus;
         uint64_t phase;
         A cursor, limit;
+        uint64_t patience;  // how many more gaps may be wide enough in vain; at 0 the search is over
+
+        std::optional<A> in(const Node* root) {
+            if (auto found = below(root)) return found;
+            return fit_until(limit);
+        }
+
+        std::optional<A> congruent_from(A at) const {
+            return at.checked_add(Size{(phase + modulus.bytes - at.value % modulus.bytes) % modulus.bytes});
+        }
 
         // A fit between the cursor and `end`.
-        std::optional<A> fit_until(A end) const {
+        std::optional<A> fit_until(A end) {
             end = std::min(end, limit);
-            auto up = (phase + modulus.bytes - cursor.value % modulus.bytes) % modulus.bytes;
-            auto at = cursor.checked_add(Size{up});
-            if (!at || *at > end || end.above(*at) < size) return std::nullopt;
-            return at;
+            if (patience == 0 || cursor > end || end.above(cursor) < size) return std::nullopt;
+            auto at = congruent_from(cursor);
+            if (at && *at <= end && end.above(*at) >= size) return at;
+            --patience;
+            return std::nullopt;
         }
 
         // A fit before or between the entries of the subtree; leaves the cursor behind them.
         std::optional<A> below(const Node* node) {
-            if (!node || node->last_end <= cursor) return std::nullopt;
+            if (!node || node->last_end <= cursor || patience == 0) return std::nullopt;
             if (node->first_start >= limit) return fit_until(limit);
             bool wide_inside = node->widest_gap >= size;
             if (!wide_inside && node->first_start >= cursor) {
@@ -205,6 +222,14 @@ class Tree {
             return below(node->right.get());
         }
     };
+
+    // In a gap that is as much wider as it takes.
+    std::optional<A> sure_gap(const BasicRange<A>& within, const GapSearch& wanted) const {
+        if (wanted.size.bytes > UINT64_MAX - wanted.modulus.bytes) return std::nullopt;
+        Size width{wanted.size.bytes + wanted.modulus.bytes - 1};
+        auto found = GapSearch{width, Size{1}, 0, within.start(), within.end(), UINT64_MAX}.in(root_.get());
+        return found ? wanted.congruent_from(*found) : std::nullopt;
+    }
 
     Link root_;
 };

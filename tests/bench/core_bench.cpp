@@ -73,6 +73,16 @@ void unmap_in_the_crowd(benchmark::State& state) {
     plan(state, [](const Space& space) { return native::unmap(space, crowd + 2 * page, page); });
 }
 
+// Between extents of a page there are gaps of 2 MiB, and none is where 2 MiB could be one huge page.
+void map_anywhere_among_odd_gaps(benchmark::State& state) {
+    constexpr uint64_t mib2 = 2ull << 20;
+    Space space(Range::of(Gpa{base}, Size{256 * gib}), kib4, FreshMemory::anon, {});
+    for (uint64_t i = 0; i < static_cast<uint64_t>(state.range(0)); ++i)
+        space = after(native::map(space, base + i * (mib2 + page) + page, page, rw, 0));
+    for (auto _ : state) benchmark::DoNotOptimize(native::map(space, 0, mib2, rw, native::flag::anywhere));
+    state.SetComplexityN(state.range(0));
+}
+
 void find_extent(benchmark::State& state) {
     const Space& space = crowded(state.range(0));
     uint64_t at = crowd;
@@ -123,6 +133,7 @@ BENCHMARK(grow)->Apply(extents);
 BENCHMARK(alias)->Apply(extents);
 BENCHMARK(linux_mremap_that_moves)->Apply(extents);
 BENCHMARK(unmap_in_the_crowd)->Apply(extents);
+BENCHMARK(map_anywhere_among_odd_gaps)->Apply(extents);
 BENCHMARK(find_extent)->Apply(extents);
 BENCHMARK(copy_space)->Apply(extents);
 BENCHMARK(round_trip)->Apply(extents);

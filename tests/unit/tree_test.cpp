@@ -133,6 +133,36 @@ TEST(Tree, FindsTheLowestGap) {
     }
 }
 
+// Entries and gaps of 8 bytes by turns: [8, 16) taken, [16, 24) free, ... None has room for 8 bytes at a
+// multiple of 16, but for what `odd_one` says: the gap behind that entry is twice as wide.
+Ranges with_gaps_of_the_wrong_phase(uint64_t entries, std::optional<uint64_t> odd_one = std::nullopt) {
+    Ranges tree;
+    for (uint64_t i = 0, at = 0; i < entries; ++i, at += 16) {
+        tree.insert(Entry(between(at, at + 8), i));
+        if (i == odd_one) at += 16;
+    }
+    return tree;
+}
+
+// The search for the lowest gives up where a gap further on has room for sure; but not where there is none.
+TEST(Tree, FindsAGapBehindManyOfTheWrongPhase) {
+    constexpr uint64_t entries = 1000, end = 16 * entries;
+    auto gap = [](const Ranges& tree, uint64_t limit) {
+        return tree.lowest_gap(between(0, limit), Size{8}, Size{16}, 0);
+    };
+    EXPECT_EQ(gap(with_gaps_of_the_wrong_phase(entries), end), std::nullopt);
+    EXPECT_EQ(gap(with_gaps_of_the_wrong_phase(entries), end + 8), Gpa{end});
+    EXPECT_EQ(gap(with_gaps_of_the_wrong_phase(entries), end + 1000), Gpa{end});
+    uint64_t soon = Ranges::patience / 2, late = 2 * Ranges::patience;
+    EXPECT_EQ(gap(with_gaps_of_the_wrong_phase(entries, soon), end + 1000), Gpa{16 * (soon + 1)});
+    EXPECT_EQ(gap(with_gaps_of_the_wrong_phase(entries, late), end), Gpa{16 * (late + 1)});
+    // The first that is sure to have room is that one, too.
+    EXPECT_EQ(gap(with_gaps_of_the_wrong_phase(entries, late), end + 1000), Gpa{16 * (late + 1)});
+    // Of 8 bytes at an odd multiple of 8 there is room in each.
+    EXPECT_EQ(with_gaps_of_the_wrong_phase(entries).lowest_gap(between(0, end), Size{8}, Size{16}, 8),
+              Gpa{8});
+}
+
 // Counted, not timed: how many entries a change copies grows with the logarithm of their number. The most
 // that any single one may is some 1.44 log2 n levels, a few nodes on each, for two splits and two joins.
 TEST(Tree, AChangeTouchesAPathOnly) {
