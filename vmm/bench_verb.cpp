@@ -12,6 +12,7 @@
 #include "vmm/errors.h"
 #include "vmm/host.h"
 #include "vmm/json_file.h"
+#include "vmm/kvm.h"
 #include "vmm/toml_reader.h"
 
 namespace gpremap {
@@ -138,6 +139,11 @@ class Plan {
         return names.empty() || std::find(names.begin(), names.end(), bench) != names.end();
     }
 
+    static BenchSetting with_pre_fault(BenchSetting setting) {
+        setting.pre_fault = true;
+        return setting;
+    }
+
     static BenchSetting at_size(BenchSetting setting, uint64_t size) {
         setting.size = size;
         return setting;
@@ -157,6 +163,9 @@ class Plan {
         bool anon = setting.backing == Backing::anon;
         all_.push_back({"retouch", setting, "ns", "the same before the move", bench_retouch});
         all_.push_back({"retouch", setting, "ns, and move", "the guest's memmove", bench_move_and_reread});
+        if (can_pre_fault_)
+            all_.push_back({"retouch", with_pre_fault(setting), "ns, pre-faulted", "guest's memmove",
+                            bench_move_and_reread});
         all_.push_back({"reclaim", setting, "ns", anon ? "madvise alone" : "fallocate alone", bench_reclaim});
         if (anon)
             all_.push_back({"reclaim", setting, "ns, to the pool", "madvise alone", bench_reclaim_to_pool});
@@ -192,6 +201,7 @@ class Plan {
         }
     }
 
+    const bool can_pre_fault_ = Kvm().capabilities().pre_fault;
     std::vector<Measurement> all_;
 };
 

@@ -46,6 +46,7 @@ struct CallRecord {
     const char* mechanism_reason = "";
     SyscallCounts syscalls;
     PoolCounts pool;
+    uint64_t pre_faulted = 0;        // bytes that KVM has mapped before the entry, as pre_fault asks for
     std::vector<uint64_t> stall_ns;  // for each vCPU: how long it has waited on its own fault, at the end
 };
 

@@ -89,7 +89,7 @@ bool same(const MachineConfig& a, const MachineConfig& b) {
     auto parts = [](const MachineConfig& machine) {
         const MemoryConfig& memory = machine.memory;
         return std::tuple(machine.vcpus, memory.granule, memory.aperture_base, memory.aperture_size,
-                          memory.limit, memory.backing, memory.mechanism, memory.pool);
+                          memory.limit, memory.backing, memory.mechanism, memory.pool, memory.pre_fault);
     };
     return parts(a) == parts(b);
 }

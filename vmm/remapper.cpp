@@ -53,6 +53,23 @@ std::unique_ptr<Stage2> stage2_for(Vm& vm, const MemoryConfig& config, const Ran
         vm, aperture, object, automatic ? Window::MoveSlots::to_keep_huge_pages : Window::MoveSlots::never);
 }
 
+// Where the steps put memory that may have been touched already.
+std::vector<Range> targets_of(const std::vector<remap::Step>& steps) {
+    namespace step = remap::step;
+    std::vector<Range> targets;
+    for (const remap::Step& any : steps) {
+        if (const auto* move = std::get_if<step::Move>(&any)) {
+            targets.push_back(Range::of(move->to, move->from.size()));
+        } else if (const auto* exchange = std::get_if<step::Exchange>(&any)) {
+            targets.push_back(exchange->a);
+            targets.push_back(exchange->b);
+        } else if (const auto* map = std::get_if<step::Map>(&any)) {
+            targets.push_back(map->range);  // from the warm pool
+        }
+    }
+    return targets;
+}
+
 std::unique_ptr<WarmPool> pool_for(const MemoryConfig& config) {
     if (config.pool == 0 || !can_use_pool(config.backing)) return nullptr;
     return std::make_unique<WarmPool>(config.pool, config.pool_cleaner);
@@ -98,6 +115,8 @@ struct Remapper::State {
     std::unique_ptr<Stage2> stage2;
 
     std::array<CallRecord, abi::max_vcpus> records;
+    std::array<std::vector<Range>, abi::max_vcpus>
+        targets;  // of the last call, where it is to be pre-faulted
     // Since when each vCPU waits on its own fault, in now_ns(); 0 while it does not.
     std::array<std::atomic<uint64_t>, abi::max_vcpus> waiting_since{};
 };
@@ -143,10 +162,12 @@ int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
     record.mechanism = name_of(choice.way);
     record.mechanism_reason = choice.reason;
     auto others = kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run;
+    std::vector<Range> where = config.pre_fault ? targets_of(plan.steps) : std::vector<Range>{};
     int error = stage2->apply(plan.steps, choice.way, others);
     if (error == ENOMEM || error == ENOSPC || error == EAGAIN) return ENOMEM;
     if (error != 0) throw std::system_error(error, std::generic_category(), "carrying out a call");
     space = std::move(plan.after);
+    targets[vcpu] = std::move(where);
     record.bytes += plan.bytes.bytes;
     if (pool) record.pool = pool->counts();
     record.moved = record.moved || plan.moved;
@@ -161,6 +182,7 @@ void Remapper::State::begin_record(unsigned vcpu) {
     auto stall_ns = std::move(records[vcpu].stall_ns);
     records[vcpu] = {};
     records[vcpu].stall_ns = std::move(stall_ns);
+    targets[vcpu].clear();
 }
 
 // Whoever waits now will wait no longer: the call is over.
@@ -233,6 +255,19 @@ const CallRecord& Remapper::last_call(unsigned vcpu) const {
     return state_->records[vcpu];
 }
 
+std::vector<Range> Remapper::to_pre_fault(unsigned vcpu) const {
+    std::lock_guard lock(state_->mutex);
+    std::vector<Range> found;
+    for (const Range& target : state_->targets[vcpu])
+        for (const auto& piece : gpremap::resident_pieces(state_->space, state_->vm, target)) {
+            if (!found.empty() && found.back().end() == piece.mapped().start())
+                found.back() = Range::between(found.back().start(), piece.mapped().end());
+            else
+                found.push_back(piece.mapped());
+        }
+    return found;
+}
+
 Backing Remapper::State::backing_of(const remap::Extent& extent) const {
     if (extent.memory.kind == remap::MemoryKind::anon) return Backing::anon;
     return config.backing == Backing::hugetlb_2m ? Backing::hugetlb_2m : Backing::memfd;
@@ -262,7 +297,7 @@ std::vector<remap::stage2::Piece> Remapper::possible_pieces() const {
 
 std::vector<remap::stage2::Piece> Remapper::resident_pieces() const {
     std::lock_guard lock(state_->mutex);
-    return gpremap::resident_pieces(state_->space, state_->vm);
+    return gpremap::resident_pieces(state_->space, state_->vm, state_->space.aperture());
 }
 
 uint64_t Remapper::resident_bytes() const {

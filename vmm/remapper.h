@@ -33,6 +33,9 @@ struct MemoryConfig {
     Mechanism mechanism = Mechanism::automatic;
     uint64_t pool = 0;  // bytes of the warm pool, of anonymous memory; in addition to `limit`
     PoolCleaner pool_cleaner = PoolCleaner::runs;
+    // Whether KVM maps what a call has moved, or had from the warm pool, before the guest goes on. Without
+    // KvmCapabilities::pre_fault it cannot.
+    bool pre_fault = false;
 };
 
 enum class FaultVerdict {
@@ -77,6 +80,11 @@ class Remapper {
 
     // The record of the last call() of this vCPU, without call_ns, which the vCPU's loop measures.
     const CallRecord& last_call(unsigned vcpu) const;
+
+    // What KVM is to map after the last call() of this vCPU, by MemoryConfig::pre_fault: where the call has
+    // put memory, as far as the host has it in its page tables now. The rest would be made, and may never be
+    // used.
+    std::vector<remap::Range> to_pre_fault(unsigned vcpu) const;
 
     // Every extent, by address, with what it is made of.
     std::vector<MapEntry> map() const;

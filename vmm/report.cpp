@@ -227,6 +227,7 @@ JsonObject json_of(const StepResult& step, unsigned vcpus) {
         {"host_returned", or_null(step.host_returned)},
         {"pool_bytes", record.pool.taken},
         {"pool_given", record.pool.given},
+        {"pre_faulted", record.pre_faulted},
         {"problem", step.ok ? JsonObject(nullptr) : JsonObject(step.problem)}};
     for (const abi::ExtentInfo& extent : step.extents) json["extents"].push_back(json_of(extent));
     return json;
@@ -247,12 +248,17 @@ JsonObject json_of(const MachineConfig& machine) {
                   {"backing", name_of(machine.memory.backing)},
                   {"mechanism", name_of(machine.memory.mechanism)}};
     if (machine.memory.pool > 0) vm["pool"] = machine.memory.pool;
+    if (machine.memory.pre_fault) vm["pre_fault"] = true;
     return vm;
 }
 
-void print_pool(std::ostream& out, const PoolCounts& pool) {
-    if (pool.taken) fmt::print(out, "    {} came from the warm pool\n", format_size(pool.taken));
-    if (pool.given) fmt::print(out, "    {} went to the warm pool\n", format_size(pool.given));
+void print_notes(std::ostream& out, const CallRecord& record) {
+    auto note = [&](uint64_t bytes, const char* what) {
+        if (bytes > 0) fmt::print(out, "    {} {}\n", format_size(bytes), what);
+    };
+    note(record.pool.taken, "came from the warm pool");
+    note(record.pool.given, "went to the warm pool");
+    note(record.pre_faulted, "pre-faulted");
 }
 
 }  // namespace
@@ -276,7 +282,7 @@ void StepTable::print(const StepResult& step) {
     print_cells(out_, cells_of(step));
     if (!step.ok) fmt::print(out_, "    {} {}\n", painted("FAILED", red, colour_), step.problem);
     if (step.host_returned) fmt::print(out_, "    the host has back {}\n", format_size(*step.host_returned));
-    if (step.record) print_pool(out_, step.record->pool);
+    if (step.record) print_notes(out_, *step.record);
     for (const abi::ExtentInfo& extent : step.extents)
         fmt::print(out_, "    {:<14} {:>10} {:<4} maps with {}\n", format_address(extent.at),
                    format_size(extent.size), prot_name(extent.prot), format_size(extent.page_size));

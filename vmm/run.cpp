@@ -14,6 +14,7 @@
 #include "vmm/progress.h"
 #include "vmm/report.h"
 #include "vmm/step_runner.h"
+#include "vmm/vm.h"
 
 namespace gpremap {
 
@@ -63,6 +64,13 @@ void warn_of_idle_pool(const MemoryConfig& memory) {
         spdlog::warn("pool is of anonymous memory: with backing {} it is not used", name_of(memory.backing));
 }
 
+void warn_of_idle_pre_fault(const MachineConfig& config, const KvmCapabilities& capabilities) {
+    if (config.memory.pre_fault && !capabilities.pre_fault)
+        spdlog::warn(
+            "pre_fault: this host's KVM cannot (see gpremap doctor); a `touch` step does as much, from "
+            "within the guest");
+}
+
 StepWatcher watch(StepTable& table, Progress& progress) {
     return {[&](const ScenarioStep& step) { progress.show(fmt::format("{} {}", step.verb, step.summary)); },
             [&](const StepResult& result) {
@@ -92,6 +100,7 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     warn_of_idle_pool(scenario.machine.memory);
 
     Machine machine(scenario.machine);
+    warn_of_idle_pre_fault(scenario.machine, machine.vm().capabilities());
     StepTable table(out, colour_of(out));
     Progress progress(count_results(scenario.steps), options.progress);
     StepRunner runner(machine, scenario.machine.memory.granule, watch(table, progress));

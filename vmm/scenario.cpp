@@ -58,7 +58,7 @@ void refuse_what_the_domain_says(const TomlTable& vm, const VmDomain& domain) {
 
 // `machine` holds what stands for keys that are left out.
 MachineConfig read_vm(const TomlTable& vm, MachineConfig machine) {
-    vm.only({"vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pool", "domain"});
+    vm.only({"vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pool", "pre_fault", "domain"});
     MemoryConfig& memory = machine.memory;
     if (auto value = vm.find("vcpus"))
         machine.vcpus = static_cast<unsigned>(value->integer_in(1, abi::max_vcpus));
@@ -68,6 +68,7 @@ MachineConfig read_vm(const TomlTable& vm, MachineConfig machine) {
     if (auto value = vm.find("backing")) memory.backing = read_backing(*value);
     if (auto value = vm.find("mechanism")) memory.mechanism = read_mechanism(*value);
     memory.pool = vm.size_or("pool", memory.pool);
+    memory.pre_fault = vm.boolean_or("pre_fault", memory.pre_fault);
     return machine;
 }
 

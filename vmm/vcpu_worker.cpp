@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <sstream>
 #include <stdexcept>
+#include <system_error>
 
 #include "vmm/cpu_x86_64.h"
 #include "vmm/errors.h"
@@ -156,7 +158,22 @@ int64_t VcpuWorker::remap(abi::Call number, const Arguments& args) {
     crew_.calls++;
     int64_t result = crew_.remapper.call(index_, number, args);
     crew_.calls++;
+    pre_faulted_ = 0;
+    if (crew_.vm.capabilities().pre_fault) pre_fault_targets();
     return result;
+}
+
+// The call is over, and this is only to save faults: where another call comes between, or there is no memory,
+// what is left is mapped when it is touched.
+void VcpuWorker::pre_fault_targets() {
+    try {
+        for (const remap::Range& range : crew_.remapper.to_pre_fault(index_)) {
+            vcpu_->pre_fault(range.start().value, range.size().bytes);
+            pre_faulted_ += range.size().bytes;
+        }
+    } catch (const std::system_error&) {
+    } catch (const std::bad_alloc&) {
+    }
 }
 
 // Nothing where the vCPU is to stop.
@@ -228,6 +245,7 @@ int64_t VcpuWorker::hand_in_report() {
     if (remapped_) {
         performed.call = crew_.remapper.last_call(index_);
         performed.call->call_ns = call_ns_;
+        performed.call->pre_faulted = pre_faulted_;
     }
     std::lock_guard lock(crew_.mutex);
     if (phase_ != Phase::working) return -EINVAL;

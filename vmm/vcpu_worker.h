@@ -98,6 +98,7 @@ class VcpuWorker {
 
     std::optional<int64_t> control(abi::Call number, const Arguments& args);
     int64_t remap(abi::Call number, const Arguments& args);
+    void pre_fault_targets();
     std::optional<int64_t> take_step();
     int64_t hand_in_report();
 
@@ -124,6 +125,7 @@ class VcpuWorker {
     KvmCounts kvm_before_;           // when the step was handed to the agent
     bool remapped_ = false;          // the step has made one
     uint64_t call_ns_ = 0;           // of the last one
+    uint64_t pre_faulted_ = 0;       // bytes, of the last one
     uint64_t retries_ = 0;           // in this step
     uint64_t retries_in_a_row_ = 0;  // of the access at hand
     uint64_t most_retries_in_a_row_ = 0;

@@ -528,6 +528,15 @@ class Run(Case):
         self.assertIn("pool is of anonymous memory: with backing memfd it is not used", done.stderr)
         self.assertEqual(result["vm"]["pool"], 2 * MIB)
 
+    @needs_kvm
+    def test_pre_fault(self):
+        """Where KVM cannot, that is said, and the run is the same."""
+        done, result = self.run_scenario('[vm]\npre_fault = true\n' + HEAP + '[[step]]\ntouch = { range = "heap" }\n'
+                                         '[[step]]\nmove = { range = "heap", to = "8GiB" }\n')
+        self.assertIs(result["vm"]["pre_fault"], True)
+        can = "pre_fault: this host's KVM cannot" not in done.stderr
+        self.assertEqual(result["steps"][-1]["pre_faulted"], result["steps"][-1]["bytes"] if can else 0)
+
     def test_overrides(self):
         _, result = self.run_scenario(HEAP, "--backing", "memfd", "--mechanism", "window", "--granule", "2MiB")
         self.assertEqual(result["vm"], {"vcpus": 1, "granule": 2 * MIB, "backing": "memfd", "mechanism": "window"})
@@ -597,7 +606,9 @@ class Bench(Case):
 
     def test_schema(self):
         rows = self.bench("--runs", "1", "--max-size", "4MiB")
-        self.assertEqual([row["bench"] for row in rows if row["backing"] == "memfd" and row["mechanism"] == "window"],
+        # A row more where KVM can pre-fault.
+        self.assertEqual([row["bench"] for row in rows if row["backing"] == "memfd" and row["mechanism"] == "window"
+                          and row["unit"] != "ns, pre-faulted"],
                          ["move", "overhead", "overhead", "retouch", "retouch", "reclaim", "install", "stall", "stall", "alias"])
         self.assertEqual({row["bench"] for row in rows},
                          {"move", "overhead", "retouch", "reclaim", "install", "stall", "alias", "scale", "hypercall"})

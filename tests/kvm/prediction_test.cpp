@@ -422,5 +422,48 @@ TEST_P(PredictionTest, MovedHugePagesArePreFaultedWhole) {
     skip_if_not_compared();
 }
 
+// ... by the call itself, where that is configured; only what the host has, so that nothing is made for it.
+TEST_P(PredictionTest, CallsPreFaultWhatTheyMove) {
+    if (!Kvm().capabilities().pre_fault) GTEST_SKIP() << "this host's KVM has no KVM_PRE_FAULT_MEMORY";
+    constexpr uint64_t size = 64 * mib, to = base + 4 * gib, other = base + 8 * gib;
+    for (Backing backing : {Backing::anon, Backing::memfd}) {
+        SCOPED_TRACE(name_of(backing));
+        MachineConfig config = config_of({GetParam(), backing}, 1, 32 * gib);
+        config.memory.pre_fault = true;
+        machine_ = std::make_unique<Machine>(config);
+        map(base, size);
+        touch(base, size / 2);
+        uint64_t resident = machine_->remapper().resident_bytes();
+        EXPECT_EQ(make(Call::move, base, to, size, 0).pre_faulted, size / 2);
+        EXPECT_EQ(machine_->remapper().resident_bytes(), resident);
+        auto faults_of_touching = [&](uint64_t at) {
+            uint64_t before = machine_->vm().stats().faults;
+            perform(step(Op::touch, at, size / 2, 0, page));
+            return machine_->vm().stats().faults - before;
+        };
+        EXPECT_EQ(faults_of_touching(to), 0u);
+
+        map_touched(other, size);
+        EXPECT_EQ(make(Call::exchange, to, other, size).pre_faulted, size + size / 2);
+        EXPECT_EQ(faults_of_touching(to), 0u);
+        EXPECT_EQ(faults_of_touching(other), 0u);
+        EXPECT_EQ(make(Call::protect, to, size, abi::prot_read).pre_faulted, 0u);
+    }
+}
+
+TEST_P(PredictionTest, GrowsPreFaultWhatComesFromThePool) {
+    if (!Kvm().capabilities().pre_fault) GTEST_SKIP() << "this host's KVM has no KVM_PRE_FAULT_MEMORY";
+    MachineConfig config = config_of({GetParam(), Backing::automatic}, 1, 32 * gib);
+    config.memory.pre_fault = true;
+    config.memory.pool = 32 * mib;
+    machine_ = std::make_unique<Machine>(config);
+    CallRecord record = make(Call::map, base, 48 * mib, rw);
+    EXPECT_EQ(record.pool.taken, 32 * mib);
+    EXPECT_EQ(record.pre_faulted, 32 * mib);
+    uint64_t faults = machine_->vm().stats().faults;
+    touch(base, 32 * mib);
+    EXPECT_EQ(machine_->vm().stats().faults, faults);
+}
+
 }  // namespace
 }  // namespace gpremap

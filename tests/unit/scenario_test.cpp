@@ -76,6 +76,7 @@ TEST(ScenarioVm, DefaultsAndEveryKey) {
         backing = "hugetlb-2M"
         mechanism = "memslot"
         pool = "64MiB"
+        pre_fault = true
         [[step]]
         checkpoint = true)",
                                        "s.toml");
@@ -87,6 +88,7 @@ TEST(ScenarioVm, DefaultsAndEveryKey) {
     EXPECT_EQ(scenario.machine.memory.backing, Backing::hugetlb_2m);
     EXPECT_EQ(scenario.machine.memory.mechanism, Mechanism::memslot);
     EXPECT_EQ(scenario.machine.memory.pool, 64 * MiB);
+    EXPECT_TRUE(scenario.machine.memory.pre_fault);
 }
 
 TEST(ScenarioVm, Refuses) {
@@ -107,6 +109,8 @@ TEST(ScenarioVm, Refuses) {
     EXPECT_THAT(error_of_vm("backing = 'tmpfs'"), HasSubstr("expected one of \"auto\", \"anon\", \"memfd\""));
     EXPECT_THAT(error_of_vm("mechanism = 'ept'"),
                 HasSubstr("expected one of \"auto\", \"window\", \"memslot\""));
+    EXPECT_THAT(error_of_vm("pre_fault = 1"),
+                HasSubstr("s.toml:2: key 'vm.pre_fault': expected true or false"));
     EXPECT_THAT(error_of_vm("memory = 1"), HasSubstr("s.toml:2: key 'vm.memory': unknown key"));
     EXPECT_THAT(error_of_vm("domain = 'guest.xml'"),
                 HasSubstr("s.toml:2: key 'vm.domain': there is no file guest.xml"));

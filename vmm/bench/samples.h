@@ -16,6 +16,7 @@ struct BenchSetting {
     Mechanism mechanism = Mechanism::window;  // never automatic
     uint64_t extents = 1;                     // in the map
     uint64_t pool = 0;                        // bytes of the warm pool
+    bool pre_fault = false;
     unsigned runs = 1;
     unsigned vcpus = 1;
 };

@@ -129,12 +129,12 @@ std::vector<Piece> possible_pieces(const remap::Space& space, const Vm& vm, cons
     return pieces;
 }
 
-std::vector<Piece> resident_pieces(const remap::Space& space, const Vm& vm) {
+std::vector<Piece> resident_pieces(const remap::Space& space, const Vm& vm, const Range& range) {
     std::vector<Piece> pieces;
-    for_each_in_slots(mapped_in(space, space.aperture(), is_alike), vm.slots_in(space.aperture()),
+    for_each_in_slots(mapped_in(space, range, is_alike), vm.slots_in(range),
                       [&](const Extent& extent, const Vm::Slot& slot) {
-                          append_resident(pieces, *extent.range.intersection(range_of(slot)),
-                                          enforced(extent.prot), slot);
+                          auto part = extent.range.intersection(range_of(slot))->intersection(range);
+                          if (part) append_resident(pieces, *part, enforced(extent.prot), slot);
                       });
     return pieces;
 }

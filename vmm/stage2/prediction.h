@@ -31,9 +31,10 @@ BackingPages backing_pages(BackingObject::Pages object);
 std::vector<remap::stage2::Piece> possible_pieces(const remap::Space& space, const Vm& vm,
                                                   const BackingPages& backing, const remap::Range& range);
 
-// What is mapped in the aperture and present on the host, in pages as large as they are there. In order.
-// Throws HostLacks.
-std::vector<remap::stage2::Piece> resident_pieces(const remap::Space& space, const Vm& vm);
+// What is mapped in `range` and present on the host, in pages as large as they are there. In order. Throws
+// HostLacks.
+std::vector<remap::stage2::Piece> resident_pieces(const remap::Space& space, const Vm& vm,
+                                                  const remap::Range& range);
 
 // The same of the agent's own memory, which no space has.
 std::vector<remap::stage2::Piece> resident_agent_pieces(const Vm& vm);
