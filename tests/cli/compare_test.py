@@ -37,7 +37,7 @@ def what_is_missing():
         if not shutil.which(program):
             return f"{program} is missing: install {package}"
     if not glob.glob(DRIVERS):
-        return "libvirt's QEMU driver is missing: install libvirt-daemon-driver-qemu"
+        return "libvirt's QEMU driver is missing: install libvirt-daemon-system"
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "no access to /dev/kvm"
     kernel = os.path.join(os.path.dirname(__file__), "../../guest/linux/kernel.py")

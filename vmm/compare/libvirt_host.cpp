@@ -35,8 +35,7 @@ std::string embedded_uri(const std::filesystem::path& folder) {
 
 std::string mend(const std::string& uri) {
     if (uri.starts_with("qemu:///embed"))
-        return "install libvirt-daemon-driver-qemu and qemu-system-x86 (`./bootstrap compare` does), or name "
-               "a "
+        return "install libvirt-daemon-system and qemu-system-x86 (`./bootstrap compare` does), or name a "
                "daemon with --connect";
     return "is that daemon running (`libvirtd -d`, or `systemctl start libvirtd`)? Without --connect none is "
            "needed";

@@ -127,7 +127,7 @@ LibvirtFinding judged(std::string what, const std::string& said, std::string men
 
 LibvirtFinding examine_embedded() {
     std::string folder = (std::filesystem::temp_directory_path() / "gpremap-doctor-XXXXXX").string();
-    std::string mend = "as root: apt-get install libvirt-daemon qemu-system-x86";
+    std::string mend = "as root: apt-get install libvirt-daemon-system qemu-system-x86";
     if (!mkdtemp(folder.data())) return judged("qemu:///embed", "-no temporary folder", mend);
     std::string said = tried_elsewhere([&] { return try_embedded(folder); });
     std::error_code ignored;
