@@ -108,15 +108,16 @@ std::vector<uint64_t> sizes_for(const BenchSetting& setting, const BenchOptions&
 
 class Plan {
   public:
-    Plan(const BenchOptions& options, const HostFacts& host) {
-        for (const BenchSetting& setting : settings_of(options)) {
+    Plan(const BenchOptions& options, const Settings& settings, const HostFacts& host, bool can_pre_fault)
+        : can_pre_fault_(can_pre_fault) {
+        for (const BenchSetting& setting : settings) {
             std::vector<uint64_t> fitting = sizes_for(setting, options, host);
             if (fitting.empty()) continue;
             for (uint64_t size : fitting) add_series(at_size(setting, size));
             fitting.erase(std::upper_bound(fitting.begin(), fitting.end(), single_size), fitting.end());
             add_single(at_size(setting, fitting.back()));
         }
-        for (const BenchSetting& setting : settings_of(options))
+        for (const BenchSetting& setting : settings)
             if (setting.mechanism == mechanisms(options.overrides).front() &&
                 setting.backing == backings(options.overrides).front())
                 add_calls(at_size(setting, setting.granule));
@@ -201,7 +202,7 @@ class Plan {
         }
     }
 
-    const bool can_pre_fault_ = Kvm().capabilities().pre_fault;
+    const bool can_pre_fault_;
     std::vector<Measurement> all_;
 };
 
@@ -273,8 +274,10 @@ std::string describe(const Measurement& measurement) {
 int run_bench(const BenchOptions& options, std::ostream& out) {
     check_options(options);
     JsonFile json(options.json);
+    const Settings settings = settings_of(options);
     const HostFacts host = read_host();
-    const std::vector<Measurement> measurements = Plan(options, host).chosen(options.names);
+    const std::vector<Measurement> measurements =
+        Plan(options, settings, host, Kvm().capabilities().pre_fault).chosen(options.names);
     Progress progress(measurements.size(), options.progress);
     JsonObject rows = JsonObject::array();
     print_header(out, host, options.runs);

@@ -5,10 +5,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <system_error>
 #include <utility>
+
+#include "vmm/host_calls.h"
+#include "vmm/stage2/hugetlb.h"
 
 namespace gpremap {
 namespace {
@@ -45,12 +49,29 @@ HostMemory::HostMemory(Backing backing, uint64_t size)
     uintptr_t aligned = (reinterpret_cast<uintptr_t>(reserved_) + gib1 - 1) / gib1 * gib1;
     here_ = reinterpret_cast<std::byte*>(aligned);
     there_ = here_ + distance_;
+    if (is_hugetlb())
+        map_pages_of_hugetlb();
+    else
+        map_pages();
+    touch();
+}
+
+void HostMemory::map_pages() {
     void* made = mmap(here_, size_, PROT_READ | PROT_WRITE, MAP_FIXED | (object_ ? MAP_SHARED : closed),
                       object_ ? object_->fd() : -1, 0);
     check(made == here_, "mmap of the bench's memory");
-    // The kernel does not know the advice where it has no transparent huge pages, and for hugetlb.
+    // The kernel does not know the advice where it has no transparent huge pages.
     check(madvise(here_, size_, MADV_HUGEPAGE) == 0 || errno == EINVAL, "madvise MADV_HUGEPAGE");
-    touch();
+}
+
+void HostMemory::map_pages_of_hugetlb() {
+    HostCalls calls;
+    errno = map_hugetlb(calls, here_, size_, object_->fd(), 0, PROT_READ | PROT_WRITE);
+    check(errno == 0, "mmap of the bench's huge pages");
+}
+
+bool HostMemory::is_hugetlb() const {
+    return object_ && object_->pages() == BackingObject::Pages::huge_2m;
 }
 
 HostMemory::~HostMemory() {
@@ -58,11 +79,17 @@ HostMemory::~HostMemory() {
 }
 
 uint64_t HostMemory::move() {
+    const uint64_t mapping = std::min(size_, is_hugetlb() ? largest_hugetlb_mapping : size_);
+    bool moved = true;
     auto begin = Clock::now();
-    void* moved = mremap(here_, size_, size_, MREMAP_MAYMOVE | MREMAP_FIXED, there_);
-    void* filled = mmap(here_, size_, PROT_NONE, closed | MAP_FIXED_NOREPLACE, -1, 0);
+    for (uint64_t done = 0; done < size_ && moved; done += mapping) {
+        uint64_t bytes = std::min(mapping, size_ - done);
+        std::byte* to = there_ + done;
+        moved = mremap(here_ + done, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to;
+    }
+    bool filled = moved && mmap(here_, size_, PROT_NONE, closed | MAP_FIXED_NOREPLACE, -1, 0) == here_;
     uint64_t ns = ns_since(begin);
-    check(moved == there_ && filled == here_, "mremap and mmap of the bench's memory");
+    check(filled, "mremap and mmap of the bench's memory");
     std::swap(here_, there_);
     return ns;
 }

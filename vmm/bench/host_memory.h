@@ -32,6 +32,9 @@ class HostMemory {
     uint64_t give_back();
 
   private:
+    bool is_hugetlb() const;
+    void map_pages();
+    void map_pages_of_hugetlb();
     void touch();
 
     uint64_t size_;

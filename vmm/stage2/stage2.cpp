@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "vmm/stage2/host_pages.h"
+#include "vmm/stage2/hugetlb.h"
 
 namespace gpremap {
 namespace {
@@ -180,32 +181,13 @@ int Stage2::ask_for_huge_pages(std::byte* at, uint64_t size) {
 int Stage2::map_object(std::byte* at, uint64_t size, remap::Memory memory, int prot) {
     using Pages = BackingObject::Pages;
     bool hugetlb = object_.pages() == Pages::huge_2m, shared = memory.kind == MemoryKind::object;
-    if (hugetlb && shared) return map_hugetlb(at, size, memory.offset.value, prot);
+    if (hugetlb && shared) return map_hugetlb(calls_, at, size, object_.fd(), memory.offset.value, prot);
     int sharing = shared ? MAP_SHARED : MAP_PRIVATE;
     // Huge pages are reserved here, so that there is one when the guest writes; small ones need not be.
     if (!shared && !hugetlb) sharing |= MAP_NORESERVE;
     if (int error = calls_.map(at, size, prot, sharing | MAP_FIXED, object_.fd(), memory.offset.value))
         return error;
     return shared && object_.pages() == Pages::transparent ? ask_for_huge_pages(at, size) : 0;
-}
-
-// A shared mapping of huge pages that covers a whole aligned GiB may share page tables with others like it,
-// and Linux (6.18 too) deadlocks when mremap moves such a one. So no mapping gets larger than half of that:
-// pieces of 512 MiB that differ in a harmless flag, by turns, are never merged.
-int Stage2::map_hugetlb(std::byte* at, uint64_t size, uint64_t offset, int prot) {
-    constexpr uint64_t most = remap::gib1.bytes / 2;
-    for (uint64_t done = 0; done < size;) {
-        uint64_t from = offset + done;
-        uint64_t bytes = std::min(size - done, most - from % most);
-        // Without access until the flag tells the piece from its neighbour.
-        if (int error = calls_.map(at + done, bytes, PROT_NONE, MAP_SHARED | MAP_FIXED, object_.fd(), from))
-            return error;
-        bool odd = from / most % 2 != 0;
-        if (odd)
-            if (int error = calls_.advise(at + done, bytes, MADV_DONTDUMP)) return error;
-        done += bytes;
-    }
-    return prot == PROT_NONE ? 0 : calls_.protect(at, size, prot);
 }
 
 int Stage2::copy_to_object(std::byte* from, uint64_t offset, uint64_t size) {

@@ -117,7 +117,6 @@ class Stage2 {
     int punch_hole(uint64_t offset, uint64_t size);
     int map_fresh(std::byte* at, uint64_t size, int prot);
     int ask_for_huge_pages(std::byte* at, uint64_t size);
-    int map_hugetlb(std::byte* at, uint64_t size, uint64_t offset, int prot);
     int move_by_mapping(std::byte* from, std::byte* to, uint64_t size);
 
     bool read_later_ = false;         // whether a step that follows reads what pages of the object hold
