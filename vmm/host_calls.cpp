@@ -9,6 +9,8 @@
 #include <cstring>
 #include <vector>
 
+#include "vmm/kvm.h"
+
 namespace gpremap {
 namespace {
 
@@ -99,19 +101,28 @@ int transfer_all(uint64_t size, Transfer&& transfer) {
 
 namespace {
 
-// Calls `copy(at, bytes)` for each run of resident pages: `at` bytes from the start. In chunks, so that the
-// map of resident pages stays small. Returns 0, or the errno of the first that failed.
+// Calls `copy(at, bytes)` for each run of pages that hold something, present or swapped out: `at` bytes from
+// the start. In chunks, so that what is known of pages stays small. Returns 0, or the errno of the first that
+// failed.
 template <class Copy>
-int for_each_resident_run(std::byte* start, uint64_t size, Copy&& copy) {
-    constexpr uint64_t chunk = uint64_t{64} << 20;
-    std::vector<unsigned char> resident(chunk / page_size);
+int for_each_run_in_use(const std::byte* start, uint64_t size, Copy&& copy) {
+    constexpr uint64_t chunk = uint64_t{16} << 20, present_or_swapped = uint64_t{3} << 62;
+    Descriptor pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+    if (!pagemap.valid()) return errno;
+    std::vector<uint64_t> entries(chunk / page_size);
     for (uint64_t done = 0; done < size; done += chunk) {
         uint64_t pages = std::min(chunk, size - done) / page_size;
-        if (mincore(start + done, pages * page_size, resident.data()) != 0) return errno;
+        auto place = (reinterpret_cast<uint64_t>(start) + done) / page_size * sizeof entries[0];
+        int error = transfer_all(pages * sizeof entries[0], [&](uint64_t had, uint64_t left) {
+            return pread(pagemap.get(), reinterpret_cast<std::byte*>(entries.data()) + had, left,
+                         static_cast<off_t>(place + had));
+        });
+        if (error != 0) return error;
         for (uint64_t page = 0; page < pages; ++page) {
             uint64_t end = page;
-            while (end < pages && (resident[end] & 1)) ++end;
-            if (int error = copy(done + page * page_size, (end - page) * page_size)) return error;
+            while (end < pages && (entries[end] & present_or_swapped)) ++end;
+            if (end == page) continue;
+            if ((error = copy(done + page * page_size, (end - page) * page_size))) return error;
             page = end;
         }
     }
@@ -144,7 +155,7 @@ int HostCalls::copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t s
     if (fails_now()) return ENOMEM;
     ++counts_.copies;
     if (through == Through::system_call)
-        return for_each_resident_run(from, size, [&](uint64_t at, uint64_t bytes) {
+        return for_each_run_in_use(from, size, [&](uint64_t at, uint64_t bytes) {
             return transfer_all(bytes, [&](uint64_t done, uint64_t left) {
                 return pwrite(fd, from + at + done, left, static_cast<off_t>(offset + at + done));
             });
@@ -152,7 +163,7 @@ int HostCalls::copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t s
     View view(fd, offset, size);
     if (!view.valid()) return errno;
     (void)madvise(view.at(), size, MADV_HUGEPAGE);  // without them the copy is the same
-    return for_each_resident_run(from, size, [&](uint64_t at, uint64_t bytes) {
+    return for_each_run_in_use(from, size, [&](uint64_t at, uint64_t bytes) {
         // A host without memory says so here; writing would end the process.
         if (madvise(view.at() + at, bytes, MADV_POPULATE_WRITE) != 0) return errno;
         std::memcpy(view.at() + at, from + at, bytes);

@@ -22,8 +22,8 @@ class HostCalls {
     int punch_hole(int fd, uint64_t offset, uint64_t size);
     // The same for a file of hugetlb: the reservations of its pages go, too.
     int punch_hole_in_hugetlb_file(int fd, uint64_t offset, uint64_t size);
-    // Copies the resident pages of `from` into the file, which gets small pages for it, or (huge_mapping)
-    // transparent huge ones.
+    // Copies the pages of `from` that hold something into the file, which gets small pages for it, or
+    // (huge_mapping) transparent huge ones.
     enum class Through { system_call, huge_mapping };
     int copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size, Through through);
     // The same for a file of hugetlb, which cannot be written by system call.

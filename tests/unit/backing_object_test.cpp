@@ -1,14 +1,23 @@
 // What the pages of the backing object are, on the host's own memory, without a VM.
 #include "vmm/backing_object.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
 
 #include "vmm/host_calls.h"
 #include "vmm/huge_tmpfs.h"
@@ -72,6 +81,69 @@ TEST_F(BackingObjectTest, IsCopiedToInHugePagesOfWhatIsResident) {
               0);
     EXPECT_EQ(object_.allocated(), 3 * huge);
     EXPECT_EQ(std::memcmp(map(8 * huge, 4 * huge), from, 4 * huge), 0);
+}
+
+// A swap file of the host for as long as this lives.
+class Swap {
+  public:
+    Swap() {
+        write_header();
+        works_ = swapon(path_.c_str(), 0) == 0;
+        lack_ = works_ ? "" : std::string("no swap file: ") + std::strerror(errno);
+    }
+    ~Swap() {
+        if (works_) swapoff(path_.c_str());
+        unlink(path_.c_str());
+    }
+    Swap(const Swap&) = delete;
+    Swap& operator=(const Swap&) = delete;
+
+    const std::string& lack() const { return lack_; }  // the reason why there is none, or empty
+
+  private:
+    // What mkswap writes: version and last page at 1024, and its signature at the end of the first page.
+    void write_header() {
+        std::vector<char> file(size, 0);
+        const uint32_t version_and_last_page[] = {1, size / page - 1};
+        std::memcpy(&file[1024], version_and_last_page, sizeof version_and_last_page);
+        std::memcpy(&file[page - 10], "SWAPSPACE2", 10);
+        std::ofstream(path_, std::ios::binary).write(file.data(), size);
+        chmod(path_.c_str(), 0600);
+    }
+
+    static constexpr uint32_t size = 8u << 20;  // bytes
+    const std::string path_ = std::filesystem::current_path() / ("swap-of-test-" + std::to_string(getpid()));
+    bool works_ = false;
+    std::string lack_;
+};
+
+bool is_swapped_out(const std::byte* at) {
+    uint64_t entry = 0;
+    Descriptor pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+    auto place = static_cast<off_t>(reinterpret_cast<uint64_t>(at) / page * sizeof entry);
+    EXPECT_EQ(pread(pagemap.get(), &entry, sizeof entry, place), static_cast<ssize_t>(sizeof entry));
+    return entry >> 62 & 1;
+}
+
+// mincore says of such pages that they are not there, once the kernel keeps no copy of them in memory.
+TEST_F(BackingObjectTest, IsCopiedToWhatIsSwappedOut) {
+    Swap swap;
+    if (!swap.lack().empty()) GTEST_SKIP() << swap.lack();
+    std::byte* from = reservation_.annex();
+    ASSERT_EQ(
+        calls_.map(from, 16 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+        0);
+    for (auto through : {HostCalls::Through::system_call, HostCalls::Through::huge_mapping}) {
+        std::memset(from, 'a', 8 * page);
+        ASSERT_EQ(madvise(from, 8 * page, MADV_PAGEOUT), 0);
+        if (!is_swapped_out(from + 3 * page)) GTEST_SKIP() << "the kernel swaps nothing out when asked to";
+        ASSERT_EQ(calls_.copy_to_file(from, object_.fd(), 0, 16 * page, through), 0);
+        EXPECT_EQ(object_.allocated(), 8 * page);
+        std::byte* copy = map(0, 16 * page);
+        EXPECT_TRUE(
+            std::all_of(copy, copy + 8 * page, [](std::byte each) { return each == std::byte{'a'}; }));
+        EXPECT_EQ(calls_.punch_hole(object_.fd(), 0, 16 * page), 0);
+    }
 }
 
 // Runs `act` in a child process and returns what it returns.
