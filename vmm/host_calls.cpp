@@ -101,28 +101,39 @@ int transfer_all(uint64_t size, Transfer&& transfer) {
 
 namespace {
 
-// Calls `copy(at, bytes)` for each run of pages that hold something, present or swapped out: `at` bytes from
-// the start. In chunks, so that what is known of pages stays small. Returns 0, or the errno of the first that
-// failed.
-template <class Copy>
-int for_each_run_in_use(const std::byte* start, uint64_t size, Copy&& copy) {
-    constexpr uint64_t chunk = uint64_t{16} << 20, present_or_swapped = uint64_t{3} << 62;
+// Of `pages` pages from `at` on: those that hold something. mincore knows what a file has for a private
+// mapping of it, touched or not, but not what is only in swap; pagemap knows that. Returns 0 or the errno.
+int find_pages_in_use(std::byte* at, uint64_t pages, std::vector<unsigned char>& in_use) {
+    constexpr uint64_t swapped = uint64_t{1} << 62;
+    in_use.resize(pages);
+    if (mincore(at, pages * page_size, in_use.data()) != 0) return errno;
     Descriptor pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
     if (!pagemap.valid()) return errno;
-    std::vector<uint64_t> entries(chunk / page_size);
+    std::vector<uint64_t> entries(pages);
+    const uint64_t place = reinterpret_cast<uint64_t>(at) / page_size * sizeof entries[0];
+    int error = transfer_all(pages * sizeof entries[0], [&](uint64_t done, uint64_t left) {
+        return pread(pagemap.get(), reinterpret_cast<std::byte*>(entries.data()) + done, left,
+                     static_cast<off_t>(place + done));
+    });
+    for (uint64_t page = 0; page < pages; ++page)
+        in_use[page] = (in_use[page] & 1) || (entries[page] & swapped);
+    return error;
+}
+
+// Calls `copy(at, bytes)` for each run of pages that hold something: `at` bytes from the start. In chunks, so
+// that what is known of pages stays small. Returns 0, or the errno of the first that failed.
+template <class Copy>
+int for_each_run_in_use(std::byte* start, uint64_t size, Copy&& copy) {
+    constexpr uint64_t chunk = uint64_t{16} << 20;
+    std::vector<unsigned char> in_use;
     for (uint64_t done = 0; done < size; done += chunk) {
         uint64_t pages = std::min(chunk, size - done) / page_size;
-        auto place = (reinterpret_cast<uint64_t>(start) + done) / page_size * sizeof entries[0];
-        int error = transfer_all(pages * sizeof entries[0], [&](uint64_t had, uint64_t left) {
-            return pread(pagemap.get(), reinterpret_cast<std::byte*>(entries.data()) + had, left,
-                         static_cast<off_t>(place + had));
-        });
-        if (error != 0) return error;
+        if (int error = find_pages_in_use(start + done, pages, in_use)) return error;
         for (uint64_t page = 0; page < pages; ++page) {
             uint64_t end = page;
-            while (end < pages && (entries[end] & present_or_swapped)) ++end;
+            while (end < pages && in_use[end]) ++end;
             if (end == page) continue;
-            if ((error = copy(done + page * page_size, (end - page) * page_size))) return error;
+            if (int error = copy(done + page * page_size, (end - page) * page_size)) return error;
             page = end;
         }
     }
