@@ -256,6 +256,8 @@ const CallRecord& Remapper::last_call(unsigned vcpu) const {
 }
 
 std::vector<Range> Remapper::to_pre_fault(unsigned vcpu) const {
+    // Only calls of this vCPU write them, so most calls need not wait for one that others are making.
+    if (state_->targets[vcpu].empty()) return {};
     std::lock_guard lock(state_->mutex);
     std::vector<Range> found;
     for (const Range& target : state_->targets[vcpu])
