@@ -144,6 +144,7 @@ class Mremap {
 
     Answer finish(request::Remap& request) const {
         request.occupied = Occupied::replace;
+        request.seals = Seals::of_first_page;
         return planned(space_, request, mremap_errors);
     }
 

@@ -200,9 +200,24 @@ tl::expected<Plan, Cause> plan_for(const Space& space, const request::Protect& p
     return draft.finish(Gpa{0}, protect.range.size());
 }
 
+using Scope = request::Release::Scope;
+
+bool keeps_contents(const Extent& extent, Scope scope) {
+    return extent.attributes.shared && scope == Scope::private_only;
+}
+
+// Whether giving back the pages of these extents would take one from whoever has pinned it, through whichever
+// view that was.
+bool releases_pinned(const Space& space, const std::vector<Extent>& extents, Scope scope) {
+    return std::any_of(extents.begin(), extents.end(), [&](const Extent& extent) {
+        if (keeps_contents(extent, scope) || extent.memory.kind != MemoryKind::object) return false;
+        return space.holds_pinned(ObjectRange::of(extent.memory.offset, extent.range.size()));
+    });
+}
+
 // Gives back the pages of one extent, which stays mapped and reads zero. False when the object is used up.
-[[nodiscard]] bool release(Draft& draft, const Extent& extent, request::Release::Scope scope) {
-    if (extent.attributes.shared && scope == request::Release::Scope::private_only) return true;
+[[nodiscard]] bool release(Draft& draft, const Extent& extent, Scope scope) {
+    if (keeps_contents(extent, scope)) return true;
     switch (extent.memory.kind) {
         case MemoryKind::anon:
             draft.add(step::Discard{extent.range, extent.prot});
@@ -223,7 +238,8 @@ tl::expected<Plan, Cause> plan_for(const Space& space, const request::Release& r
     auto there = space.extents_in(request.range);
     if (request.on_sealed == OnSealed::refuse && any(there, &Attributes::sealed))
         return Refused(Cause::sealed);
-    if (any(there, &Attributes::pinned)) return Refused(Cause::pinned);
+    if (any(there, &Attributes::pinned) || releases_pinned(space, there, request.scope))
+        return Refused(Cause::pinned);
     Draft draft(space);
     draft.note_split(request.range.start());
     draft.note_split(request.range.end());
@@ -404,8 +420,7 @@ class Remapping {
         bool moves = target ? !stays_at(*target) : request_.placement.where != Placement::Where::in_place;
         bool changes_all = moves || grows() || request_.prot || request_.contents == Contents::zero;
         auto changing = changes_all ? space_.extents_in(source_) : extents_that_end();
-        const Extent* first = space_.find(source_.start());
-        if (first && first->attributes.sealed) return Cause::sealed;
+        if (any(bound_by_seals(), &Attributes::sealed)) return Cause::sealed;
         // A source that cannot be meant is refused before its destination is looked at.
         if (crosses()) return any(changing, &Attributes::pinned) ? Cause::pinned : Cause::crosses;
         if (any(changing, &Attributes::sealed)) return Cause::sealed;
@@ -415,6 +430,8 @@ class Remapping {
         bool leaves = (moves && !duplicates()) || request_.contents == Contents::zero;
         auto leaving = leaves ? space_.extents_in(source_) : extents_that_end();
         if (any(leaving, &Attributes::pinned) || any(there, &Attributes::pinned)) return Cause::pinned;
+        if (request_.contents == Contents::zero && releases_pinned(space_, leaving, Scope::private_only))
+            return Cause::pinned;
         if (grows() && !duplicates() && last_page().attributes.locked) {
             Size locked{space_.locked().bytes + growth().bytes};
             if (locked > space_.limits().locked) return Cause::lock_limit;
@@ -423,6 +440,12 @@ class Remapping {
         if (moves && !there.empty() && request_.occupied != Occupied::replace) return Cause::occupied;
         if (moves && meets_itself(*target) && !may_meet_itself()) return Cause::occupied;
         return std::nullopt;
+    }
+
+    // What must not be sealed, whether the call changes it or not.
+    std::vector<Extent> bound_by_seals() const {
+        return space_.extents_in(request_.seals == Seals::of_first_page ? source_.head(space_.granule())
+                                                                        : source_);
     }
 
     // The extents that lose their place even if the range stays: those behind the new end.
@@ -629,7 +652,7 @@ class Remapping {
     [[nodiscard]] bool zero_contents(const Range& range) {
         if (request_.contents == Contents::keep) return true;
         for (const Extent& extent : draft_.after().extents_in(range))
-            if (!release(draft_, extent, request::Release::Scope::private_only)) return false;
+            if (!release(draft_, extent, Scope::private_only)) return false;
         return true;
     }
 

@@ -49,6 +49,10 @@ enum class Contents { keep, zero };
 // Linux locks sealed memory, and drops the contents of what could be overwritten anyway.
 enum class OnSealed { refuse, allow };
 
+// Which seals of the source refuse a remap: those of all its pages, or (Linux) of its first and of what
+// changes.
+enum class Seals { of_any_page, of_first_page };
+
 namespace request {
 
 struct Map {
@@ -75,6 +79,7 @@ struct Remap {
     SourceAfter source_after = SourceAfter::unmapped;
     Crossing crossing = Crossing::allowed;
     Contents contents = Contents::keep;
+    Seals seals = Seals::of_any_page;
     std::optional<Prot> prot = {};  // none: each page keeps its own
 };
 

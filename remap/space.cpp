@@ -127,6 +127,7 @@ void Space::account(const Extent& extent, int64_t sign) {
     if (extent.memory.kind == MemoryKind::anon) return;
     auto pages = ObjectRange::of(extent.memory.offset, extent.range.size());
     sign > 0 ? store_.add_view(pages) : store_.drop_view(pages);
+    if (extent.attributes.pinned) sign > 0 ? pins_.add_view(pages) : pins_.drop_view(pages);
 }
 
 namespace {

@@ -54,6 +54,10 @@ class Space {
     // Extents as a caller sees them: neighbours that nothing tells apart are one.
     uint64_t extent_count() const { return extents_.size() - seams_; }
     const Store& store() const { return store_; }
+    // Whether a pinned extent maps some of these pages of the object.
+    bool holds_pinned(const ObjectRange& pages) const {
+        return pins_.unused(pages) != std::vector<ObjectRange>{pages};
+    }
 
     // The lowest free place for `size` bytes congruent to `phase` modulo `modulus`.
     std::optional<Gpa> lowest_gap(Size size, Size modulus, uint64_t phase) const {
@@ -86,6 +90,7 @@ class Space {
 
     Tree<Extent, Gpa> extents_;
     Store store_;
+    Store pins_;       // the same of pinned extents alone
     Size private_{0};  // bytes of anon and cow extents: at worst each has a page of its own
     Size locked_{0};
     uint64_t seams_ = 0;     // neighbours that are one mapping with memory in two pieces

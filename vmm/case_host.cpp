@@ -137,7 +137,9 @@ class HostPlace : public CasePlace {
 
     void build(const Case& c) override {
         need_what_the_host_has(c);
-        for (const PictureRun& run : runs_of(c)) map_run(c, run);
+        // First all are mapped: neighbours that nothing tells apart become one mapping then, and not later.
+        for (const PictureRun& run : runs_of(c)) map_run(run);
+        for (const PictureRun& run : runs_of(c)) fill_run(c, run);
         for (const PictureRun& run : runs_of(c))
             if (run.attribute == Attribute::sealed) seal(run);
     }
@@ -209,7 +211,7 @@ class HostPlace : public CasePlace {
             throw CaseSkipped("an absolute guest-physical address means nothing on the host");
     }
 
-    void map_run(const Case& c, const PictureRun& run) {
+    void map_run(const PictureRun& run) {
         const uint64_t at = host_window + run.begin * granule_;
         const uint64_t size = (run.end - run.begin) * granule_;
         const int flags = MAP_ANONYMOUS | MAP_FIXED_NOREPLACE |
@@ -218,6 +220,11 @@ class HostPlace : public CasePlace {
         void* const memory = reinterpret_cast<void*>(at);
         if (mmap(memory, size, PROT_READ | PROT_WRITE, flags, -1, 0) != memory)
             fail_errno(fmt::format("mmap of granules {} to {}", run.begin, run.end - 1));
+    }
+
+    void fill_run(const Case& c, const PictureRun& run) {
+        void* const memory = reinterpret_cast<void*>(host_window + run.begin * granule_);
+        const uint64_t size = (run.end - run.begin) * granule_;
         for (uint64_t i = run.begin; i < run.end; ++i)
             if (byte_of_picture(c.before[i]) != 0)
                 memset(reinterpret_cast<void*>(host_window + i * granule_), byte_of_picture(c.before[i]),

@@ -73,6 +73,8 @@ class ModelPlace : public PlaceByCalls {
 
     // As the VM does: every call is planned on what the one before leaves, then all are carried out.
     int64_t batch(const RawCall& whole) {
+        if (whole.batch.empty() || whole.batch.size() > abi::max_batch)
+            return -static_cast<int64_t>(remap::Errno::einval);
         remap::Space after = space_;
         std::vector<remap::Step> steps;
         for (const RawCall& call : whole.batch) {

@@ -69,7 +69,7 @@ class CaseRun {
         for (size_t i = 0; i < case_.steps.size() && wrong_.empty(); ++i) {
             const CaseStep& step = case_.steps[i];
             if (const auto* call = std::get_if<CaseCall>(&step.action))
-                check_result(i, step.returns, place_.call(raw(*call)));
+                make_call(i, *call, step.returns);
             else
                 check_fault(i, std::get<CaseFault>(step.action));
         }
@@ -94,8 +94,10 @@ class CaseRun {
         }
     }
 
-    void check_result(size_t index, const Returns& expected, int64_t result) {
-        last_result_ = static_cast<uint64_t>(result);
+    void make_call(size_t index, const CaseCall& call, const Returns& expected) {
+        const int64_t result = place_.call(raw(call));
+        if (expected.kind != Returns::Kind::error && returns_address(call.number))
+            last_address_ = static_cast<uint64_t>(result);
         if (!is_expected(expected, result))
             wrong(
                 fmt::format("call {} returned {}, expected {}", index, describe(result), describe(expected)));
@@ -132,7 +134,7 @@ class CaseRun {
     void look_closer() {
         if (!case_.result.empty()) {
             const std::string actual =
-                place_.picture(last_result_, case_.result.size(), Touch::reading_and_writing);
+                place_.picture(last_address_, case_.result.size(), Touch::reading_and_writing);
             if (actual != case_.result)
                 wrong(fmt::format("at the result stands {}, expected {}", actual, case_.result));
         }
@@ -160,7 +162,7 @@ class CaseRun {
     CasePlace& place_;
     const Case& case_;
     std::string wrong_;
-    uint64_t last_result_ = 0;
+    uint64_t last_address_ = 0;
 };
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <initializer_list>
-#include <set>
 #include <span>
 
 #include "vmm/errno_names.h"
@@ -344,6 +343,11 @@ Returns returns_of(const TomlValue& value) {
     return {Returns::Kind::error, *error};
 }
 
+// What a call that returns no address returns.
+bool is_zero(const Returns& returns) {
+    return returns.kind == Returns::Kind::index && returns.value == 0;
+}
+
 bool needs_address(const Returns& returns) {
     return returns.kind == Returns::Kind::index || returns.kind == Returns::Kind::elsewhere;
 }
@@ -365,9 +369,12 @@ CaseStep step_of(const TomlTable& table) {
                           : action.name() == "utek"   ? utek_call(action.table())
                                                       : native_call(action.table());
     const TomlValue stated = table.at("returns", "a granule index, \"elsewhere\", \"ok\" or an errno");
-    const Returns returns = returns_of(stated);
-    if (needs_address(returns) && !returns_address(call.number))
-        stated.fail("this call returns no address: expected \"ok\" or the name of an errno");
+    Returns returns = returns_of(stated);
+    if (needs_address(returns) && !returns_address(call.number)) {
+        if (!is_zero(returns))
+            stated.fail("this call returns no address: expected \"ok\", 0 or the name of an errno");
+        returns = {Returns::Kind::ok, 0};
+    }
     return {call, returns};
 }
 
@@ -459,15 +466,16 @@ std::string after_of(const TomlTable& table, const std::string& before) {
     return after;
 }
 
+bool returns_an_address(const CaseStep& step) {
+    const auto* call = std::get_if<CaseCall>(&step.action);
+    return call && step.returns.kind != Returns::Kind::error && returns_address(call->number);
+}
+
 std::string result_of(const TomlTable& table, const std::vector<CaseStep>& steps) {
     const auto value = table.find("result");
     if (!value) return {};
-    const CaseStep* last = nullptr;
-    for (const CaseStep& step : steps)
-        if (std::holds_alternative<CaseCall>(step.action)) last = &step;
-    if (last == nullptr || last->returns.kind == Returns::Kind::error ||
-        !returns_address(std::get<CaseCall>(last->action).number))
-        value->fail("the last call returns no address at which a result could stand; leave it out");
+    if (std::ranges::none_of(steps, returns_an_address))
+        value->fail("no call returns an address at which a result could stand; leave it out");
     return picture_of(*value).granules;
 }
 
@@ -502,13 +510,7 @@ std::vector<Case> cases_of(const TomlFile& file) {
     const TomlTable root = file.root();
     root.only({"case"});
     std::vector<Case> cases;
-    std::set<std::string> names;
-    for (const TomlTable& table : root.at("case", "[[case]]").tables()) {
-        cases.push_back(case_of(table));
-        if (!names.insert(cases.back().name).second)
-            table.at("name").fail("another case of this file has this name already: \"" + cases.back().name +
-                                  "\"");
-    }
+    for (const TomlTable& table : root.at("case", "[[case]]").tables()) cases.push_back(case_of(table));
     return cases;
 }
 

@@ -68,9 +68,9 @@ std::string text(const Call& call, uint64_t base, uint64_t granule) {
 struct Oracle::Facts {
     std::vector<Run> source;     // must be mapped
     bool one_is_enough = false;  // of the source
-    Slots changing = 0;          // mapped slots that would not be the same afterwards
-    Slots leaving = 0;           // mapped slots whose page would go elsewhere, or be given back
-    Slots in_the_way = 0;        // mapped slots at the destination that do not leave it themselves
+    Slots bound_by_seals = 0;  // mapped slots that must not be sealed: the source, and what it would replace
+    Slots leaving = 0;         // mapped slots whose page would go elsewhere, or be given back
+    Slots in_the_way = 0;      // mapped slots at the destination that do not leave it themselves
     bool may_replace = false;
     bool meets_itself = false;  // what stays where it is can not be replaced by its own duplicate
     std::optional<size_t> at;   // of the result; none: anywhere
@@ -162,6 +162,16 @@ Oracle::Slots Oracle::mapped_in(const Run& run) const {
     return found;
 }
 
+// Every slot that shows one of the range's pages.
+Oracle::Slots Oracle::views_of(const Run& run) const {
+    Slots found = 0, range = mapped_in(run);
+    for (size_t index = 0; index < slots_.size(); ++index)
+        for (size_t other = 0; other < slots_.size(); ++other)
+            if (slots_[index].mapped && range >> other & 1 && slots_[other].page == slots_[index].page)
+                found |= Slots{1} << index;
+    return found;
+}
+
 bool Oracle::is_mapped(const Run& run) const {
     return static_cast<size_t>(std::popcount(mapped_in(run))) == run.count;
 }
@@ -202,12 +212,9 @@ void Oracle::describe_transfer(const Call& call, Facts& facts) const {
     facts.source = {source};
     facts.one_is_enough = call.flags & flag::keep_holes;
     put_in_place(call, source.count, facts);
+    facts.bound_by_seals |= mapped_in(source);
     bool stays = call.kind == Kind::move && facts.at == source.at;
-    if (stays) {
-        facts.changing |= mapped_in({source.at, 1});
-        return;
-    }
-    facts.changing |= mapped_in(source);
+    if (stays) return;
     if (call.kind != Kind::alias) facts.leaving |= mapped_in(source);
     if (facts.at) facts.in_the_way |= mapped_in({*facts.at, facts.count});
     if (call.kind == Kind::move)
@@ -220,15 +227,11 @@ void Oracle::describe_resize(const Call& call, Facts& facts) const {
     Run source = run(call.at, call.len), wanted = run(call.at, call.new_len);
     facts.source = {source};
     facts.count = wanted.count;
-    facts.changing |= mapped_in({source.at, 1});
-    if (wanted.count < source.count) {
-        Run tail{source.at + wanted.count, source.count - wanted.count};
-        facts.changing |= mapped_in(tail);
-        facts.leaving |= mapped_in(tail);
-    }
+    facts.bound_by_seals |= mapped_in(source);
+    if (wanted.count < source.count)
+        facts.leaving |= mapped_in({source.at + wanted.count, source.count - wanted.count});
     facts.at = source.at;
     if (wanted.count <= source.count) return;
-    facts.changing |= mapped_in(source);
     size_t last = source.at + source.count - 1, growth = wanted.count - source.count;
     if (last < slots_.size() && slots_[last].attributes.locked) facts.locks = growth;
     if (is_vacant(source.at + source.count, growth)) return;
@@ -245,12 +248,13 @@ void Oracle::describe_change(const Call& call, Facts& facts) const {
     if (call.kind == Kind::exchange) facts.source.push_back(run(call.to, call.len));
     bool moves = call.kind == Kind::exchange || call.kind == Kind::unmap || call.kind == Kind::release;
     for (const Run& each : facts.source) {
-        if (call.kind != Kind::seal) facts.changing |= mapped_in(each);
+        if (call.kind != Kind::seal) facts.bound_by_seals |= mapped_in(each);
         if (moves) facts.leaving |= mapped_in(each);
     }
+    if (call.kind == Kind::release) facts.leaving |= views_of(range);
     if (call.kind == Kind::lock)
         facts.locks =
-            range.count - static_cast<size_t>(std::popcount(facts.changing & with(&Attributes::locked)));
+            range.count - static_cast<size_t>(std::popcount(mapped_in(range) & with(&Attributes::locked)));
 }
 
 Oracle::Facts Oracle::facts_of(const Call& call) const {
@@ -263,7 +267,7 @@ Oracle::Facts Oracle::facts_of(const Call& call) const {
         describe_resize(call, facts);
     else
         describe_change(call, facts);
-    facts.changing |= facts.in_the_way;
+    facts.bound_by_seals |= facts.in_the_way;
     facts.leaving |= facts.in_the_way;
     return facts;
 }
@@ -305,7 +309,7 @@ std::optional<Errno> Oracle::refusal(const Call& call, const Facts& facts) const
         bool has_some = !is_vacant(run.at, run.count);
         if (facts.one_is_enough ? !has_some : !is_mapped(run)) return Errno::efault;
     }
-    if (facts.changing & with(&Attributes::sealed)) return Errno::eperm;
+    if (facts.bound_by_seals & with(&Attributes::sealed)) return Errno::eperm;
     if (facts.leaving & with(&Attributes::pinned)) return Errno::eagain;
     if (facts.locks > 0 && locked() + facts.locks > limits_.locked) return Errno::eagain;
     if (facts.in_the_way && !facts.may_replace) return Errno::eexist;

@@ -115,6 +115,7 @@ class Oracle {
 
     Run run(uint64_t at, uint64_t len) const { return {(at - base_) / granule_, len / granule_}; }
     Slots mapped_in(const Run& run) const;
+    Slots views_of(const Run& run) const;
     bool is_mapped(const Run& run) const;
     bool has_room(size_t count) const;
     Slot fresh(uint8_t prot, const remap::Attributes& attributes, uint64_t value);
