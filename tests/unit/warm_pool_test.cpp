@@ -154,6 +154,19 @@ TEST_F(WarmPoolTest, RefillsWhatWasTaken) {
     EXPECT_TRUE(all_are(place(1), capacity, 0));
 }
 
+// Just when the cleaner has ended a refill, a second and more after the last call. What a call takes will be
+// given back: a refill in between would take its room.
+TEST_F(WarmPoolTest, DoesNotRefillBehindACallThatHasTakenAndNotEnded) {
+    WarmPool pool(capacity, PoolCleaner::runs);
+    for (int round = 0; round < 3; round++) {
+        ASSERT_EQ(pool.take(calls_, place(0), capacity), capacity);
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        EXPECT_EQ(pool.ready() + pool.unclean(), 0u) << "round " << round;
+        pool.settle();
+        while (pool.ready() < capacity) std::this_thread::yield();
+    }
+}
+
 // Takes and gives while the cleaner zeroes: whatever it has got to.
 TEST_F(WarmPoolTest, NeverHandsOutOldBytes) {
     WarmPool pool(capacity, PoolCleaner::runs);

@@ -9,6 +9,7 @@
 #include "vmm/bench/rig.h"
 #include "vmm/bench/writer.h"
 #include "vmm/cpu_x86_64.h"
+#include "vmm/errors.h"
 #include "vmm/vm.h"
 
 namespace gpremap {
@@ -179,7 +180,9 @@ BenchSamples reclaim(const BenchSetting& setting) {
         range.grow();
         Performed done = range.shrink();
         if (done.call->pool.given != setting.pool)
-            throw std::logic_error("the shrink gave the pool another size than it has room for");
+            throw HostLacks(
+                "the warm pool fetched new memory before the old came back: this host takes longer "
+                "than a second to write to it; make --max-size smaller");
         return call_ns(done);
     };
     return take_turns(setting.runs, ours, [&] { return bare.give_back(); });

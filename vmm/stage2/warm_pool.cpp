@@ -106,6 +106,7 @@ void WarmPool::fill() {
 // ---- calls ----
 
 uint64_t WarmPool::take(HostCalls& calls, std::byte* at, uint64_t size) {
+    last_call_ns_ = now_ns();  // before there is room: the cleaner could be awake, and refill at once
     release_empty_lanes();
     uint64_t done = 0;
     for (uint64_t wanted = size / huge * huge; done < wanted;) {
