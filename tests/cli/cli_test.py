@@ -532,7 +532,7 @@ class Run(Case):
     def test_pre_fault(self):
         """Where KVM cannot, that is said, and the run is the same."""
         done, result = self.run_scenario('[vm]\npre_fault = true\n' + HEAP + '[[step]]\ntouch = { range = "heap" }\n'
-                                         '[[step]]\nmove = { range = "heap", to = "8GiB" }\n')
+                                         '[[step]]\nmove = { range = "heap", to = "16GiB" }\n')
         self.assertIs(result["vm"]["pre_fault"], True)
         can = "pre_fault: this host's KVM cannot" not in done.stderr
         self.assertEqual(result["steps"][-1]["pre_faulted"], result["steps"][-1]["bytes"] if can else 0)
@@ -545,11 +545,12 @@ class Run(Case):
     def test_guest_that_dies(self):
         """Overwriting the agent's own page tables ends the guest, and not the program."""
         done, result = self.run_scenario(
-            HEAP + '[[step]]\naccess = { at = "6MiB", kind = "write" }\nexpect = { fault = "write" }\n'
+            HEAP + '[[step]]\naccess = { at = "6MiB", kind = "write" }\n'
             '[[step]]\ntouch = { range = "heap" }\n', status=GUEST_DIED)
         self.assertIn("triple fault", done.stderr)
         self.assertIn("triple fault", result["died"])
-        self.assertIn("1 passed, 1 failed", done.stdout)
+        # With shadow paging KVM sees the write; else the processor knows the old tables for a while.
+        self.assertRegex(done.stdout, r"\n[12] passed, 1 failed")
 
     def test_log(self):
         log = self.path("log")
@@ -559,7 +560,10 @@ class Run(Case):
             self.assertIn("step 0: map", file.read())
         self.assertIn("step 0: map", self.gpremap("run", scenario, "-v").stderr)
 
-    def test_shipped_scenarios(self):
+
+@needs_kvm
+class ShippedScenarios(Case):
+    def test_each(self):
         """Each runs as it stands; their comments promise what is expected here."""
         promises = {
             "quickstart.toml": r"512 MiB: moved in .*\n    \d+ times faster than the guest's own copy",

@@ -1,9 +1,13 @@
 """The initramfs: KVM's modules, the commands, and every file that they need."""
 import pathlib
 import shlex
+import subprocess
 
 import machine
 from initramfs import Initramfs
+from unavailable import Unavailable
+
+PYTHON = pathlib.Path("/usr/bin/python3")
 
 # Everything a command prints goes to the console too, so that a machine that dies says how far it came.
 # A command is a process group, because what it leaves running would hold the pipe to tee open.
@@ -48,3 +52,12 @@ def build(folder, linux, options):
     for path in [*options.files, *programs, *([options.keeper] if options.keeper else [])]:
         image.add(path.absolute())
     return image.pack(folder / "initramfs")
+
+
+def python_paths():
+    """Debian's interpreter and its library."""
+    if not PYTHON.exists():
+        raise Unavailable(f"{PYTHON} is missing: install python3")
+    told = subprocess.run([str(PYTHON), "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"],
+                          capture_output=True, text=True, check=True)
+    return [PYTHON, pathlib.Path(told.stdout.strip())]

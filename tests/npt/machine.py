@@ -12,6 +12,10 @@ MEMORY = "4G"
 # paging is on. So a vCPU that is entered on processor 0 may lose it, run on the host's physical memory, and
 # triple-fault. ./image.py lets commands run on the others.
 CPUS = 3
+# tsc=reliable: else the kernel takes a busy host for a broken clock, and patches its scheduler for that (see Run).
+KERNEL_COMMAND_LINE = "console=ttyS0 panic=-1 quiet maxcpus=1 tsc=reliable"
+# Its processor's second stage: KVM falls back to shadow paging where there is none.
+PAGING = {"nested": "max,+svm", "shadow": "max,+svm,-npt"}
 
 
 class Outcome:
@@ -47,8 +51,9 @@ class Run:
         # Linux patches its own code while other processors run it, behind a breakpoint. QEMU before 8.1 may
         # run the breakpoint from a translation that is out of date by then, and the kernel dies of it. So
         # one processor does all there is to patch, and ./keeper.cpp keeps it so. What is left is rare, and
-        # no program can bring it about, so another boot hides nothing of ours.
-        self.died_of_stale_code = re.search(r"^\[ *[\d.]+\] Oops: int3", console, re.MULTILINE) is not None
+        # no program can bring it about, so another boot hides nothing of ours. What a command prints may
+        # stand before it in the line.
+        self.died_of_stale_code = re.search(r"\[ *[\d.]+\] Oops: int3", console) is not None
 
 
 def require_qemu():
@@ -56,22 +61,22 @@ def require_qemu():
         raise Unavailable("qemu-system-x86_64 is missing: install qemu-system-x86")
 
 
-def boot(folder, linux, initramfs, timeout):
-    """Runs the machine until it powers off, dies, or `timeout` seconds have passed."""
+def boot(folder, linux, initramfs, timeout, paging):
+    """Runs the machine until it powers off, dies, or `timeout` seconds have passed. `paging`: of PAGING."""
     console, channel = folder / "console", folder / "results.tar"
     with console.open("wb") as log:
         try:
-            subprocess.run(_command(linux, initramfs, channel), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            subprocess.run(_command(linux, initramfs, channel, paging), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                            timeout=timeout, check=False)
         except subprocess.TimeoutExpired:
             log.write(f"\nrun-in-npt: ended the machine after {timeout} s\n".encode())
     return Run(_outcomes(channel), console.read_text(errors="replace"))
 
 
-def _command(linux, initramfs, channel):
-    return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,+svm",
+def _command(linux, initramfs, channel, paging):
+    return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", PAGING[paging],
             "-smp", str(CPUS), "-m", MEMORY, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-kernel", str(linux.image), "-initrd", str(initramfs), "-append", "console=ttyS0 panic=-1 quiet maxcpus=1",
+            "-kernel", str(linux.image), "-initrd", str(initramfs), "-append", KERNEL_COMMAND_LINE,
             "-serial", "stdio", "-device", "virtio-serial-pci",
             "-chardev", f"file,id=results,path={channel}", "-device", "virtserialport,chardev=results"]
 
