@@ -81,8 +81,10 @@ class Mremap {
     // Sizes are rounded up to the granule, addresses must be on one.
     bool align_to_granule() {
         Size granule = space_.granule();
+        bool means_duplicate = old_size_ == 0;
         old_size_ = round_up(old_size_, granule);
         new_size_ = round_up(new_size_, granule);
+        if ((old_size_ == 0) != means_duplicate) return false;  // beyond 2^64
         return old_ % granule.bytes == 0 && (!names_place() || to_ % granule.bytes == 0);
     }
 

@@ -69,9 +69,9 @@ class Draft {
         auto pages = after().allocate(extent.range.size(), extent.range.start());
         if (!pages) return false;
         take(extent.range);
+        add(step::Promote{extent.range, pages->start(), extent.prot, extent.memory});
         extent.memory = {MemoryKind::object, pages->start()};
         after().put(extent);
-        add(step::Promote{extent.range, pages->start(), extent.prot});
         return true;
     }
 
@@ -575,7 +575,8 @@ class Remapping {
         std::optional<Range> mapping;
         for (const Extent& extent : draft_.after().extents_in(run)) {
             Gpa at = extent.range.start();
-            if (!mapping || !mapping->contains(at)) mapping = mapping_when_its_turn_comes(at, target);
+            if (!duplicates() && (!mapping || !mapping->contains(at)))
+                mapping = mapping_when_its_turn_comes(at, target);
             if (duplicates() || extent.attributes.shared) {
                 if (!duplicate(extent, target)) return false;
             } else {
@@ -590,7 +591,6 @@ class Remapping {
     // away part of the mapping itself.
     Range mapping_when_its_turn_comes(Gpa at, Gpa target) {
         Range mapping = draft_.after().mapping_of(at);
-        if (request_.source_after != SourceAfter::zero) return mapping;
         Gpa end = std::min(mapping.end(), source_.end());
         vacate_up_to(target.advanced(end.above(source_.start())));
         return draft_.after().mapping_of(at);

@@ -67,7 +67,8 @@ struct Protect {
 struct Promote {
     Range range;
     Offset offset;
-    Prot prot;  // stays as it is
+    Prot prot;        // stays as it is
+    Memory was = {};  // anonymous, or private copies of some of these pages of the object
 };
 
 // The range, which is backed by the object, gets private copy-on-write pages over it.

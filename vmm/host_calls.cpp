@@ -9,14 +9,14 @@
 #include <cstring>
 #include <vector>
 
-#include "vmm/kvm.h"
-
 namespace gpremap {
 namespace {
 
 constexpr uint64_t page_size = 4096;
 
 }  // namespace
+
+HostCalls::HostCalls() : pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {}
 
 bool HostCalls::fails_now() {
     if (!fail_in_) return false;
@@ -99,36 +99,60 @@ int transfer_all(uint64_t size, Transfer&& transfer) {
 
 }  // namespace
 
-namespace {
-
 // Of `pages` pages from `at` on: those that hold something. mincore knows what a file has for a private
-// mapping of it, touched or not, but not what is only in swap; pagemap knows that. Returns 0 or the errno.
-int find_pages_in_use(std::byte* at, uint64_t pages, std::vector<unsigned char>& in_use) {
+// mapping of it, touched or not, but not what is only in swap; pagemap knows that of what is private. Without
+// a pagemap they all do. Returns 0 or the errno.
+int HostCalls::find_pages_in_use(std::byte* at, uint64_t pages, std::vector<unsigned char>& in_use) const {
     constexpr uint64_t swapped = uint64_t{1} << 62;
-    in_use.resize(pages);
-    if (mincore(at, pages * page_size, in_use.data()) != 0) return errno;
-    Descriptor pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
-    if (!pagemap.valid()) return errno;
+    in_use.assign(pages, 1);
     std::vector<uint64_t> entries(pages);
     const uint64_t place = reinterpret_cast<uint64_t>(at) / page_size * sizeof entries[0];
     int error = transfer_all(pages * sizeof entries[0], [&](uint64_t done, uint64_t left) {
-        return pread(pagemap.get(), reinterpret_cast<std::byte*>(entries.data()) + done, left,
+        return pread(pagemap_.get(), reinterpret_cast<std::byte*>(entries.data()) + done, left,
                      static_cast<off_t>(place + done));
     });
+    if (error != 0) return 0;
+    if (mincore(at, pages * page_size, in_use.data()) != 0) return errno;
     for (uint64_t page = 0; page < pages; ++page)
         in_use[page] = (in_use[page] & 1) || (entries[page] & swapped);
-    return error;
+    return 0;
 }
+
+namespace {
+
+// Adds the pages that the file has from `offset` on, in memory or in swap. Returns 0 or the errno.
+int add_pages_of_file(int fd, uint64_t offset, std::vector<unsigned char>& in_use) {
+    const auto start = static_cast<off_t>(offset),
+               end = static_cast<off_t>(offset + in_use.size() * page_size);
+    for (off_t at = start; at < end;) {
+        const off_t data = lseek(fd, at, SEEK_DATA);
+        if (data < 0) return errno == ENXIO ? 0 : errno;
+        if (data >= end) return 0;
+        const off_t hole = lseek(fd, data, SEEK_HOLE);
+        if (hole < 0) return errno;
+        at = std::min(hole, end);
+        auto page_of = [&](off_t place) {
+            return in_use.begin() + (place - start) / static_cast<off_t>(page_size);
+        };
+        std::fill(page_of(data), page_of(at), 1);
+    }
+    return 0;
+}
+
+}  // namespace
 
 // Calls `copy(at, bytes)` for each run of pages that hold something: `at` bytes from the start. In chunks, so
 // that what is known of pages stays small. Returns 0, or the errno of the first that failed.
 template <class Copy>
-int for_each_run_in_use(std::byte* start, uint64_t size, Copy&& copy) {
+int HostCalls::for_each_run_in_use(std::byte* start, uint64_t size, int fd, std::optional<uint64_t> shown,
+                                   Copy&& copy) const {
     constexpr uint64_t chunk = uint64_t{16} << 20;
     std::vector<unsigned char> in_use;
     for (uint64_t done = 0; done < size; done += chunk) {
         uint64_t pages = std::min(chunk, size - done) / page_size;
         if (int error = find_pages_in_use(start + done, pages, in_use)) return error;
+        if (shown)
+            if (int error = add_pages_of_file(fd, *shown + done, in_use)) return error;
         for (uint64_t page = 0; page < pages; ++page) {
             uint64_t end = page;
             while (end < pages && in_use[end]) ++end;
@@ -139,6 +163,8 @@ int for_each_run_in_use(std::byte* start, uint64_t size, Copy&& copy) {
     }
     return 0;
 }
+
+namespace {
 
 // All of [offset, offset + size) of a file, mapped for a while.
 class View {
@@ -162,11 +188,12 @@ class View {
 
 }  // namespace
 
-int HostCalls::copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size, Through through) {
+int HostCalls::copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size, Through through,
+                            std::optional<uint64_t> shown) {
     if (fails_now()) return ENOMEM;
     ++counts_.copies;
     if (through == Through::system_call)
-        return for_each_run_in_use(from, size, [&](uint64_t at, uint64_t bytes) {
+        return for_each_run_in_use(from, size, fd, shown, [&](uint64_t at, uint64_t bytes) {
             return transfer_all(bytes, [&](uint64_t done, uint64_t left) {
                 return pwrite(fd, from + at + done, left, static_cast<off_t>(offset + at + done));
             });
@@ -174,7 +201,7 @@ int HostCalls::copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t s
     View view(fd, offset, size);
     if (!view.valid()) return errno;
     (void)madvise(view.at(), size, MADV_HUGEPAGE);  // without them the copy is the same
-    return for_each_run_in_use(from, size, [&](uint64_t at, uint64_t bytes) {
+    return for_each_run_in_use(from, size, fd, shown, [&](uint64_t at, uint64_t bytes) {
         // A host without memory says so here; writing would end the process.
         if (madvise(view.at() + at, bytes, MADV_POPULATE_WRITE) != 0) return errno;
         std::memcpy(view.at() + at, from + at, bytes);

@@ -5,13 +5,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "vmm/counts.h"
+#include "vmm/kvm.h"
 
 namespace gpremap {
 
 class HostCalls {
   public:
+    HostCalls();
+
     // Each returns 0 or the errno. Addresses and sizes in bytes, page aligned.
     int map(std::byte* at, uint64_t size, int prot, int flags, int fd, uint64_t offset);
     int move(std::byte* from, std::byte* to, uint64_t size);
@@ -23,9 +27,11 @@ class HostCalls {
     // The same for a file of hugetlb: the reservations of its pages go, too.
     int punch_hole_in_hugetlb_file(int fd, uint64_t offset, uint64_t size);
     // Copies the pages of `from` that hold something into the file, which gets small pages for it, or
-    // (huge_mapping) transparent huge ones.
+    // (huge_mapping) transparent huge ones. Where `from` is a private mapping of the same file, `shown` is
+    // the offset of what it shows.
     enum class Through { system_call, huge_mapping };
-    int copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size, Through through);
+    int copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size, Through through,
+                     std::optional<uint64_t> shown = {});
     // The same for a file of hugetlb, which cannot be written by system call.
     int copy_to_hugetlb_file(const std::byte* from, int fd, uint64_t offset, uint64_t size);
     // Copies what the file has into memory that reads zero.
@@ -43,8 +49,14 @@ class HostCalls {
 
   private:
     bool fails_now();
+    int find_pages_in_use(std::byte* at, uint64_t pages, std::vector<unsigned char>& in_use) const;
     int allocate(int fd, int mode, uint64_t offset, uint64_t size);
 
+    template <class Copy>
+    int for_each_run_in_use(std::byte* start, uint64_t size, int fd, std::optional<uint64_t> shown,
+                            Copy&& copy) const;
+
+    const Descriptor pagemap_;  // of this process; invalid where there is none
     SyscallCounts counts_;
     std::optional<uint64_t> fail_in_;
 };

@@ -55,7 +55,8 @@ HugePageReservation::HugePageReservation(uint64_t pages) : pages_(pages) {
     if (uint64_t most = read_host().memory_available / page_size; pages > most)
         throw HostLacks(fmt::format("{} huge pages of 2 MiB: the host has memory for {}", pages, most));
     through_ = set_pool_size(before + pages);
-    if (uint64_t got = pool_size() - before; got < pages) {
+    const uint64_t now = pool_size();
+    if (uint64_t got = now > before ? now - before : 0; got < pages) {
         set_pool_size(before);
         throw HostLacks(
             fmt::format("{} huge pages of 2 MiB: the host could make {}, through {}: free memory, or "

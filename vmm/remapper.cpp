@@ -147,6 +147,19 @@ int64_t Remapper::State::call(unsigned vcpu, abi::Call number, const std::array<
     return static_cast<int64_t>(plan->result.value);
 }
 
+namespace {
+
+// Whether some of the steps put new memory where there was other. What a vCPU wrote to it would be lost if a
+// later step failed.
+bool replaces_memory(const std::vector<remap::Step>& steps, const remap::Space& before) {
+    return std::any_of(steps.begin(), steps.end(), [&](const remap::Step& step) {
+        const auto* map = std::get_if<remap::step::Map>(&step);
+        return map && !before.is_vacant(map->range);
+    });
+}
+
+}  // namespace
+
 // Makes the plan true, or changes nothing and returns the errno. ENOMEM is the host's; anything else that
 // the host refuses is a defect of the VMM and not the guest's business.
 int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
@@ -156,7 +169,7 @@ int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
     });
     // A copy of what others write to at the same time would be of no moment in particular.
     Stage2::Choice choice = stage2->choose(plan.steps, space);
-    bool must_pause = copies || choice.way == Stage2::Way::memslot;
+    bool must_pause = copies || replaces_memory(plan.steps, space) || choice.way == Stage2::Way::memslot;
     auto kept_out = must_pause ? std::optional(vm.pause_others(vcpu)) : vm.keep_others_out(vcpu);
     CallRecord& record = records[vcpu];
     record.mechanism = name_of(choice.way);

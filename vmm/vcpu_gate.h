@@ -44,9 +44,18 @@ class VcpuGate {
     // raised by the thread itself, so that signals to the process go to other threads.
     void adopt_thread(unsigned vcpu);
 
-    // Around KVM_RUN. enter() waits while the gate is closed.
-    void enter(unsigned vcpu);
-    void leave(unsigned vcpu);
+    // Around KVM_RUN. Waits first while the gate is closed.
+    class InGuestMode {
+      public:
+        InGuestMode(VcpuGate& gate, unsigned vcpu) : gate_(gate), vcpu_(vcpu) { gate_.enter(vcpu_); }
+        ~InGuestMode() { gate_.leave(vcpu_); }
+        InGuestMode(const InGuestMode&) = delete;
+        InGuestMode& operator=(const InGuestMode&) = delete;
+
+      private:
+        VcpuGate& gate_;
+        unsigned vcpu_;
+    };
 
     // Makes a KVM_RUN of `vcpu` that is under way, if any, return as interrupted.
     void kick(unsigned vcpu);
@@ -62,6 +71,9 @@ class VcpuGate {
 
   private:
     friend class PausedVcpus;
+    void enter(unsigned vcpu);
+    void leave(unsigned vcpu);
+
     void end_pause();
 
     struct Place {

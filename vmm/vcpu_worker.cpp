@@ -99,16 +99,17 @@ VcpuWorker::Next VcpuWorker::enter_once() {
     if (in_remap_) call_ns_ = static_cast<uint64_t>(nanoseconds(Clock::now() - exit_time_).count());
     in_remap_ = false;
 
-    VcpuGate& gate = crew_.vm.gate();
-    gate.enter(index_);
-    if (crew_.stopping) {
-        gate.leave(index_);
-        return Next::stop;
-    }
+    auto exit = run_once();
+    if (!exit) return Next::stop;
+    return std::visit([this](const auto& one) { return handle(one); }, *exit);
+}
+
+std::optional<Exit> VcpuWorker::run_once() {
+    VcpuGate::InGuestMode inside(crew_.vm.gate(), index_);
+    if (crew_.stopping) return std::nullopt;
     Exit exit = vcpu_->run();
     exit_time_ = Clock::now();
-    gate.leave(index_);
-    return std::visit([this](const auto& one) { return handle(one); }, exit);
+    return exit;
 }
 
 VcpuWorker::Next VcpuWorker::handle(exits::Interrupted) {

@@ -86,6 +86,7 @@ class VcpuWorker {
 
     void run();
     Next enter_once();
+    std::optional<Exit> run_once();  // nothing where the machine ends
 
     Next handle(exits::Hypercall);
     Next handle(exits::Exception);

@@ -40,7 +40,8 @@ struct ArmStage2 {
         uint64_t address = raw & address_mask;
         bool second = raw & page_or_table;
         if (level > 0 && second) return TableAt{address};
-        if (level == 0 && !second) return Nothing{};  // reserved: treated as invalid
+        bool reserved = level == 0 ? !second : level > highest_leaf;  // treated as invalid
+        if (reserved) return Nothing{};
         int prot = (raw & s2ap_read ? readable.bits : 0) | (raw & s2ap_write ? writable.bits : 0) |
                    (raw & execute_never ? 0 : executable.bits);
         return Leaf{address, Prot{static_cast<uint8_t>(prot)}};
@@ -48,6 +49,7 @@ struct ArmStage2 {
 };
 
 static_assert(EntryFormat<ArmStage2> && has_usual_geometry<ArmStage2>() && reads_what_it_writes<ArmStage2>());
+static_assert(ArmStage2::decode(ArmStage2::valid, 3) == Entry{Nothing{}});
 static_assert(ArmStage2::leaf(0x1'2345'6000, 0, read_write) == 0x0040'0001'2345'67ff);
 static_assert(ArmStage2::leaf(0x1'2340'0000, 1, Prot{7}) == 0x1'2340'07fd);
 

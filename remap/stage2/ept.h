@@ -34,6 +34,8 @@ struct Ept {
         if (!(raw & rights)) return Nothing{};
         uint64_t address = raw & address_mask;
         if (level > 0 && !(raw & large)) return TableAt{address};
+        // Both are misconfigurations, which translate nothing.
+        if (level > highest_leaf || !(raw & read)) return Nothing{};
         int prot = (raw & read ? readable.bits : 0) | (raw & write ? writable.bits : 0) |
                    (raw & execute ? executable.bits : 0);
         return Leaf{address, Prot{static_cast<uint8_t>(prot)}};
@@ -41,6 +43,8 @@ struct Ept {
 };
 
 static_assert(EntryFormat<Ept> && has_usual_geometry<Ept>() && reads_what_it_writes<Ept>());
+static_assert(Ept::decode(Ept::large | Ept::rights, 3) == Entry{Nothing{}});
+static_assert(Ept::decode(Ept::write, 0) == Entry{Nothing{}});
 static_assert(Ept::leaf(0x1'2345'6000, 0, read_write) == 0x1'2345'6033);
 static_assert(Ept::leaf(0x1'2340'0000, 1, Prot{7}) == 0x1'2340'00b7);
 

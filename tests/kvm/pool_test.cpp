@@ -106,6 +106,18 @@ TEST_P(PoolTest, ReleaseGivesAndReadsZero) {
     fill(base, capacity, 'y');
 }
 
+// Before Linux 6.17 such a range takes a system call for each mapping.
+TEST_P(PoolTest, WhatIsOfSeveralMappingsGoesThere) {
+    for (Call number : {Call::release, Call::unmap}) {
+        boot(PoolCleaner::absent);
+        call(Call::map, base, 4 * huge, rw);
+        call(Call::map, far, 4 * huge, rw);
+        call(Call::move, far, base + 4 * huge, 4 * huge);
+        fill(base, 8 * huge, 'x');
+        EXPECT_EQ(call(number, base, 8 * huge).given, 8 * huge);
+    }
+}
+
 // Pages that others can see do not go to the pool.
 TEST_P(PoolTest, OnlyAnonymousMemoryGoesThere) {
     boot(PoolCleaner::absent);

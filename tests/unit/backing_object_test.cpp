@@ -146,6 +146,25 @@ TEST_F(BackingObjectTest, IsCopiedToWhatIsSwappedOut) {
     }
 }
 
+// Of a private mapping that nobody has touched even pagemap does not say so.
+TEST_F(BackingObjectTest, IsCopiedToWhatItHasItselfInSwap) {
+    Swap swap;
+    if (!swap.lack().empty()) GTEST_SKIP() << swap.lack();
+    std::byte* old = map(0, 8 * page);
+    std::memset(old, 'a', 8 * page);
+    ASSERT_EQ(madvise(old, 8 * page, MADV_PAGEOUT), 0);
+    std::byte* from = reservation_.annex();
+    ASSERT_EQ(calls_.map(from, 16 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, object_.fd(), 0),
+              0);
+    from[9 * page] = std::byte{'b'};
+    ASSERT_EQ(calls_.copy_to_file(from, object_.fd(), huge, 16 * page, HostCalls::Through::system_call, 0),
+              0);
+    std::byte* copy = map(huge, 16 * page);
+    EXPECT_EQ(std::memcmp(copy, from, 16 * page), 0);
+    EXPECT_EQ(copy[0], std::byte{'a'});
+    EXPECT_EQ(copy[9 * page], std::byte{'b'});
+}
+
 // Runs `act` in a child process and returns what it returns.
 template <class Act>
 int in_child(Act act) {

@@ -71,7 +71,7 @@ TEST_F(WarmPoolTest, WhatWasGivenIsNotReadyBeforeItIsZeroed) {
     WarmPool pool(capacity, PoolCleaner::absent);
     drain(pool);
     std::byte* at = used(0, 4 * huge, 'x');
-    pool.give(calls_, at, 4 * huge, WarmPool::Leaves::hole);
+    pool.give(calls_, at, 4 * huge, Leaves::hole);
     pool.settle();
     EXPECT_EQ(pool.unclean(), 4 * huge);
     EXPECT_EQ(pool.ready(), 0u);
@@ -83,7 +83,7 @@ TEST_F(WarmPoolTest, GivesWholeHugePagesAndNoMoreThanHasRoom) {
     WarmPool pool(capacity, PoolCleaner::absent);
     pool.take(calls_, place(7), 2 * huge);
     std::byte* at = used(0, 6 * huge, 'x');
-    pool.give(calls_, at + 4096, 6 * huge - 4096, WarmPool::Leaves::zero);
+    pool.give(calls_, at + 4096, 6 * huge - 4096, Leaves::zero);
     pool.settle();
     EXPECT_EQ(pool.unclean(), 2 * huge);
     EXPECT_TRUE(all_are(at, huge, 'x'));
@@ -96,8 +96,8 @@ TEST_F(WarmPoolTest, GoesBackAsItWas) {
     drain(pool);
     pool.reset_counts();
     std::byte *first = used(0, 2 * huge, 'a'), *second = used(1, 2 * huge, 'b');
-    pool.give(calls_, first, 2 * huge, WarmPool::Leaves::hole);
-    pool.give(calls_, second, 2 * huge, WarmPool::Leaves::zero);
+    pool.give(calls_, first, 2 * huge, Leaves::hole);
+    pool.give(calls_, second, 2 * huge, Leaves::zero);
     pool.take_back(calls_);
     pool.settle();
     EXPECT_TRUE(all_are(first, 2 * huge, 'a'));
@@ -113,11 +113,11 @@ TEST_F(WarmPoolTest, AHostThatRefusesLeavesEverythingAsItWas) {
     EXPECT_EQ(pool.take(calls_, at, 2 * huge), 0u);
     drain(pool);
     calls_.fail_call(0);
-    pool.give(calls_, at, 2 * huge, WarmPool::Leaves::hole);
+    pool.give(calls_, at, 2 * huge, Leaves::hole);
     pool.settle();
     EXPECT_TRUE(all_are(at, 2 * huge, 'x'));
     EXPECT_EQ(pool.unclean(), 0u);
-    pool.give(calls_, at, 2 * huge, WarmPool::Leaves::hole);
+    pool.give(calls_, at, 2 * huge, Leaves::hole);
     pool.settle();
     EXPECT_EQ(pool.unclean(), 2 * huge);
 }
@@ -132,7 +132,7 @@ TEST_F(WarmPoolTest, ZeroesWhateverIsGiven) {
     ASSERT_EQ(madvise(at + 4 * huge + 4096, 4096, MADV_DONTNEED), 0);
     ASSERT_EQ(madvise(at + 6 * huge, 2 * huge, MADV_DONTNEED), 0);
     for (uint64_t part = 0; part < 4; part++) {
-        pool.give(calls_, at + part * 2 * huge, 2 * huge, WarmPool::Leaves::hole);
+        pool.give(calls_, at + part * 2 * huge, 2 * huge, Leaves::hole);
         pool.settle();
     }
     wait_until_clean(pool, capacity);
@@ -177,7 +177,7 @@ TEST_F(WarmPoolTest, NeverHandsOutOldBytes) {
         uint64_t warm = pool.take(calls_, at, size);
         ASSERT_TRUE(all_are(at, warm, 0)) << "round " << round;
         if (warm > 0) memset(at, 'o', warm);
-        pool.give(calls_, at, warm, round % 2 ? WarmPool::Leaves::hole : WarmPool::Leaves::zero);
+        pool.give(calls_, at, warm, round % 2 ? Leaves::hole : Leaves::zero);
         pool.settle();
         taken += warm;
     }

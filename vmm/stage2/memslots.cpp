@@ -74,13 +74,14 @@ int Memslots::make(const step::Promote& step) {
     int prot = host_prot(step.prot);
     for (const Part& part : parts_of(step.range)) {
         uint64_t size = part.range.size().bytes;
-        uint64_t offset = step.offset.advanced(part.range.start().above(step.range.start())).value;
+        remap::Size skipped = part.range.start().above(step.range.start());
+        uint64_t offset = step.offset.advanced(skipped).value;
         undo({.kind = HostAction::Kind::punch_hole, .size = size, .offset = offset});
         if (prot == PROT_NONE) {
             undo({.kind = HostAction::Kind::protect, .at = part.host, .size = size, .prot = prot});
             if (int error = calls_.protect(part.host, size, PROT_READ)) return error;
         }
-        if (int error = copy_to_object(part.host, offset, size)) return error;
+        if (int error = copy_to_object(part.host, offset, size, step.was.advanced(skipped))) return error;
         if (int error = set_aside(part)) return error;
         if (int error = map_object(part.host, size, {MemoryKind::object, remap::Offset{offset}}, prot))
             return error;

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <fstream>
 #include <new>
 #include <system_error>
 
 #include "vmm/stage2/host_pages.h"
 #include "vmm/stage2/hugetlb.h"
+#include "vmm/stage2/move_memory.h"
 
 namespace gpremap {
 namespace {
@@ -17,6 +16,16 @@ using remap::Gpa;
 using remap::MemoryKind;
 using remap::Range;
 namespace step = remap::step;
+
+// What runs out of memory half-way must not look like a call that came to nothing.
+template <class Work>
+void must_not_run_out_of_memory(Work work, const char* doing) {
+    try {
+        work();
+    } catch (const std::bad_alloc&) {
+        throw std::system_error(ENOMEM, std::generic_category(), doing);
+    }
+}
 
 }  // namespace
 
@@ -34,17 +43,21 @@ int Stage2::apply(const std::vector<remap::Step>& steps, Way way, Others others)
     finish_.clear();
     begin();
     if (int error = carry_out_all(steps)) {
-        undo_all();
+        must_not_run_out_of_memory([&] { undo_all(); }, "undoing a call");
         if (pool_) pool_->settle();
         end(Outcome::undone);
         return error;
     }
-    for (const HostAction& action : finish_)
-        if (int error = perform(action))
-            throw std::system_error(error, std::generic_category(), "finishing a call that had succeeded");
+    must_not_run_out_of_memory([&] { finish_all(); }, "finishing a call that had succeeded");
     if (pool_) pool_->settle();
     end(Outcome::done);
     return 0;
+}
+
+void Stage2::finish_all() {
+    for (const HostAction& action : finish_)
+        if (int error = perform(action))
+            throw std::system_error(error, std::generic_category(), "finishing a call that had succeeded");
 }
 
 namespace {
@@ -104,7 +117,7 @@ int Stage2::perform(const HostAction& action) {
     using Kind = HostAction::Kind;
     switch (action.kind) {
         case Kind::move:
-            return move_memory(action.at, action.to, action.size);
+            return move_memory(calls_, action.at, action.to, action.size, Leaves::hole);
         case Kind::close:
             return close(action.at, action.size);
         case Kind::protect:
@@ -115,13 +128,13 @@ int Stage2::perform(const HostAction& action) {
         case Kind::punch_hole:
             return punch_hole(action.offset, action.size);
         case Kind::put_back:
-            return copy_to_object(action.at, action.offset, action.size);
+            return copy_to_object(action.at, action.offset, action.size, {});
         case Kind::drop:
             return munmap(action.at, action.size) != 0 ? errno : 0;
         case Kind::set_slot:
             return set_slot(action.slot, action.gpa, action.size, action.at);
         case Kind::reclaim:
-            reclaim(action.at, action.size, WarmPool::Leaves::hole);
+            reclaim(action.at, action.size, Leaves::hole);
             return 0;
     }
     return EINVAL;
@@ -159,7 +172,7 @@ int Stage2::map_anonymous(std::byte* at, uint64_t size, int prot) {
     return behind > 0 ? map_fresh(at + head + warm, behind, prot) : 0;
 }
 
-uint64_t Stage2::reclaim(std::byte* at, uint64_t size, WarmPool::Leaves leaves) {
+uint64_t Stage2::reclaim(std::byte* at, uint64_t size, Leaves leaves) {
     return pool_ ? pool_->give(calls_, at, size, leaves) : 0;
 }
 
@@ -190,13 +203,14 @@ int Stage2::map_object(std::byte* at, uint64_t size, remap::Memory memory, int p
     return shared && object_.pages() == Pages::transparent ? ask_for_huge_pages(at, size) : 0;
 }
 
-int Stage2::copy_to_object(std::byte* from, uint64_t offset, uint64_t size) {
+int Stage2::copy_to_object(std::byte* from, uint64_t offset, uint64_t size, remap::Memory was) {
     using Pages = BackingObject::Pages;
     if (object_.pages() == Pages::huge_2m)
         return calls_.copy_to_hugetlb_file(from, object_.fd(), offset, size);
-    return calls_.copy_to_file(from, object_.fd(), offset, size,
-                               object_.pages() == Pages::transparent ? HostCalls::Through::huge_mapping
-                                                                     : HostCalls::Through::system_call);
+    using Through = HostCalls::Through;
+    auto through = object_.pages() == Pages::transparent ? Through::huge_mapping : Through::system_call;
+    auto shown = was.kind == MemoryKind::anon ? std::nullopt : std::optional(was.offset.value);
+    return calls_.copy_to_file(from, object_.fd(), offset, size, through, shown);
 }
 
 // Replaces whatever is there by nothing.
@@ -244,55 +258,8 @@ int Stage2::punch_hole(uint64_t offset, uint64_t size) {
 
 int Stage2::move_undoably(std::byte* from, std::byte* to, uint64_t size) {
     make_room_for_notes(1);
-    if (int error = move_memory(from, to, size)) return error;
+    if (int error = move_memory(calls_, from, to, size, Leaves::hole)) return error;
     undo({.kind = HostAction::Kind::move, .at = to, .to = from, .size = size});
-    return 0;
-}
-
-// All of it or, on failure, nothing. One mremap where the kernel takes several mappings at once
-// (Linux 6.17) or the memory is one mapping, as it mostly is.
-int Stage2::move_memory(std::byte* from, std::byte* to, uint64_t size) {
-    int error = calls_.move(from, to, size);
-    return error == EFAULT ? move_by_mapping(from, to, size) : error;
-}
-
-namespace {
-
-// The mappings of this process inside [start, start + size), as addresses.
-std::vector<std::pair<uint64_t, uint64_t>> host_mappings(const std::byte* start, uint64_t size) {
-    uint64_t low = reinterpret_cast<uint64_t>(start), high = low + size;
-    std::vector<std::pair<uint64_t, uint64_t>> found;
-    std::ifstream maps("/proc/self/maps");
-    // A stream that runs out of memory must not look like one that has ended.
-    maps.exceptions(std::ios::badbit);
-    for (std::string line; std::getline(maps, line);) {
-        uint64_t begin = 0, end = 0;
-        if (sscanf(line.c_str(), "%lx-%lx ", &begin, &end) != 2) continue;
-        if (end > low && begin < high) found.emplace_back(std::max(begin, low), std::min(end, high));
-    }
-    return found;
-}
-
-}  // namespace
-
-int Stage2::move_by_mapping(std::byte* from, std::byte* to, uint64_t size) {
-    auto pieces = host_mappings(from, size);
-    auto at = [](std::byte* base, uint64_t address, std::byte* origin) {
-        return base + (address - reinterpret_cast<uint64_t>(origin));
-    };
-    for (size_t done = 0; done < pieces.size(); ++done) {
-        auto [begin, end] = pieces[done];
-        int error = calls_.move(at(from, begin, from), at(to, begin, from), end - begin);
-        if (error == 0) continue;
-        calls_.cancel_failure();
-        while (done-- > 0) {
-            auto [back_begin, back_end] = pieces[done];
-            if (int lost =
-                    calls_.move(at(to, back_begin, from), at(from, back_begin, from), back_end - back_begin))
-                throw std::system_error(lost, std::generic_category(), "moving back part of a range");
-        }
-        return error;
-    }
     return 0;
 }
 

@@ -84,14 +84,13 @@ class Stage2 {
     int map_object(std::byte* at, uint64_t size, remap::Memory memory, int prot);
     // Anonymous memory that is about to go: the pool gets what it has room for, in place of which there is
     // then nothing, or (Leaves::zero) what reads zero. The rest is as it was. Returns how much the pool got.
-    // Allocates nothing.
-    uint64_t reclaim(std::byte* at, uint64_t size, WarmPool::Leaves leaves);
+    uint64_t reclaim(std::byte* at, uint64_t size, Leaves leaves);
     // The same once the call has succeeded; to be noted before what then drops the memory.
     void reclaim_at_end(std::byte* at, uint64_t size);
-    int copy_to_object(std::byte* from, uint64_t offset, uint64_t size);
+    // `was`: what backs the memory that is copied.
+    int copy_to_object(std::byte* from, uint64_t offset, uint64_t size, remap::Memory was);
     int close(std::byte* at, uint64_t size);
     int populate(std::byte* at, uint64_t size, remap::Prot prot);
-    int move_memory(std::byte* from, std::byte* to, uint64_t size);
     int move_undoably(std::byte* from, std::byte* to, uint64_t size);
     int set_slot(uint32_t slot, uint64_t gpa, uint64_t size, std::byte* host);
     int free_now(const remap::step::Free& step);
@@ -113,11 +112,11 @@ class Stage2 {
     int free_with_copy(const remap::step::Free& step);
     int carry_out_guarded(const remap::Step& step);
     void undo_all();
+    void finish_all();
     int perform(const HostAction& action);
     int punch_hole(uint64_t offset, uint64_t size);
     int map_fresh(std::byte* at, uint64_t size, int prot);
     int ask_for_huge_pages(std::byte* at, uint64_t size);
-    int move_by_mapping(std::byte* from, std::byte* to, uint64_t size);
 
     bool read_later_ = false;         // whether a step that follows reads what pages of the object hold
     WarmPool* pool_ = nullptr;        // where there is one

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <new>
 #include <string>
 #include <system_error>
 
@@ -113,7 +114,7 @@ uint64_t WarmPool::take(HostCalls& calls, std::byte* at, uint64_t size) {
         Lane* lane = best_for(wanted - done);
         if (!lane) break;
         uint64_t some = std::min(lane->zeroed - lane->taken, wanted - done);
-        if (calls.move(lane->at + lane->taken, at + done, some) != 0) break;
+        if (move_memory(calls, lane->at + lane->taken, at + done, some, Leaves::hole) != 0) break;
         lane->taken += some;
         bytes_ -= some;
         done += some;
@@ -149,11 +150,7 @@ uint64_t WarmPool::give(HostCalls& calls, std::byte* at, uint64_t size, Leaves l
     // Congruent, so that whole page tables can be moved.
     lane->at = start_of(*lane) + reinterpret_cast<uint64_t>(lane->origin) % gib;
     lane->taken = lane->zeroed = 0;
-    int error = EAGAIN;
-    if (lane->size > 0)
-        error = leaves == Leaves::hole ? calls.move(lane->origin, lane->at, lane->size)
-                                       : calls.move_and_leave(lane->origin, lane->at, lane->size);
-    if (error != 0) {
+    if (lane->size == 0 || !move_in(calls, *lane, leaves)) {
         bytes_ -= lane->size;
         lane->origin = nullptr;
         lane->state = State::free;
@@ -163,10 +160,18 @@ uint64_t WarmPool::give(HostCalls& calls, std::byte* at, uint64_t size, Leaves l
     return lane->size;
 }
 
+bool WarmPool::move_in(HostCalls& calls, Lane& lane, Leaves leaves) {
+    try {
+        return move_memory(calls, lane.origin, lane.at, lane.size, leaves) == 0;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
 void WarmPool::take_back(HostCalls& calls) {
     for (Lane& lane : lanes_) {
         if (lane.state != State::held || !lane.origin) continue;
-        if (int error = calls.move(lane.at, lane.origin, lane.size))
+        if (int error = move_memory(calls, lane.at, lane.origin, lane.size, Leaves::hole))
             throw std::system_error(error, std::generic_category(), "taking memory back from the warm pool");
         counts_.given -= lane.size;
         bytes_ -= lane.size;
@@ -215,17 +220,27 @@ uint64_t WarmPool::room_for(uint64_t wanted) {
     return granted;
 }
 
+namespace {
+
+// For whoever only looks on: a lane may begin anew between the two readings.
+uint64_t beyond(uint64_t end, uint64_t begin) {
+    return end > begin ? end - begin : 0;
+}
+
+}  // namespace
+
 uint64_t WarmPool::ready() const {
     uint64_t bytes = 0;
     for (const Lane& lane : lanes_)
-        if (lane.state == State::unclean || lane.state == State::clean) bytes += lane.zeroed - lane.taken;
+        if (lane.state == State::unclean || lane.state == State::clean)
+            bytes += beyond(lane.zeroed, lane.taken);
     return bytes;
 }
 
 uint64_t WarmPool::unclean() const {
     uint64_t bytes = 0;
     for (const Lane& lane : lanes_)
-        if (lane.state == State::unclean) bytes += lane.size - lane.zeroed;
+        if (lane.state == State::unclean) bytes += beyond(lane.size, lane.zeroed);
     return bytes;
 }
 

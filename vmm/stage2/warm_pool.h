@@ -22,6 +22,7 @@
 #include "vmm/counts.h"
 #include "vmm/host_calls.h"
 #include "vmm/remapper.h"
+#include "vmm/stage2/move_memory.h"
 #include "vmm/stage2/reservation.h"
 
 namespace gpremap {
@@ -35,16 +36,14 @@ class WarmPool {
     WarmPool(const WarmPool&) = delete;
     WarmPool& operator=(const WarmPool&) = delete;
 
-    // ---- of calls, which follow one another; they allocate nothing ----
+    // ---- of calls, which follow one another ----
 
     // Moves zeroed memory, readable and writable, to `at`, a multiple of 2 MiB, in place of what is there.
     // Returns how many bytes, from `at` on. Behind them there may be nothing, not even what was there.
     uint64_t take(HostCalls& calls, std::byte* at, uint64_t size);
 
     // Moves the 2 MiB pages of a range of anonymous memory into the pool, as many as it has room for; none
-    // where the host refuses. Returns how many bytes. What is left of them in the range: a hole, or a mapping
-    // that reads zero.
-    enum class Leaves { hole, zero };
+    // where the host refuses, or lets us have no memory for the attempt. Returns how many bytes.
     uint64_t give(HostCalls& calls, std::byte* at, uint64_t size, Leaves leaves);
     // The call came to nothing: all that was given since the last settle() goes back to where it was. Throws
     // std::system_error where that fails.
@@ -69,12 +68,13 @@ class WarmPool {
     struct Lane {
         std::atomic<State> state = State::free;
         std::byte* at = nullptr;           // set while held
-        uint64_t size = 0;                 // set while held
+        std::atomic<uint64_t> size = 0;    // set while held
         std::byte* origin = nullptr;       // of calls
         std::atomic<uint64_t> taken = 0;   // bytes from the front that have left, changed by calls
         std::atomic<uint64_t> zeroed = 0;  // bytes from the front, those that have left included
     };
 
+    bool move_in(HostCalls& calls, Lane& lane, Leaves leaves);
     Lane* free_lane();
     std::byte* start_of(const Lane& lane) const;
     Lane* best_for(uint64_t size);

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "vmm/errors.h"
+#include "vmm/stage2/move_memory.h"
 
 namespace gpremap {
 namespace {
@@ -183,7 +184,8 @@ int Window::make(const step::Promote& step) {
     int prot = host_prot(step.prot);
     for (const Part& part : parts_of(step.range)) {
         uint64_t size = part.range.size().bytes;
-        uint64_t offset = step.offset.advanced(part.range.start().above(step.range.start())).value;
+        remap::Size skipped = part.range.start().above(step.range.start());
+        uint64_t offset = step.offset.advanced(skipped).value;
         std::byte* aside = nullptr;
         if (int error = displace(part, aside)) return error;
         if (int error = close_vacated(part.host, size)) return error;
@@ -192,7 +194,7 @@ int Window::make(const step::Promote& step) {
             if (int error = calls_.protect(aside, size, PROT_READ)) return error;
         }
         undo({.kind = HostAction::Kind::punch_hole, .size = size, .offset = offset});
-        if (int error = copy_to_object(aside, offset, size)) return error;
+        if (int error = copy_to_object(aside, offset, size, step.was.advanced(skipped))) return error;
         Memory memory{MemoryKind::object, remap::Offset{offset}};
         if (int error = map_object(part.host, size, memory, prot_until_end(part, prot))) return error;
     }
@@ -215,12 +217,14 @@ int Window::make(const step::Privatize& step) {
     return 0;
 }
 
-// In the middle of a batch: the old pages wait in the annex.
+// Where other steps follow: the old pages wait in the annex. As with Promote, what a vCPU wrote to the new
+// would be lost if the call failed.
 int Window::make(const step::Discard& step) {
     for (const Part& part : parts_of(step.range)) {
         std::byte* aside = nullptr;
         if (int error = displace(part, aside, {part.range})) return error;
-        if (int error = map_anonymous(part.host, part.range.size().bytes, host_prot(step.prot))) return error;
+        int prot = prot_until_end(part, host_prot(step.prot));
+        if (int error = map_anonymous(part.host, part.range.size().bytes, prot)) return error;
     }
     return 0;
 }
@@ -229,7 +233,7 @@ int Window::make(const step::Free& step) {
     return free_undoably(step);
 }
 
-// The direct form of what cannot be undone. Allocates nothing: that could fail.
+// The direct form of what cannot be undone. Nothing in it may fail for want of memory.
 int Window::destroy(const remap::Step& any) {
     if (auto* free = std::get_if<step::Free>(&any)) return free_now(*free);
     auto* unmap = std::get_if<step::Unmap>(&any);
@@ -241,7 +245,6 @@ int Window::destroy(const remap::Step& any) {
 
 // What the pool gets may leave its mapping behind, as a large move may: one that is all of the part, that is.
 int Window::destroy(const Part& part, const std::vector<Range>& anonymous) {
-    using Leaves = WarmPool::Leaves;
     uint64_t size = part.range.size().bytes;
     for (const Range& range : anonymous) {
         std::byte* at = part.host + range.start().above(part.range.start()).bytes;
@@ -255,7 +258,7 @@ int Window::destroy(const Part& part, const std::vector<Range>& anonymous) {
 
 int Window::discard(const Part& part) {
     uint64_t size = part.range.size().bytes;
-    reclaim(part.host, size, WarmPool::Leaves::zero);
+    reclaim(part.host, size, Leaves::zero);
     return calls_.advise(part.host, size, MADV_DONTNEED);
 }
 
@@ -350,13 +353,12 @@ int Window::move_apart(const Passage& passage) {
     auto [from, to, size] = passage;
     if (may_leave(size)) {
         make_room_for_notes(1);
-        int error = calls_.move_and_leave(from, to, size);
+        int error = move_memory(calls_, from, to, size, Leaves::zero);
         if (error == 0) {
             undo({.kind = HostAction::Kind::move, .at = to, .to = from, .size = size});
             return calls_.protect(from, size, PROT_NONE);
         }
-        // Huge pages of hugetlb, and before Linux 6.17 several mappings, cannot be moved so.
-        if (error != EINVAL && error != EFAULT) return error;
+        if (error != EINVAL) return error;  // huge pages of hugetlb leave nothing
     }
     if (int error = move_undoably(from, to, size)) return error;
     return close_vacated(from, size);
