@@ -92,6 +92,8 @@ class Draft {
             return Refused(Cause::memory_limit);
         if (grew(after().extent_count(), before_.extent_count(), before_.limits().extents))
             return Refused(Cause::extent_limit);
+        if (grew(after().piece_count(), before_.piece_count(), before_.limits().pieces))
+            return Refused(Cause::extent_limit);
         plan_.result = result;
         plan_.bytes = bytes;
         return std::move(plan_);

@@ -21,6 +21,7 @@ struct Limits {
     Size memory{UINT64_MAX};  // what mapped pages may take on the host
     Size locked{UINT64_MAX};  // of locked extents
     uint64_t extents = UINT64_MAX;
+    uint64_t pieces = UINT64_MAX;  // of memory: an extent may consist of several
 };
 
 class Space {
@@ -53,6 +54,7 @@ class Space {
     Size locked() const { return locked_; }
     // Extents as a caller sees them: neighbours that nothing tells apart are one.
     uint64_t extent_count() const { return extents_.size() - seams_; }
+    uint64_t piece_count() const { return extents_.size(); }
     const Store& store() const { return store_; }
     // Whether a pinned extent maps some of these pages of the object.
     bool holds_pinned(const ObjectRange& pages) const {

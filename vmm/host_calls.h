@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "vmm/ballast.h"
 #include "vmm/counts.h"
 #include "vmm/kvm.h"
 
@@ -44,7 +45,12 @@ class HostCalls {
 
     // The call numbered `nth` from now, 0 the next, fails with ENOMEM without having been made.
     void fail_call(uint64_t nth) { fail_in_ = nth; }
-    // Takes that back: what undoes and what finishes a call is never made to fail.
+    // Lets the process have some mappings more than before, for what must not fail; false where that has been
+    // done already. And the end of it.
+    bool make_room() { return ballast_.drop(); }
+    void take_room_back() { ballast_.restore(); }
+
+    // Takes fail_call() back: what undoes and what finishes a call is never made to fail.
     void cancel_failure() { fail_in_.reset(); }
 
   private:
@@ -57,6 +63,7 @@ class HostCalls {
                             Copy&& copy) const;
 
     const Descriptor pagemap_;  // of this process; invalid where there is none
+    Ballast ballast_;
     SyscallCounts counts_;
     std::optional<uint64_t> fail_in_;
 };

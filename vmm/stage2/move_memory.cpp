@@ -44,6 +44,7 @@ int move_by_mapping(HostCalls& calls, std::byte* from, std::byte* to, uint64_t s
         int error = move_one(calls, from + distance(begin), to + distance(begin), end - begin, leaves);
         if (error == 0) continue;
         calls.cancel_failure();
+        calls.make_room();
         while (done-- > 0) {
             auto [back, back_end] = pieces[done];
             if (int lost = calls.move(to + distance(back), from + distance(back), back_end - back))

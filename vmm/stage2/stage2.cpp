@@ -46,17 +46,19 @@ int Stage2::apply(const std::vector<remap::Step>& steps, Way way, Others others)
         must_not_run_out_of_memory([&] { undo_all(); }, "undoing a call");
         if (pool_) pool_->settle();
         end(Outcome::undone);
+        calls_.take_room_back();
         return error;
     }
     must_not_run_out_of_memory([&] { finish_all(); }, "finishing a call that had succeeded");
     if (pool_) pool_->settle();
     end(Outcome::done);
+    calls_.take_room_back();
     return 0;
 }
 
 void Stage2::finish_all() {
     for (const HostAction& action : finish_)
-        if (int error = perform(action))
+        if (int error = with_room([&] { return perform(action); }))
             throw std::system_error(error, std::generic_category(), "finishing a call that had succeeded");
 }
 
@@ -86,7 +88,7 @@ int Stage2::carry_out_all(const std::vector<remap::Step>& steps) {
     // Nothing may fail from here on.
     calls_.cancel_failure();
     for (size_t i = undoable + 1; i < steps.size(); ++i)
-        if (int error = destroy(steps[i]))
+        if (int error = with_room([&] { return destroy(steps[i]); }))
             throw std::system_error(error, std::generic_category(), "giving back memory");
     return 0;
 }
@@ -99,8 +101,16 @@ int Stage2::carry_out_guarded(const remap::Step& step) {
     }
 }
 
+// For what must not fail, and can be tried again.
+template <class Attempt>
+int Stage2::with_room(Attempt attempt) {
+    int error = attempt();
+    return error == ENOMEM && calls_.make_room() ? attempt() : error;
+}
+
 void Stage2::undo_all() {
     calls_.cancel_failure();
+    calls_.make_room();
     if (pool_) pool_->take_back(calls_);
     for (; !undo_.empty(); undo_.pop_back())
         if (int error = perform(undo_.back()))

@@ -111,6 +111,8 @@ class Stage2 {
     int carry_out_all(const std::vector<remap::Step>& steps);
     int free_with_copy(const remap::step::Free& step);
     int carry_out_guarded(const remap::Step& step);
+    template <class Attempt>
+    int with_room(Attempt attempt);
     void undo_all();
     void finish_all();
     int perform(const HostAction& action);

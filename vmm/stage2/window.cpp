@@ -366,9 +366,9 @@ int Window::move_apart(const Passage& passage) {
 
 // A move can leave its source mapped, and close it with a second call, where no vCPU can write to it in
 // between: the kernel then tells KVM of one change less, and the window has no hole for a moment. What is
-// left does not merge with its closed neighbours, so that is for large moves: at most 8192 fit.
+// left does not merge with its closed neighbours, so that is for large moves: at most 1024 fit.
 bool Window::may_leave(uint64_t size) const {
-    return others_ == Others::kept_out && size >= std::max(remap::mib2.bytes, aperture_.size().bytes / 8192);
+    return others_ == Others::kept_out && size >= std::max(remap::mib2.bytes, aperture_.size().bytes / 1024);
 }
 
 // By way of the annex.
