@@ -228,14 +228,14 @@ TEST_P(AtomicityTest, AllocationsThatFail) {
 TEST_P(AtomicityTest, LimitsThatAreReached) {
     int refused = 0;
     for (const Trial& trial : trials(granule)) {
-        draw();
-        Picture before = look();
         for (auto [memory, extents] :
              {std::pair{granule, uint64_t{1} << 20}, std::pair{uint64_t{1} << 30, uint64_t{1}}}) {
             SCOPED_TRACE(trial.name);
+            draw();
+            Picture before = look();
             machine_->remapper().set_limits(memory, uint64_t{1} << 40, extents);
             int64_t result = remap(trial.number, trial.args);
-            if (result >= 0) break;
+            if (result >= 0) continue;
             ++refused;
             EXPECT_EQ(result, -ENOMEM);
             expect_unchanged(before);

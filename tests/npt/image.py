@@ -15,6 +15,7 @@ PYTHON = pathlib.Path("/usr/bin/python3")
 # stale code), and commands run only on them (see machine.py, CPUS).
 INIT = """
 mount -t debugfs debugfs /sys/kernel/debug
+mount -t tracefs tracefs /sys/kernel/tracing
 mkdir -p /dev/shm /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 ln -s /proc/self/fd /dev/fd
