@@ -1,9 +1,11 @@
 // The program: its verbs and their options. One function registers each verb; what a verb does is in a
 // file of its own.
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <functional>
@@ -253,8 +255,8 @@ int run(int argc, char** argv) {
     program.app.set_version_flag("--version", "gpremap " GPREMAP_VERSION);
     program.app.require_subcommand(1);
     program.app.footer(
-        "Exit status: 0 all as expected, 1 an expectation failed, 2 bad usage or configuration,\n"
-        "3 the host lacks something, 4 the guest died, 5 internal error.");
+        "Exit status: 0 all as expected, 1 an expectation failed, 2 bad usage or configuration, or\n"
+        "results that could not be written, 3 the host lacks something, 4 the guest died, 5 internal error.");
     add_run(program);
     add_cases(program);
     add_check(program);
@@ -284,11 +286,23 @@ int end_by(int signal) {
     return internal_error;
 }
 
-}  // namespace
-}  // namespace gpremap
+// A descriptor that came closed would be the next file that is opened, and what is meant for the user would
+// go there. For reading: what is written to it still fails.
+void hold_standard_descriptors() {
+    int descriptor;
+    while ((descriptor = open("/dev/null", O_RDONLY)) >= 0 && descriptor <= STDERR_FILENO) {
+    }
+    close(descriptor);
+}
 
-int main(int argc, char** argv) {
-    using namespace gpremap;
+// The exit status of the whole: `status`, but for results that nobody has got.
+int with_output_written(int status) {
+    if (std::cout.flush()) return status;
+    std::cerr << "gpremap: standard output cannot be written; is the disk full, or its reader gone?\n";
+    return std::max<int>(status, bad_usage);
+}
+
+int run_and_report(int argc, char** argv) {
     try {
         return run(argc, argv);
     } catch (const ConfigError& error) {
@@ -308,4 +322,13 @@ int main(int argc, char** argv) {
         std::cerr << "gpremap: internal error: " << error.what() << '\n';
         return internal_error;
     }
+}
+
+}  // namespace
+}  // namespace gpremap
+
+int main(int argc, char** argv) {
+    using namespace gpremap;
+    hold_standard_descriptors();
+    return with_output_written(run_and_report(argc, argv));
 }

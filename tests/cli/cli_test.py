@@ -25,7 +25,8 @@ OK, FAILED, BAD_USAGE, HOST_LACKS, GUEST_DIED = 0, 1, 2, 3, 4
 HEAP = '[[step]]\nmap = { name = "heap", at = "8GiB", size = "4MiB" }\n'
 
 needs_libvirt = unittest.skipUnless(LIBVIRT, "this build has no libvirt")
-needs_kvm = unittest.skipUnless(os.access("/dev/kvm", os.R_OK | os.W_OK), "no access to /dev/kvm")
+KVM = os.access("/dev/kvm", os.R_OK | os.W_OK)
+needs_kvm = unittest.skipUnless(KVM, "no access to /dev/kvm")
 
 
 def scenarios():
@@ -140,6 +141,57 @@ class Usage(Case):
                 done = self.gpremap(*arguments, status=BAD_USAGE)
                 self.assertEqual(done.stdout, "")
                 self.assertNotEqual(done.stderr, "")
+
+
+class StandardOutput(Case):
+    """That it takes no more is no success."""
+
+    def commands(self):
+        cases = self.write("c.toml", '[[case]]\nname = "n"\nbefore = "a."\n'
+                           'calls = [ { native = { unmap = { at = 0, len = 1 } }, returns = "ok" } ]\nafter = ".."\n')
+        scenario = self.write("s.toml", HEAP)
+        yield BAD_USAGE, ["--help"]
+        yield BAD_USAGE, ["check", scenario]
+        yield BAD_USAGE, ["cases", "--on", "model", cases]
+        yield BAD_USAGE if KVM else HOST_LACKS, ["doctor"]
+        if LIBVIRT:
+            yield BAD_USAGE, ["export-domain", scenario]
+        if KVM:
+            yield BAD_USAGE, ["run", scenario]
+            failing = HEAP + '[[step]]\nverify = { range = "heap", with = "a" }\n'
+            yield BAD_USAGE, ["run", self.write("failing.toml", failing)]
+
+    def test_full(self):
+        for status, arguments in self.commands():
+            with self.subTest(arguments), open("/dev/full", "w", encoding="utf-8") as full:
+                done = subprocess.run([GPREMAP, *arguments], stdout=full, stderr=subprocess.PIPE, text=True,
+                                      timeout=60, check=False)
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertIn("standard output cannot be written", done.stderr)
+
+    def test_closed(self):
+        for status, arguments in self.commands():
+            with self.subTest(arguments):
+                log = self.path("log")
+                log_option = [] if arguments == ["--help"] else ["--log", log]
+                done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", GPREMAP, *arguments, *log_option],
+                                      stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertIn("standard output cannot be written", done.stderr)
+                if log_option:
+                    with open(log, encoding="utf-8") as file:
+                        self.assertNotIn(": ok (", file.read())  # results do not go into the next file opened
+
+    def test_reader_that_is_gone(self):
+        """A shell's way of ending a pipe's writer; and where it is not wanted, as a failed write."""
+        for ignored, status in ((False, -signal.SIGPIPE), (True, BAD_USAGE)):
+            read, write = os.pipe()
+            os.close(read)
+            with os.fdopen(write, "w") as pipe:
+                done = subprocess.run([GPREMAP, "check", self.write("s.toml", HEAP)], stdout=pipe,
+                                      stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+                                      restore_signals=not ignored)
+            self.assertEqual(done.returncode, status, done.stderr)
 
 
 class Check(Case):
@@ -353,12 +405,11 @@ class WithoutLibvirt(Case):
 class Doctor(Case):
     def test_result(self):
         result = self.path("doctor.json")
-        usable = os.access("/dev/kvm", os.R_OK | os.W_OK)
-        done = self.gpremap("doctor", "--json", result, status=OK if usable else HOST_LACKS)
+        done = self.gpremap("doctor", "--json", result, status=OK if KVM else HOST_LACKS)
         with open(result, encoding="utf-8") as file:
             found = json.load(file)
         self.assertEqual(found["schema"], "gpremap.doctor/1")
-        self.assertEqual(found["can_run"], usable)
+        self.assertEqual(found["can_run"], KVM)
         named = {finding["what"]: finding for finding in found["findings"]}
         for what in ("/dev/kvm", "THP", "THP for shmem", "huge pages 2M", "userfaultfd", "memory"):
             self.assertIn(what, named)
@@ -370,8 +421,7 @@ class Doctor(Case):
     @needs_libvirt
     def test_connections(self):
         """No daemon need run: then the reason is libvirt's own, and nothing hangs."""
-        self.gpremap("doctor", "--json", self.path("doctor.json"),
-                     status=OK if os.access("/dev/kvm", os.R_OK | os.W_OK) else HOST_LACKS)
+        self.gpremap("doctor", "--json", self.path("doctor.json"), status=OK if KVM else HOST_LACKS)
         with open(self.path("doctor.json"), encoding="utf-8") as file:
             named = {finding["what"]: finding for finding in json.load(file)["findings"]}
         self.assertRegex(named["libvirt"]["reason"], r"^version \d+\.\d+\.\d+$")
