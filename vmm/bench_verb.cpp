@@ -289,8 +289,7 @@ int run_bench(const BenchOptions& options, std::ostream& out) {
         print_row(out, row);
         rows.push_back(json_of(row));
     }
-    json.write({{"schema", "gpremap.bench/1"}, {"host", json_of(host)}, {"rows", rows}});
-    return 0;
+    return json.write({{"schema", "gpremap.bench/1"}, {"host", json_of(host)}, {"rows", rows}}, 0);
 }
 
 }  // namespace gpremap

@@ -21,8 +21,9 @@ struct BenchOptions {
     ShowProgress progress = ShowProgress::yes;
 };
 
-// Writes the table to `out`, row by row. Returns 0. Throws ConfigError for an unknown name, before anything
-// runs, and HostLacks, GuestDied or std::system_error as a Machine does.
+// Writes the table to `out`, row by row. Returns the exit status, 0 or what JsonFile makes of it. Throws
+// ConfigError for an unknown name, before anything runs, and HostLacks, GuestDied or std::system_error as a
+// Machine does.
 int run_bench(const BenchOptions& options, std::ostream& out);
 
 }  // namespace gpremap

@@ -101,8 +101,7 @@ class CasesRun {
         }
         progress_.clear();
         if (files_.size() > 1) fmt::print(out_, "{} files: {}\n", files_.size(), all_.text());
-        write_json();
-        return all_.failed == 0 ? 0 : 1;
+        return write_json();
     }
 
   private:
@@ -135,13 +134,14 @@ class CasesRun {
                    outcome.expected, outcome.actual, outcome.detail);
     }
 
-    void write_json() {
-        json_.write({{"schema", "gpremap.cases/1"},
-                     {"on", name_of(options_.on)},
-                     {"passed", all_.passed},
-                     {"failed", all_.failed},
-                     {"skipped", all_.skipped},
-                     {"cases", results_}});
+    int write_json() {
+        return json_.write({{"schema", "gpremap.cases/1"},
+                            {"on", name_of(options_.on)},
+                            {"passed", all_.passed},
+                            {"failed", all_.failed},
+                            {"skipped", all_.skipped},
+                            {"cases", results_}},
+                           all_.failed == 0 ? 0 : 1);
     }
 
     const CasesOptions& options_;

@@ -209,12 +209,12 @@ int run_doctor(const DoctorOptions& options, std::ostream& out) {
     JsonFile json(options.json);
     Findings findings = examine_host();
     print(out, findings);
-    json.write({{"schema", "gpremap.doctor/1"},
-                {"tool", {{"version", GPREMAP_VERSION}}},
-                {"host", json_of(read_host())},
-                {"can_run", can_run(findings)},
-                {"findings", json_of(findings)}});
-    return can_run(findings) ? 0 : 3;
+    return json.write({{"schema", "gpremap.doctor/1"},
+                       {"tool", {{"version", GPREMAP_VERSION}}},
+                       {"host", json_of(read_host())},
+                       {"can_run", can_run(findings)},
+                       {"findings", json_of(findings)}},
+                      can_run(findings) ? 0 : 3);
 }
 
 }  // namespace gpremap

@@ -11,11 +11,14 @@ using JsonObject = nlohmann::ordered_json;
 
 class JsonFile {
   public:
-    // Throws ConfigError where `path` cannot be written. An empty path stands for no file.
+    // Throws ConfigError where `path` cannot be written. An empty path stands for no file. Leaves an older
+    // file as it was, and no new one.
     explicit JsonFile(const std::string& path);
 
-    // Throws ConfigError where the file takes no more.
-    void write(const JsonObject& result);
+    // For a verb that is about to end with the exit status `status`: returns that, or, where it is 0 and the
+    // file does not take the result, 2. Throws nothing then, so as not to hide how the run has ended: the log
+    // says so.
+    int write(const JsonObject& result, int status);
 
   private:
     std::string path_;

@@ -108,7 +108,7 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
         progress.clear();
         run.steps = runner.results();
         print_summary(out, run, colour_of(out));
-        json.write(json_of(run));
+        return json.write(json_of(run), run.failed() == 0 ? 0 : 1);
     };
     try {
         runner.run(scenario.steps);
@@ -119,9 +119,9 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     }
     run.map = machine.remapper().map();
     if (options.dump_stage2) run.stage2 = dump_stage2(machine, *options.dump_stage2);
-    conclude();
+    const int status = conclude();
     if (run.stage2) print_stage2(out, *run.stage2);
-    return run.failed() == 0 ? 0 : 1;
+    return status;
 }
 
 }  // namespace gpremap

@@ -23,6 +23,8 @@ GIB = 1 << 30
 OK, FAILED, BAD_USAGE, HOST_LACKS, GUEST_DIED = 0, 1, 2, 3, 4
 
 HEAP = '[[step]]\nmap = { name = "heap", at = "8GiB", size = "4MiB" }\n'
+CASE = ('[[case]]\nname = "n"\nbefore = "a."\n'
+        'calls = [ { native = { unmap = { at = 0, len = 1 } }, returns = "ok" } ]\nafter = ".."\n')
 
 needs_libvirt = unittest.skipUnless(LIBVIRT, "this build has no libvirt")
 KVM = os.access("/dev/kvm", os.R_OK | os.W_OK)
@@ -59,7 +61,8 @@ class Case(unittest.TestCase):
         return self.path(name)
 
     def gpremap(self, *arguments, status=OK):
-        done = subprocess.run([GPREMAP, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run([GPREMAP, *arguments], capture_output=True, text=True, errors="surrogateescape",
+                              timeout=120, check=False)
         self.assertEqual(done.returncode, status, f"{arguments}\n{done.stdout}\n{done.stderr}")
         return done
 
@@ -147,8 +150,7 @@ class StandardOutput(Case):
     """That it takes no more is no success."""
 
     def commands(self):
-        cases = self.write("c.toml", '[[case]]\nname = "n"\nbefore = "a."\n'
-                           'calls = [ { native = { unmap = { at = 0, len = 1 } }, returns = "ok" } ]\nafter = ".."\n')
+        cases = self.write("c.toml", CASE)
         scenario = self.write("s.toml", HEAP)
         yield BAD_USAGE, ["--help"]
         yield BAD_USAGE, ["check", scenario]
@@ -194,14 +196,54 @@ class StandardOutput(Case):
             self.assertEqual(done.returncode, status, done.stderr)
 
 
+class JsonFile(Case):
+    def test_a_name_that_is_not_utf8(self):
+        cases = os.path.join(os.fsencode(self.folder), b"\xff.toml")
+        with open(cases, "w", encoding="utf-8") as file:
+            file.write(CASE)
+        self.gpremap("cases", "--on", "model", cases, "--json", self.path("result.json"))
+        with open(self.path("result.json"), encoding="utf-8") as file:
+            self.assertTrue(json.load(file)["cases"][0]["file"].endswith("/\ufffd.toml"))
+
+    def test_that_cannot_be_written_hides_nothing(self):
+        """/dev/full can be opened, and takes nothing."""
+        right = self.write("right.toml", CASE)
+        wrong = self.write("wrong.toml", CASE.replace('"ok"', '"EINVAL"'))
+        for arguments, status in ((["cases", "--on", "model", right], BAD_USAGE),
+                                  (["cases", "--on", "model", wrong], FAILED),
+                                  (["doctor"], BAD_USAGE if KVM else HOST_LACKS)):
+            with self.subTest(arguments):
+                done = self.gpremap(*arguments, "--json", "/dev/full", status=status)
+                self.assertNotEqual(done.stdout, "")
+                self.assertIn("--json /dev/full: cannot be written", done.stderr)
+
+    @needs_kvm
+    def test_that_cannot_be_written_hides_no_end(self):
+        dies = self.write("s.toml", HEAP + '[[step]]\naccess = { at = "6MiB", kind = "write" }\n'
+                          'expect = { fault = "write" }\n[[step]]\ntouch = { range = "heap" }\n')
+        done = self.gpremap("run", dies, "--json", "/dev/full", status=GUEST_DIED)
+        self.assertIn("triple fault", done.stderr)
+        self.assertIn("--json /dev/full: cannot be written", done.stderr)
+
+    def test_is_not_there_where_nothing_was_written(self):
+        result = self.path("result.json")
+        # What is wrong is found after the file has been tried.
+        wrong = ["bench", "--backing", "hugetlb-2M", "--granule", "4KiB", "--json", result]
+        self.gpremap(*wrong, status=BAD_USAGE)
+        self.assertFalse(os.path.exists(result))
+        self.write("result.json", "older")
+        self.gpremap(*wrong, status=BAD_USAGE)
+        with open(result, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "older")
+
+
 class Check(Case):
     def test_right_files(self):
         scenario = self.write("s.toml", HEAP + '[[step]]\nunmap = { range = "heap" }\n')
         self.assertEqual(self.gpremap("check", scenario).stdout, f"{scenario}: ok (2 steps)\n")
 
     def test_case_files(self):
-        cases = self.write("c.toml", '[[case]]\nname = "n"\nbefore = "a."\n'
-                           'calls = [ { native = { unmap = { at = 0, len = 1 } }, returns = "ok" } ]\nafter = ".."\n')
+        cases = self.write("c.toml", CASE)
         self.assertEqual(self.gpremap("check", cases).stdout, f"{cases}: ok (1 case)\n")
 
     def test_shows_all_errors_of_all_files(self):

@@ -134,11 +134,10 @@ int run_compare(const CompareOptions& options, std::ostream& out) {
         Comparison comparison(facts_of(options, scenario, schedule, host, config, choice));
         measure(options, scenario, schedule, host, config, waiter, comparison);
         comparison.print(out);
-        json.write(comparison.json());
+        return json.write(comparison.json(), 0);
     } catch (const LibvirtError& error) {
         throw HostLacks(error.what());
     }
-    return 0;
 }
 
 }  // namespace gpremap

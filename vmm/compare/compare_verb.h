@@ -30,9 +30,10 @@ struct CompareOptions {
     ShowProgress progress = ShowProgress::yes;
 };
 
-// Writes one table to `out`. Returns 0. Throws ConfigError, before anything is started; HostLacks, as where
-// it was built without libvirt; GuestDied, also for a guest that does not answer until the deadline;
-// Interrupted. Whatever was started is gone when it returns or throws.
+// Writes one table to `out`. Returns the exit status, 0 or what JsonFile makes of it. Throws ConfigError,
+// before anything is started; HostLacks, as where it was built without libvirt; GuestDied, also for a guest
+// that does not answer until the deadline; Interrupted. Whatever was started is gone when it returns or
+// throws.
 int run_compare(const CompareOptions& options, std::ostream& out);
 
 }  // namespace gpremap
