@@ -64,7 +64,42 @@ std::string listed(std::initializer_list<std::string_view> keys) {
     return all;
 }
 
+// Behind the string that begins at `begin`. Quotes right behind its end are its last letters: nothing else
+// may stand there.
+size_t end_of_string(std::string_view text, size_t begin) {
+    const char quote = text[begin];
+    const std::string three(3, quote), end = text.substr(begin).starts_with(three) ? three : three.substr(2);
+    size_t at = begin + end.size();
+    while (at < text.size() && !text.substr(at).starts_with(end))
+        at += text[at] == '\\' && quote == '"' ? 2 : 1;
+    return text.find_first_not_of(quote, at);
+}
+
+// toml++ makes a table of each part of a key, and destroys them recursively. How deep values are nested it
+// limits, this it does not. Only keys have several dots outside of strings and comments.
+void refuse_long_keys(std::string_view text, const std::string& name) {
+    constexpr std::string_view marks = ".=,[]{}\n\"'#";
+    constexpr size_t most_parts = 16;
+    size_t parts = 1;
+    for (size_t at = text.find_first_of(marks); at < text.size(); at = text.find_first_of(marks, at)) {
+        const char mark = text[at];
+        if (mark == '#') {
+            at = text.find('\n', at);
+        } else if (mark == '"' || mark == '\'') {
+            at = end_of_string(text, at);
+        } else {
+            parts = mark == '.' ? parts + 1 : 1;
+            at++;
+        }
+        if (parts > most_parts)
+            throw ConfigError(fmt::format("{}:{}: a key of more than {} parts; expected one such as vm.limit",
+                                          name, 1 + std::count(text.begin(), text.begin() + at, '\n'),
+                                          most_parts));
+    }
+}
+
 std::shared_ptr<const toml::table> parse_toml(std::string_view text, const std::string& name) {
+    refuse_long_keys(text, name);
     try {
         return std::make_shared<const toml::table>(toml::parse(text, name));
     } catch (const toml::parse_error& error) {

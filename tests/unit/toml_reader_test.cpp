@@ -71,6 +71,30 @@ TEST(TomlReader, NotToml) {
     EXPECT_THAT(error_of([] { parse("a = 1\na = 2\n"); }), HasSubstr("f.toml:2: not TOML"));
 }
 
+// toml++ destroys nested tables recursively: some ten thousand parts would end the program.
+TEST(TomlReader, KeyOfTooManyParts) {
+    std::string key = "a";
+    for (int part = 1; part < 40'000; part++) key += ".a";
+    for (const std::string& text : {key + " = 1", "[" + key + "]", "[[" + key + "]]", "x = {" + key + " = 1}",
+                                    key, "y = [ \"\"\"a\"\"\"\", {" + key + " = 1} ]"})
+        EXPECT_EQ(error_of([&] { parse("# one\n" + text + "\n"); }),
+                  "f.toml:2: a key of more than 16 parts; expected one such as vm.limit")
+            << text.substr(0, 20);
+    EXPECT_THAT(error_of([] { parse("'a'. \"b\\\"\" .c.d.e.f.g.h.i.j.k.l.m.n.o.p.q = 1"); }),
+                HasSubstr("more than 16 parts"));
+}
+
+TEST(TomlReader, DotsThatAreNotOfAKey) {
+    const std::string dots(100, '.');
+    for (const std::string& text :
+         {std::string("a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p = 1"), "'" + dots + "' = 1 # " + dots,
+          "a = \"\\\"" + dots + "\"", "a = \"\"\"\n\"" + dots + "\n\"\"\"\nb = '''\n'" + dots + "'''",
+          "a = '' # it's\nb = '" + dots + "'",
+          std::string(
+              "a = [1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5,\n1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5]")})
+        EXPECT_EQ(error_of([&] { parse(text + "\n"); }), "") << text;
+}
+
 TEST(TomlReader, UnreadableFile) {
     EXPECT_THAT(error_of([] { TomlFile::read("/nonexistent/x.toml"); }),
                 HasSubstr("/nonexistent/x.toml: cannot"));
