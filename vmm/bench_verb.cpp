@@ -11,6 +11,7 @@
 #include "vmm/bench/benches.h"
 #include "vmm/errors.h"
 #include "vmm/host.h"
+#include "vmm/huge_pages.h"
 #include "vmm/json_file.h"
 #include "vmm/kvm.h"
 #include "vmm/toml_reader.h"
@@ -68,8 +69,6 @@ std::vector<Mechanism> mechanisms(const Overrides& overrides) {
 std::vector<Backing> backings(const Overrides& overrides) {
     Backing chosen = overrides.backing.value_or(Backing::automatic);
     if (chosen == Backing::hugetlb_2m) {
-        if (overrides.granule == small_granule)
-            throw ConfigError("backing hugetlb-2M cannot be mapped by 4 KiB: use --granule 2MiB");
         MemoryConfig memory;
         memory.backing = chosen;
         require_huge_pages(memory);
@@ -214,6 +213,8 @@ void check_options(const BenchOptions& options) {
     if (options.runs == 0) throw ConfigError("--runs: expected 1 or more");
     if (options.max_size.value_or(sizes.front()) < sizes.front())
         throw ConfigError("--max-size: expected 2MiB or more, the smallest size that is measured");
+    if (options.overrides.backing == Backing::hugetlb_2m && options.overrides.granule == small_granule)
+        throw ConfigError("backing hugetlb-2M cannot be mapped by 4 KiB: use --granule 2MiB");
 }
 
 // ---- the result ----
@@ -274,6 +275,7 @@ std::string describe(const Measurement& measurement) {
 int run_bench(const BenchOptions& options, std::ostream& out) {
     check_options(options);
     JsonFile json(options.json);
+    const HugePageReservation reservation(options.huge_pages);
     const Settings settings = settings_of(options);
     const HostFacts host = read_host();
     const std::vector<Measurement> measurements =

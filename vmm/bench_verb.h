@@ -18,6 +18,7 @@ struct BenchOptions {
     std::optional<uint64_t> max_size;  // bytes; without it, what fits this host, and no more than 4 GiB
     Overrides overrides;               // without backing and mechanism, or with automatic: each
     std::string json;                  // where the result goes, too; empty: nowhere
+    uint64_t huge_pages = 0;           // of 2 MiB, that the host's pool has more for the time of the run
     ShowProgress progress = ShowProgress::yes;
 };
 

@@ -9,6 +9,7 @@
 
 #include "vmm/case_runner.h"
 #include "vmm/config_errors.h"
+#include "vmm/huge_pages.h"
 #include "vmm/json_file.h"
 
 namespace gpremap {
@@ -91,6 +92,7 @@ class CasesRun {
           progress_(count_cases(), options.progress) {}
 
     int run() {
+        const HugePageReservation reservation(options_.huge_pages);
         try {
             const RunOne run_one = runner_for(options_);
             for (const CaseFile& file : files_) run_file(file, run_one);

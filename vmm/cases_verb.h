@@ -1,6 +1,7 @@
 // `gpremap cases FILE...`: runs case files and says which cases fail, with both pictures.
 #pragma once
 
+#include <cstdint>
 #include <iosfwd>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ struct CasesOptions {
     std::string json;  // where the result goes, too; empty: nowhere
     // The granule is for the cases that state none; mechanism and backing are a VM's.
     Overrides overrides;
+    uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
     ShowProgress progress = ShowProgress::yes;
 };
 

@@ -50,18 +50,19 @@ void give_back(uint64_t pages) {
 }  // namespace
 
 HugePageReservation::HugePageReservation(uint64_t pages) : pages_(pages) {
+    if (pages == 0) return;
     const uint64_t before = pool_size();
     // The kernel would take all memory that is left before it found out.
     if (uint64_t most = read_host().memory_available / page_size; pages > most)
         throw HostLacks(fmt::format("{} huge pages of 2 MiB: the host has memory for {}", pages, most));
-    through_ = set_pool_size(before + pages);
+    const std::string through = set_pool_size(before + pages);
     const uint64_t now = pool_size();
     if (uint64_t got = now > before ? now - before : 0; got < pages) {
         set_pool_size(before);
         throw HostLacks(
             fmt::format("{} huge pages of 2 MiB: the host could make {}, through {}: free memory, or "
                         "reserve them soon after the host has started",
-                        pages, got, through_));
+                        pages, got, through));
     }
     try {
         start_guardian();
@@ -69,9 +70,11 @@ HugePageReservation::HugePageReservation(uint64_t pages) : pages_(pages) {
         give_back(pages);
         throw;
     }
+    spdlog::info("{} huge pages of 2 MiB reserved through {}", pages, through);
 }
 
 HugePageReservation::~HugePageReservation() {
+    if (pages_ == 0) return;
     alive_ = Descriptor();
     waitpid(guardian_, nullptr, 0);
 }

@@ -4,7 +4,6 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <string>
 
 #include "vmm/kvm.h"
 
@@ -14,21 +13,17 @@ class HugePageReservation {
   public:
     // Adds `pages` to the pool: through libvirt where a system daemon answers, else by the kernel's own
     // setting. Throws HostLacks, with the pool as it was, where the host has not that many or this user may
-    // not. Made before any thread: it forks.
+    // not. None are nothing to do. Made before any thread: it forks.
     explicit HugePageReservation(uint64_t pages);
     // Takes them out again. However this process ends, a second one that waits for its end does so.
     ~HugePageReservation();
     HugePageReservation(const HugePageReservation&) = delete;
     HugePageReservation& operator=(const HugePageReservation&) = delete;
 
-    // "libvirt (qemu:///system)", or the kernel's file.
-    const std::string& through() const { return through_; }
-
   private:
     void start_guardian();
 
     uint64_t pages_;
-    std::string through_;
     Descriptor alive_;  // the guardian reads its other end, which ends with this process
     pid_t guardian_ = -1;
 };

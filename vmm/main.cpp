@@ -1,7 +1,6 @@
 // The program: its verbs and their options. One function registers each verb; what a verb does is in a
 // file of its own.
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -24,7 +23,6 @@
 #include "vmm/doctor.h"
 #include "vmm/errors.h"
 #include "vmm/export_verb.h"
-#include "vmm/huge_pages.h"
 #include "vmm/log.h"
 #include "vmm/run.h"
 #include "vmm/scenario.h"
@@ -42,7 +40,6 @@ using Work = std::function<int()>;
 struct Program {
     CLI::App app{"Gives ranges of a guest's physical memory mremap semantics, on KVM.", "gpremap"};
     LogOptions log;
-    uint64_t reserved_huge_pages = 0;  // for the time of the work
     Work work;
 
     // A verb with the options that all have.
@@ -91,9 +88,10 @@ void add_overrides(CLI::App& verb, Overrides& overrides, const std::string& in_p
                          "the unit of remapping, in place of " + in_place_of);
 }
 
-void add_reservation(Program& program, CLI::App& verb) {
-    verb.add_option("--reserve-hugepages", program.reserved_huge_pages,
+void add_reservation(CLI::App& verb, uint64_t& huge_pages) {
+    verb.add_option("--reserve-hugepages", huge_pages,
                     "add that many huge pages of 2 MiB to the host's pool for the time of this run")
+        ->check(CLI::NonNegativeNumber)
         ->type_name("N");
 }
 
@@ -105,7 +103,7 @@ void add_run(Program& program) {
                     "a TOML file, such as configs/quickstart.toml, or a libvirt domain")
         ->required();
     add_json(verb, options->json);
-    add_reservation(program, verb);
+    add_reservation(verb, options->huge_pages);
     add_overrides(verb, options->overrides, "what the file says");
     verb.add_option_function<std::string>(
             "--pool",
@@ -140,7 +138,7 @@ void add_cases(Program& program) {
         ->check(CLI::IsMember(places))
         ->type_name("");
     add_json(verb, options->json);
-    add_reservation(program, verb);
+    add_reservation(verb, options->huge_pages);
     add_overrides(verb, options->overrides, "what the file says");
     verb.callback([&program, options] {
         program.work = [&program, options] {
@@ -188,7 +186,7 @@ void add_bench(Program& program) {
             "the largest size that is measured; without it, what fits this host, up to 4GiB")
         ->type_name("SIZE");
     add_json(verb, options->json);
-    add_reservation(program, verb);
+    add_reservation(verb, options->huge_pages);
     add_overrides(verb, options->overrides, "each that fits");
     verb.callback([&program, options] {
         program.work = [&program, options] {
@@ -270,12 +268,6 @@ int run(int argc, char** argv) {
         return program.app.exit(error) == 0 ? 0 : bad_usage;  // --help and --version end here, too
     }
     set_up_log(program.log);
-    std::optional<HugePageReservation> reservation;
-    if (program.reserved_huge_pages > 0) {
-        reservation.emplace(program.reserved_huge_pages);
-        spdlog::info("{} huge pages of 2 MiB reserved through {}", program.reserved_huge_pages,
-                     reservation->through());
-    }
     return program.work();
 }
 

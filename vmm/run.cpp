@@ -10,6 +10,7 @@
 
 #include "vmm/errors.h"
 #include "vmm/host.h"
+#include "vmm/huge_pages.h"
 #include "vmm/json_file.h"
 #include "vmm/progress.h"
 #include "vmm/report.h"
@@ -89,6 +90,7 @@ StepWatcher watch(StepTable& table, Progress& progress) {
 int run_scenario(const RunOptions& options, std::ostream& out) {
     const Scenario scenario = read_scenario(options.file, options.overrides);
     JsonFile json(options.json);
+    const HugePageReservation reservation(options.huge_pages);
     RunResult run;
     run.host = read_host();
     run.machine = scenario.machine;

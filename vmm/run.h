@@ -1,6 +1,7 @@
 // `gpremap run`: has a guest do the steps of a scenario, and says what came of them.
 #pragma once
 
+#include <cstdint>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -14,8 +15,9 @@ namespace gpremap {
 struct RunOptions {
     std::string file;
     Overrides overrides;
-    std::string json;                           // where the result goes, too; empty: nowhere
-    std::optional<TableFormat> dump_stage2;     // as entries of that format, after the steps
+    std::string json;                        // where the result goes, too; empty: nowhere
+    std::optional<TableFormat> dump_stage2;  // as entries of that format, after the steps
+    uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
     ShowProgress progress = ShowProgress::yes;  // on standard error, where that is a terminal
 };
 

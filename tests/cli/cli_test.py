@@ -139,7 +139,12 @@ class Usage(Case):
                           ["bench", "--max-size", "big"], ["bench", "--backing", "tape"],
                           ["bench", "--backing", "hugetlb-2M", "--granule", "4KiB"],
                           ["run", self.path("absent.toml")], ["run", scenario, "--json", "/proc/no/such"],
-                          ["run", scenario, "--log", "/proc/no/such"]):
+                          ["run", scenario, "--log", "/proc/no/such"],
+                          ["run", scenario, "--reserve-hugepages", "-1"],
+                          # What is wrong with the file is found before the host is asked for anything.
+                          ["run", self.path("absent.toml"), "--reserve-hugepages", "1000000"],
+                          ["cases", self.path("absent.toml"), "--reserve-hugepages", "1000000"],
+                          ["bench", "fly", "--reserve-hugepages", "1000000"]):
             with self.subTest(arguments):
                 done = self.gpremap(*arguments, status=BAD_USAGE)
                 self.assertEqual(done.stdout, "")
@@ -227,12 +232,12 @@ class JsonFile(Case):
 
     def test_is_not_there_where_nothing_was_written(self):
         result = self.path("result.json")
-        # What is wrong is found after the file has been tried.
-        wrong = ["bench", "--backing", "hugetlb-2M", "--granule", "4KiB", "--json", result]
-        self.gpremap(*wrong, status=BAD_USAGE)
+        # What the host lacks is found after the file has been tried.
+        fails = ["run", self.write("s.toml", HEAP), "--reserve-hugepages", "100000000", "--json", result]
+        self.gpremap(*fails, status=HOST_LACKS)
         self.assertFalse(os.path.exists(result))
         self.write("result.json", "older")
-        self.gpremap(*wrong, status=BAD_USAGE)
+        self.gpremap(*fails, status=HOST_LACKS)
         with open(result, encoding="utf-8") as file:
             self.assertEqual(file.read(), "older")
 
