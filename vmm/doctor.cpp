@@ -74,12 +74,9 @@ void examine_kvm(Findings& findings) {
         kvm.create_vm();
         findings.push_back(ok("/dev/kvm", "present, this user may open it, and a VM can be created"));
         examine_capabilities(kvm.capabilities(), findings);
-    } catch (const HostLacks& lack) {
-        std::string text = lack.what();  // "what is missing: why: the mend"
-        size_t mend = text.rfind(": ");
-        findings.push_back(mend == std::string::npos
-                               ? missing("/dev/kvm", text, "")
-                               : missing("/dev/kvm", text.substr(0, mend), text.substr(mend + 2)));
+    } catch (const HostLacks& error) {
+        const Lack lack = lack_of(error);
+        findings.push_back(missing("/dev/kvm", lack.reason, lack.mend));
     } catch (const std::system_error& error) {
         findings.push_back(missing("/dev/kvm", error.what(), "see dmesg: KVM refuses to create a VM"));
     }

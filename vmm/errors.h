@@ -18,6 +18,18 @@ struct HostLacks : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// A HostLacks whose message ends in the mend, "WHAT: WHY: MEND", taken apart.
+struct Lack {
+    std::string reason;
+    std::string mend;
+};
+inline Lack lack_of(const HostLacks& error) {
+    const std::string text = error.what();
+    const size_t mend = text.rfind(": ");
+    if (mend == std::string::npos) return {text, ""};
+    return {text.substr(0, mend), text.substr(mend + 2)};
+}
+
 // The guest died: triple fault, unknown exit, unhandled fault. Exit status 4. The message is the whole
 // report.
 struct GuestDied : std::runtime_error {

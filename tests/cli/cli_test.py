@@ -60,11 +60,20 @@ class Case(unittest.TestCase):
             file.write(text)
         return self.path(name)
 
-    def gpremap(self, *arguments, status=OK):
+    def gpremap(self, *arguments, status=OK, environment=None):
         done = subprocess.run([GPREMAP, *arguments], capture_output=True, text=True, errors="surrogateescape",
-                              timeout=120, check=False)
+                              timeout=120, check=False, env={**os.environ, **(environment or {})})
         self.assertEqual(done.returncode, status, f"{arguments}\n{done.stdout}\n{done.stderr}")
         return done
+
+    def gpremap_as_nobody(self, *arguments, environment=None):
+        nobody = 65534
+        try:
+            return subprocess.run([GPREMAP, *arguments], capture_output=True, text=True, timeout=60, check=False,
+                                  user=nobody, group=nobody, extra_groups=[],
+                                  env={**os.environ, **(environment or {})})
+        except PermissionError:
+            self.skipTest("another user cannot reach the program")
 
     def run_scenario(self, text, *arguments, status=OK):
         """Runs a scenario; returns what it printed and the JSON of its result."""
@@ -466,6 +475,24 @@ class Doctor(Case):
             self.assertTrue(finding["ok"] or finding["mend"], finding)
 
     @needs_libvirt
+    def test_temporary_folder_that_cannot_be_used(self):
+        for folder in "/nonexistent", "/proc":
+            done = self.gpremap("doctor", status=OK if KVM else HOST_LACKS, environment={"TMPDIR": folder})
+            self.assertRegex(done.stdout, f"qemu:///embed +missing .*{folder}: No such file or directory\n"
+                             " +mend: name one in TMPDIR")
+
+    @needs_libvirt
+    @unittest.skipUnless(os.geteuid() == 0, "needs to become another user")
+    def test_embedded_driver_is_for_any_user(self):
+        """Where it works for root it does for others: compare uses it alike."""
+        line = re.compile("qemu:///embed +(ok|missing)")
+        if line.search(self.gpremap("doctor", status=OK if KVM else HOST_LACKS).stdout)[1] != "ok":
+            self.skipTest("libvirt's QEMU driver does not work here")
+        os.chmod(self.folder, 0o777)
+        done = self.gpremap_as_nobody("doctor", environment={"HOME": self.folder, "TMPDIR": self.folder})
+        self.assertRegex(done.stdout, "qemu:///embed +ok ")
+
+    @needs_libvirt
     def test_connections(self):
         """No daemon need run: then the reason is libvirt's own, and nothing hangs."""
         self.gpremap("doctor", "--json", self.path("doctor.json"), status=OK if KVM else HOST_LACKS)
@@ -476,6 +503,19 @@ class Doctor(Case):
         for uri in ("qemu:///system", "qemu:///session", "qemu:///embed"):
             self.assertTrue(named[uri]["ok"] or "cannot" in named[uri]["reason"] or "no answer" in named[uri]["reason"],
                             named[uri])
+
+
+@needs_libvirt
+class Compare(Case):
+    """What needs no guest; compare_test.py has the rest."""
+
+    SCENARIO = HEAP + '[[step]]\ngrow = { range = "heap", new_size = "8MiB" }\n'
+
+    def test_temporary_folder_that_cannot_be_used(self):
+        scenario = self.write("s.toml", self.SCENARIO)
+        for folder in "/nonexistent", "/proc":
+            done = self.gpremap("compare", scenario, status=HOST_LACKS, environment={"TMPDIR": folder})
+            self.assertIn(f"{folder}: No such file or directory: name one in TMPDIR", done.stderr)
 
 
 @needs_kvm
@@ -748,11 +788,7 @@ class RunWithoutKvm(Case):
             self.skipTest("anyone may open /dev/kvm here")
         scenario = self.write("s.toml", HEAP)
         os.chmod(self.folder, 0o755)
-        nobody = 65534
-        done = subprocess.run([GPREMAP, "run", scenario], capture_output=True, text=True, timeout=60, check=False,
-                              user=nobody, group=nobody, extra_groups=[])
-        if done.returncode == 126:
-            self.skipTest("another user cannot reach the program")
+        done = self.gpremap_as_nobody("run", scenario)
         self.assertEqual(done.returncode, HOST_LACKS, done.stderr)
         self.assertRegex(done.stderr, r"/dev/kvm: .*: ")
 

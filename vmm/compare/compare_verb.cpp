@@ -8,10 +8,10 @@
 #include "vmm/compare/gpremap_guest.h"
 #include "vmm/compare/guest_image.h"
 #include "vmm/compare/libvirt_host.h"
-#include "vmm/compare/private_folder.h"
 #include "vmm/compare/qemu_guest.h"
 #include "vmm/compare/schedule.h"
 #include "vmm/errors.h"
+#include "vmm/libvirt/private_folder.h"
 
 namespace gpremap {
 

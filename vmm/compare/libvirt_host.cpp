@@ -1,37 +1,18 @@
 #include "vmm/compare/libvirt_host.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
 
 #include "vmm/errors.h"
+#include "vmm/libvirt/embedded_driver.h"
 
 namespace gpremap {
 
 namespace {
 
 constexpr int heartbeat_ms = 50;
-
-// QEMU as ourselves, its output in files and not in virtlogd, and nobody's files relabelled: then the driver
-// needs no daemon beside it.
-constexpr const char* settings = R"(stdio_handler = "file"
-security_driver = "none"
-remember_owner = 0
-)";
-constexpr const char* settings_of_root = R"(user = "root"
-group = "root"
-)";
-
-std::string embedded_uri(const std::filesystem::path& folder) {
-    const std::filesystem::path root = folder / "libvirt";
-    std::filesystem::create_directories(root / "etc");
-    std::ofstream file(root / "etc/qemu.conf");
-    file << settings << (geteuid() == 0 ? settings_of_root : "");
-    return "qemu:///embed?root=" + root.string();
-}
 
 std::string mend(const std::string& uri) {
     if (uri.starts_with("qemu:///embed"))
@@ -68,7 +49,7 @@ EventLoop::~EventLoop() {
 }
 
 LibvirtHost::LibvirtHost(const std::string& uri, const std::filesystem::path& folder)
-    : uri_(uri.empty() ? embedded_uri(folder) : uri), loop_(folder) {
+    : uri_(uri.empty() ? embedded_uri(folder / "libvirt") : uri), loop_(folder) {
     try {
         connection_ = open_connection(uri_);
     } catch (const LibvirtError& error) {

@@ -11,13 +11,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <stdexcept>
 #include <thread>
 
+#include "vmm/errors.h"
 #include "vmm/libvirt/connection.h"
+#include "vmm/libvirt/embedded_driver.h"
+#include "vmm/libvirt/private_folder.h"
 
 namespace gpremap {
 
@@ -103,11 +105,7 @@ std::string try_test_driver() {
     return "domain files are read with it";
 }
 
-// The driver inside of the process wants an event loop, and a folder for its files.
-std::string try_embedded(const std::string& folder) {
-    std::filesystem::create_directories(folder + "/etc");
-    std::ofstream(folder + "/etc/qemu.conf") << "user = \"root\"\ngroup = \"root\"\nremember_owner = 0\n"
-                                                "stdio_handler = \"file\"\nsecurity_driver = \"none\"\n";
+std::string try_embedded(const std::filesystem::path& folder) {
     // The driver logs to standard error, whatever its error function is. This process has nothing to say
     // there.
     if (!std::freopen("/dev/null", "w", stderr)) throw std::runtime_error("/dev/null cannot be opened");
@@ -116,7 +114,7 @@ std::string try_embedded(const std::string& folder) {
         while (virEventRunDefaultImpl() == 0) {
         }
     }).detach();
-    Connection connection = open_connection("qemu:///embed?root=" + folder);
+    Connection connection = open_connection(embedded_uri(folder));
     return "QEMU's driver runs inside of gpremap";
 }
 
@@ -126,13 +124,15 @@ LibvirtFinding judged(std::string what, const std::string& said, std::string men
 }
 
 LibvirtFinding examine_embedded() {
-    std::string folder = (std::filesystem::temp_directory_path() / "gpremap-doctor-XXXXXX").string();
-    std::string mend = "as root: apt-get install libvirt-daemon-system qemu-system-x86";
-    if (!mkdtemp(folder.data())) return judged("qemu:///embed", "-no temporary folder", mend);
-    std::string said = tried_elsewhere([&] { return try_embedded(folder); });
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-    return judged("qemu:///embed", said, mend);
+    const std::string what = "qemu:///embed";
+    try {
+        const PrivateFolder folder;
+        return judged(what, tried_elsewhere([&] { return try_embedded(folder.path()); }),
+                      "as root: apt-get install libvirt-daemon-system qemu-system-x86");
+    } catch (const HostLacks& error) {
+        const Lack lack = lack_of(error);
+        return {what, false, lack.reason, lack.mend};
+    }
 }
 
 }  // namespace

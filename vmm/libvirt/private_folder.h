@@ -7,7 +7,7 @@ namespace gpremap {
 
 class PrivateFolder {
   public:
-    // Anybody may look into it: a daemon's QEMU runs as another user. Throws std::system_error.
+    // Anybody may look into it: a daemon's QEMU runs as another user. Throws HostLacks.
     PrivateFolder();
     ~PrivateFolder();
     PrivateFolder(const PrivateFolder&) = delete;
