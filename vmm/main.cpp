@@ -273,6 +273,7 @@ int run(int argc, char** argv) {
 
 // As if nobody had caught it, for whoever waits for this program.
 int end_by(int signal) {
+    std::cout.flush();
     std::signal(signal, SIG_DFL);
     std::raise(signal);
     return internal_error;

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -135,6 +136,22 @@ class Compare(unittest.TestCase):
         process.send_signal(signal.SIGINT)
         out, errors = self.finish(process, -signal.SIGINT)
         self.assertEqual(out, "")
+        self.assertIn("everything that was started has been stopped", errors)
+
+    @needs_qemu
+    def test_interrupted_while_something_else_fails(self):
+        """libvirt waits for a daemon's answer, and does not look at signals; then the daemon is gone."""
+        path = os.path.join(self.folder, "socket")
+        with socket.socket(socket.AF_UNIX) as daemon:
+            daemon.bind(path)
+            daemon.listen()
+            daemon.settimeout(60)
+            process = self.start("--connect", f"qemu+unix:///system?socket={path}")
+            connection, _ = daemon.accept()
+            with connection:
+                connection.recv(65536)
+                process.send_signal(signal.SIGINT)
+        _, errors = self.finish(process, -signal.SIGINT)
         self.assertIn("everything that was started has been stopped", errors)
 
     @needs_qemu

@@ -113,15 +113,10 @@ void check(const CompareOptions& options) {
     if (options.ways.empty()) throw ConfigError("--with: expected balloon, virtio-mem or dimm");
 }
 
-}  // namespace
-
-int run_compare(const CompareOptions& options, std::ostream& out) {
-    check(options);
-    const Scenario scenario = read_scenario(options.file, options.overrides);
-    const Schedule schedule = schedule_of(scenario, options.range, options.ways);
-    JsonFile json(options.json);
+// Everything that is started ends with it.
+int compare(const CompareOptions& options, const Scenario& scenario, const Schedule& schedule, JsonFile& json,
+            const Interruption& interruption, std::ostream& out) {
     // In this order, so that each outlives what needs it.
-    const Interruption interruption;
     Waiter waiter(interruption, std::chrono::duration<double>(options.deadline));
     const PrivateFolder folder;
     const GuestImage image = make_guest_image(folder.path(), waiter);
@@ -137,6 +132,24 @@ int run_compare(const CompareOptions& options, std::ostream& out) {
         return json.write(comparison.json(), 0);
     } catch (const LibvirtError& error) {
         throw HostLacks(error.what());
+    }
+}
+
+}  // namespace
+
+int run_compare(const CompareOptions& options, std::ostream& out) {
+    check(options);
+    const Scenario scenario = read_scenario(options.file, options.overrides);
+    const Schedule schedule = schedule_of(scenario, options.range, options.ways);
+    JsonFile json(options.json);
+    const Interruption interruption;
+    try {
+        const int status = compare(options, scenario, schedule, json, interruption, out);
+        interruption.check();
+        return status;
+    } catch (...) {
+        interruption.check();  // whoever has asked for the end gets that, whatever else was in the way
+        throw;
     }
 }
 

@@ -18,9 +18,6 @@ Interruption::Interruption() {
 }
 
 Interruption::~Interruption() {
-    const timespec at_once{0, 0};
-    while (sigtimedwait(&signals_, nullptr, &at_once) > 0) {
-    }
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 

@@ -11,8 +11,8 @@ struct Interrupted : std::runtime_error {
     int signal;
 };
 
-// While one exists, SIGINT, SIGTERM and SIGHUP wait until somebody checks. Made before any thread: threads
-// take after their maker. Those that come while things are being stopped are dropped.
+// While one exists, SIGINT, SIGTERM and SIGHUP wait until somebody checks, or until it goes: so it goes when
+// everything has been stopped. Made before any thread: threads take after their maker.
 class Interruption {
   public:
     Interruption();
