@@ -13,6 +13,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "guest/abi.h"
 #include "vmm/backing_object.h"
 #include "vmm/errors.h"
 #include "vmm/host.h"
@@ -49,9 +50,9 @@ void examine_capabilities(const KvmCapabilities& kvm, Findings& findings) {
                      "where the processor has EPT or NPT: load kvm_intel with ept=1 or kvm_amd with npt=1")
             : ok("MMU kind", fmt::format("{}: the hardware walks the second stage", name_of(kvm.mmu))));
     findings.push_back(ok("memslots", fmt::format("{} for one VM", kvm.memslots)));
-    findings.push_back(
-        ok("guest addresses", fmt::format("{} bits: an aperture may end at {}", kvm.guest_address_bits,
-                                          format_size(1ull << kvm.guest_address_bits))));
+    const uint64_t end = std::min(abi::highest_aperture_end, uint64_t{1} << kvm.guest_address_bits);
+    findings.push_back(ok("guest addresses", fmt::format("{} bits: an aperture may end at {}",
+                                                         kvm.guest_address_bits, format_size(end))));
     findings.push_back(kvm.sync_regs ? ok("KVM_CAP_SYNC_REGS", "registers come with the exit")
                                      : slower("KVM_CAP_SYNC_REGS", "a hypercall needs two more ioctls",
                                               "use Linux 4.17 or later"));
@@ -84,12 +85,13 @@ void examine_kvm(Findings& findings) {
 
 // ---- memory ----
 
-Finding examine_huge_pages(std::string_view what, const std::optional<HugePages>& pages, const char* size) {
+Finding examine_huge_pages(const std::optional<HugePages>& pages) {
+    const char* what = "huge pages 2M";
     if (!pages) return slower(what, "this kernel or processor does not have them", "use another backing");
     std::string found = fmt::format("{} free of {}", pages->free, pages->total);
     if (pages->free > 0) return ok(what, found);
-    return slower(what, found + ": only for backing hugetlb",
-                  fmt::format("echo N > /sys/kernel/mm/hugepages/hugepages-{}/nr_hugepages", size));
+    return slower(what, found + ": only for backing hugetlb-2M",
+                  "echo N > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
 }
 
 // Huge pages belong to a node of the host, and a VM's vCPUs may run on another.
@@ -118,8 +120,7 @@ void examine_huge(const HostFacts& host, Findings& findings) {
                            ? ok("THP", host.thp + ": anonymous memory moves by whole page tables")
                            : slower("THP", host.thp + ": anonymous memory moves by 4 KiB pages", enable));
     findings.push_back(examine_shmem(host));
-    findings.push_back(examine_huge_pages("huge pages 2M", host.huge_2m, "2048kB"));
-    findings.push_back(examine_huge_pages("huge pages 1G", host.huge_1g, "1048576kB"));
+    findings.push_back(examine_huge_pages(host.huge_2m));
     examine_nodes(findings);
 }
 

@@ -38,15 +38,6 @@ uint64_t memory_field(const std::string& name) {
     return text.empty() ? 0 : std::stoull(text) * 1024;  // the kernel says kB and means KiB
 }
 
-std::optional<HugePages> huge_pages(const std::string& size) {
-    std::string folder = "/sys/kernel/mm/hugepages/hugepages-" + size + "/";
-    auto total = number_in(folder + "nr_hugepages");
-    auto free = number_in(folder + "free_hugepages");
-    if (!total || !free) return std::nullopt;
-    auto promised = number_in(folder + "resv_hugepages").value_or(0);
-    return HugePages{*total, *free - std::min(*free, promised)};
-}
-
 std::string kernel_release() {
     utsname name = {};
     uname(&name);
@@ -65,7 +56,12 @@ std::string mmu_kind() {
 }  // namespace
 
 std::optional<HugePages> read_huge_2m() {
-    return huge_pages("2048kB");
+    const std::string folder = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
+    auto total = number_in(folder + "nr_hugepages");
+    auto free = number_in(folder + "free_hugepages");
+    if (!total || !free) return std::nullopt;
+    auto promised = number_in(folder + "resv_hugepages").value_or(0);
+    return HugePages{*total, *free - std::min(*free, promised)};
 }
 
 std::optional<uint64_t> free_huge_2m_of_node(unsigned node) {
@@ -84,7 +80,6 @@ HostFacts read_host() {
     host.memory_available = memory_field("MemAvailable");
     host.max_map_count = number_in("/proc/sys/vm/max_map_count").value_or(0);
     host.huge_2m = read_huge_2m();
-    host.huge_1g = huge_pages("1048576kB");
     return host;
 }
 

@@ -25,7 +25,6 @@ struct HostFacts {
     uint64_t memory_available = 0;  // bytes
     uint64_t max_map_count = 0;     // mappings of one process
     std::optional<HugePages> huge_2m;  // nothing where the kernel does not support that size
-    std::optional<HugePages> huge_1g;
 };
 
 HostFacts read_host();

@@ -467,6 +467,12 @@ class Doctor(Case):
         self.assertEqual(found["schema"], "gpremap.doctor/1")
         self.assertEqual(found["can_run"], KVM)
         named = {finding["what"]: finding for finding in found["findings"]}
+        self.assertNotIn("huge pages 1G", named)  # no backing uses them
+        if not named["huge pages 2M"]["ok"]:
+            self.assertIn("hugetlb-2M", named["huge pages 2M"]["reason"])
+        if KVM:  # and no more than a scenario may say
+            end = re.search(r"an aperture may end at (\d+) ([GT])iB", named["guest addresses"]["reason"])
+            self.assertLessEqual(int(end[1]) * (GIB if end[2] == "G" else 1024 * GIB), 64 * 1024 * GIB)
         for what in ("/dev/kvm", "THP", "THP for shmem", "huge pages 2M", "userfaultfd", "memory"):
             self.assertIn(what, named)
             self.assertIn(what, done.stdout)
