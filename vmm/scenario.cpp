@@ -79,16 +79,32 @@ void override_vm(const Overrides& overrides, MemoryConfig& memory) {
     memory.pool = overrides.pool.value_or(memory.pool);
 }
 
+// An option stands in place of the file's key, and has the blame in its place; what neither says comes from
+// the domain.
+[[noreturn]] void blame(const TomlTable& root, const std::string& key, bool by_option,
+                        const std::string& problem) {
+    if (by_option) throw ConfigError("--" + key + ": " + problem);
+    const auto vm = root.find("vm");
+    if (!vm) TomlPlace{root.place().file, 1, "vm"}.fail(problem);
+    if (const auto value = vm->table().find(key)) value->fail(problem);
+    vm->fail(problem);
+}
+
 // What only file and command line together decide.
-void check_vm(const TomlPlace& vm, const MemoryConfig& memory) {
+void check_vm(const TomlTable& root, const Overrides& overrides, const MemoryConfig& memory) {
     if (memory.limit == 0 || memory.limit % memory.granule != 0)
-        vm.fail("limit must be a multiple of the granule, " + format_size(memory.granule) +
-                ", and not 0; got " + format_size(memory.limit));
+        blame(root, "limit", false,
+              "limit must be a multiple of the granule, " + format_size(memory.granule) +
+                  ", and not 0; got " + format_size(memory.limit));
     if (memory.pool % large_page != 0 || memory.pool > memory.limit)
-        vm.fail("pool must be a multiple of 2 MiB and not above limit; got " + format_size(memory.pool));
-    if (memory.backing == Backing::hugetlb_2m && memory.granule != large_page)
-        vm.fail(
-            "backing \"hugetlb-2M\" cannot be mapped by 4 KiB; set granule = \"2MiB\" (or --granule 2MiB)");
+        blame(root, "pool", overrides.pool.has_value(),
+              "pool must be a multiple of 2 MiB and not above limit; got " + format_size(memory.pool));
+    if (memory.backing == Backing::hugetlb_2m && memory.granule != large_page) {
+        const std::string problem =
+            "backing \"hugetlb-2M\" cannot be mapped by 4 KiB; set granule = \"2MiB\" (or --granule 2MiB)";
+        if (overrides.granule) blame(root, "granule", true, problem);
+        blame(root, "backing", overrides.backing.has_value(), problem);
+    }
 }
 
 void refuse_workloads(const TomlTable& root) {
@@ -138,7 +154,7 @@ void read_machine(const TomlTable& root, const Overrides& overrides, Scenario& s
         scenario.machine = read_vm(vm->table(), scenario.machine);
     }
     override_vm(overrides, scenario.machine.memory);
-    check_vm(vm ? vm->place() : TomlPlace{scenario.file, 1, "vm"}, scenario.machine.memory);
+    check_vm(root, overrides, scenario.machine.memory);
     if (scenario.domain) add_domain_steps(*scenario.domain, scenario.steps);
 }
 

@@ -146,6 +146,7 @@ struct ScenarioStep {
     std::string summary;  // the arguments as written
     TomlPlace place;
     unsigned vcpu = 0;
+    TomlPlace vcpu_place;  // where it is stated
     Expect expect;
     std::variant<CallAction, BatchAction, PatternAction, TouchAction, CopyAction, AccessAction, ExecAction,
                  SleepAction, CheckpointAction, InflateAction, RepeatAction>

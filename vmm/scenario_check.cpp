@@ -76,7 +76,8 @@ class DryRun {
 void DryRun::follow(const ScenarioStep& step) {
     step_ = &step;
     if (step.vcpu >= vcpus_)
-        step.place.fail(fmt::format("runs on vCPU {}, but the VM has {}; raise vm.vcpus", step.vcpu, vcpus_));
+        step.vcpu_place.fail(
+            fmt::format("there is no vCPU {}, for vm.vcpus is {} and they count from 0", step.vcpu, vcpus_));
     Wanted wanted = step.expect.success() ? Wanted::success : Wanted::failure;
     std::visit([&](const auto& action) { follow(action, wanted); }, step.action);
     if (step.expect.at) check_destination(*step.expect.at, 0);

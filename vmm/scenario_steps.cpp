@@ -281,8 +281,10 @@ ScenarioStep read_step(const TomlTable& table) {
     step.place = verb.place();
     step.action = read_action(verb);
     step.summary = summarize(verb);
-    if (auto vcpu = table.find("vcpu"))
+    if (auto vcpu = table.find("vcpu")) {
         step.vcpu = static_cast<unsigned>(vcpu->integer_in(0, abi::max_vcpus - 1));
+        step.vcpu_place = vcpu->place();
+    }
     if (auto expect = table.find("expect")) {
         step.expect = read_expect(expect->table());
         require_fitting_expect(*expect, step);

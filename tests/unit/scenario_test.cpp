@@ -12,6 +12,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 constexpr uint64_t KiB = 1ull << 10;
 constexpr uint64_t MiB = 1ull << 20;
@@ -115,6 +116,23 @@ TEST(ScenarioVm, Refuses) {
     EXPECT_THAT(error_of_vm("domain = 'guest.xml'"),
                 HasSubstr("s.toml:2: key 'vm.domain': there is no file guest.xml"));
     EXPECT_THAT(error_of_vm("backing = 'hugetlb-2M'"), HasSubstr("set granule = \"2MiB\""));
+}
+
+// Whoever says it: a key on its line, or an option of the command line.
+TEST(ScenarioVm, BlamesWhatIsWrong) {
+    EXPECT_THAT(error_of_vm("\n\nlimit = 0"), HasSubstr("s.toml:4: key 'vm.limit': limit must be"));
+    EXPECT_THAT(error_of_vm("\npool = '1MiB'"), HasSubstr("s.toml:3: key 'vm.pool': pool must be"));
+    EXPECT_THAT(error_of_vm("\nbacking = 'hugetlb-2M'"),
+                HasSubstr("s.toml:3: key 'vm.backing': backing \"hugetlb-2M\""));
+    EXPECT_THAT(error_of_vm("pool = 0", Overrides{{}, {}, {}, 3 * MiB}), StartsWith("--pool: pool must be"));
+    EXPECT_THAT(error_of_vm("backing = 'anon'", Overrides{Backing::hugetlb_2m, {}, {}}),
+                StartsWith("--backing: backing \"hugetlb-2M\""));
+    EXPECT_THAT(error_of_vm("backing = 'hugetlb-2M'\ngranule = '2MiB'", Overrides{{}, {}, 4 * KiB}),
+                StartsWith("--granule: backing \"hugetlb-2M\""));
+    EXPECT_THAT(error_of([] {
+                    with_heap("", Overrides{{}, {}, {}, 3 * MiB});
+                }),
+                StartsWith("--pool: pool must be"));
 }
 
 TEST(ScenarioVm, OverridesDecideBeforeTheCheck) {
@@ -280,7 +298,8 @@ TEST(ScenarioSteps, OneVerbEach) {
     EXPECT_THAT(error_of_step("exec = { range = 'heap', through = 'heap' }"),
                 HasSubstr("'step[1].exec.returns': missing"));
     EXPECT_THAT(error_of_step("repeat = { times = 0, steps = [] }"), HasSubstr("from 1 to 1000000"));
-    EXPECT_THAT(error_of_step("sleep = 0\nvcpu = 1"), HasSubstr("runs on vCPU 1, but the VM has 1"));
+    EXPECT_THAT(error_of_step("sleep = 0\nvcpu = 1"),
+                HasSubstr("s.toml:5: key 'step[1].vcpu': there is no vCPU 1, for vm.vcpus is 1"));
 }
 
 TEST(ScenarioSteps, Expect) {
