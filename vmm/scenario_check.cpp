@@ -111,7 +111,15 @@ void DryRun::check_source(const Span& span, Wanted wanted) const {
 
 void DryRun::check_destination(const Operand& at, uint64_t size) const {
     uint64_t address = at.in(names_);
-    if (!is_made_up(address)) check_in_aperture(at.place, address, size);
+    if (at.kind == Operand::Kind::address_of) {
+        const uint64_t named = names_.find(at.range)->at;
+        if (is_made_up(named)) return;
+        const bool is_negative = at.offset >> 63;  // "heap-4KiB"
+        if (is_negative && address > named)
+            at.place.fail(
+                fmt::format("below address 0, for '{}' is at {} here", at.range, format_size(named)));
+    }
+    check_in_aperture(at.place, address, size);
 }
 
 void DryRun::check_new_name(const CallAction& call, const TomlPlace& place) const {
@@ -170,6 +178,7 @@ void DryRun::follow(const ExecAction& action, Wanted wanted) {
 }
 
 void DryRun::follow(const InflateAction& action, Wanted) {
+    check_source({action.range, {}}, Wanted::success);
     uint64_t at = action.range.in(names_);
     uint64_t size = names_.find(action.range.range)->size;
     for (uint64_t wanted_size : {action.from, action.to})

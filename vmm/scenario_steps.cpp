@@ -129,7 +129,8 @@ Action read_sleep(const TomlValue& value) {
 }
 
 Action read_checkpoint(const TomlValue& value) {
-    if (!value.is_text() && !value.is_boolean()) value.expected("true or a label in quotes");
+    const bool is_true = value.is_boolean() && value.boolean();
+    if (!value.is_text() && !is_true) value.expected("true or a label in quotes");
     return CheckpointAction{};
 }
 

@@ -292,6 +292,7 @@ TEST(ScenarioSteps, OneVerbEach) {
     EXPECT_THAT(error_of_step("fil = { range = 'heap' }"),
                 HasSubstr("s.toml:4: key 'step[1].fil': not a step; known"));
     EXPECT_THAT(error_of_step("vcpu = 0"), HasSubstr("a step that does nothing"));
+    EXPECT_THAT(error_of_step("checkpoint = false"), HasSubstr("expected true or a label in quotes"));
     EXPECT_THAT(error_of_step("sleep = -1"), HasSubstr("seconds from 0 to 3600"));
     EXPECT_THAT(error_of_step("access = { range = 'heap', kind = 'execute' }"),
                 HasSubstr("\"read\", \"write\""));
@@ -344,6 +345,12 @@ TEST(ScenarioCheck, Names) {
                     with_heap("[[step]]\nunmap = { range = 'heap' }\n[[step]]\ntouch = { range = 'heap' }\n");
                 }),
                 HasSubstr("s.toml:6: key 'step[2].touch.range': nothing is mapped at 'heap' any more"));
+    EXPECT_THAT(error_of([] {
+                    with_heap(
+                        "[[step]]\nunmap = { range = 'heap' }\n[[step]]\ninflate = { range = 'heap', "
+                        "from = '256MiB', to = '128MiB', seconds = 0, steps = 1 }\n");
+                }),
+                HasSubstr("s.toml:6: key 'step[2].inflate.range': nothing is mapped at 'heap' any more"));
     EXPECT_EQ(error_of([] {
                   with_heap(
                       "[[step]]\nunmap = { range = 'heap' }\n[[step]]\naccess = { range = 'heap', kind = "
@@ -398,6 +405,20 @@ TEST(ScenarioCheck, Aperture) {
     EXPECT_THAT(error_of_step("touch = { at = '68GiB', size = '4KiB' }"),
                 HasSubstr("outside of the aperture"));
     EXPECT_EQ(error_of_step("move = { range = 'heap', to = '68GiB-256MiB' }"), "no error");
+}
+
+// Below zero an address wraps round, to where addresses that are not known yet are made up.
+TEST(ScenarioCheck, ApertureBelowZero) {
+    const std::string fixed = "[[step]]\nmap = { name = 'fixed', at = '8GiB', size = '4KiB' }\n[[step]]\n";
+    EXPECT_THAT(error_of([&] { with_heap(fixed + "move = { range = 'fixed', to = 'fixed-99GiB' }\n"); }),
+                HasSubstr("s.toml:6: key 'step[2].move.to': below address 0, for 'fixed' is at 8 GiB here"));
+    EXPECT_THAT(error_of([&] { with_heap(fixed + "move = { range = 'fixed', to = 'fixed-7GiB' }\n"); }),
+                HasSubstr("[1 GiB, +4 KiB) is outside of the aperture"));
+    EXPECT_THAT(error_of_step("move = { range = 'heap', to = '8GiB-99GiB' }"),
+                HasSubstr("outside of the aperture"));
+    EXPECT_THAT(error_of_step("move = { range = 'heap', to = '2097152TiB' }"),
+                HasSubstr("outside of the aperture"));
+    EXPECT_EQ(error_of_step("move = { range = 'heap', to = 'heap-1GiB' }"), "no error");
 }
 
 TEST(ScenarioCheck, WhatIsWrongOnPurposePasses) {
