@@ -248,6 +248,15 @@ void add_compare(Program& program) {
     });
 }
 
+// CLI11 would say that a subcommand is required, whatever stands in its place.
+[[noreturn]] void refuse_without_verb(const CLI::App& app) {
+    std::string problem = app.remaining().empty() ? "no verb" : "'" + app.remaining()[0] + "' is not a verb";
+    std::string verbs;
+    for (const CLI::App* verb : app.get_subcommands({}))
+        verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+    throw ConfigError(problem + "; expected one of " + verbs + "\nRun with --help for more information.");
+}
+
 int run(int argc, char** argv) {
     Program program;
     program.app.set_version_flag("--version", "gpremap " GPREMAP_VERSION);
@@ -265,6 +274,8 @@ int run(int argc, char** argv) {
     try {
         program.app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
+        const bool is_wrong = error.get_exit_code() != 0;
+        if (is_wrong && program.app.get_subcommands().empty()) refuse_without_verb(program.app);
         return program.app.exit(error) == 0 ? 0 : bad_usage;  // --help and --version end here, too
     }
     set_up_log(program.log);

@@ -130,13 +130,20 @@ void add_domain_steps(const VmDomain& domain, std::vector<ScenarioStep>& steps) 
     }
 }
 
+std::string text_named_by(const TomlValue& value, const std::string& path) {
+    try {
+        return read_text(path);
+    } catch (const ConfigError& error) {
+        value.fail(error.what());
+    }
+}
+
 std::optional<VmDomain> domain_named_in(const TomlTable& vm) {
     auto value = vm.find("domain");
     if (!value) return std::nullopt;
     // As other tools do: a path that is not absolute is beside the file that names it.
     std::string path = (std::filesystem::path(vm.place().file).parent_path() / value->text()).string();
-    if (!std::filesystem::exists(path)) value->fail("there is no file " + path);
-    return parse_domain(read_text(path), path);
+    return parse_domain(text_named_by(*value, path), path);
 }
 
 // ---- the whole ----

@@ -231,7 +231,8 @@ TomlValue find_verb(const TomlTable& table) {
     std::optional<TomlValue> verb;
     for (const TomlValue& value : table.values()) {
         if (value.name() == "vcpu" || value.name() == "expect") continue;
-        if (!is_verb(value.name())) value.fail("not a step; known are " + all_verbs());
+        if (!is_verb(value.name()))
+            value.fail("not a step, and not vcpu or expect beside one; known are " + all_verbs());
         if (verb)
             value.fail(fmt::format("this step is a '{}' already; begin another [[step]]", verb->name()));
         verb = value;

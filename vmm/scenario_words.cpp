@@ -107,6 +107,7 @@ uint64_t read_prot(const TomlValue& value) {
 uint64_t read_flags(const TomlValue& value,
                     std::initializer_list<std::pair<std::string_view, uint64_t>> known) {
     if (value.is_integer()) return static_cast<uint64_t>(value.integer());
+    if (!value.is_array()) value.expected("a list of " + names_of(known) + ", or an integer of raw bits");
     uint64_t flags = 0;
     for (const TomlValue& word : value.array()) flags |= word.one_of<uint64_t>(known);
     return flags;

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <fstream>
 #include <limits>
 #include <sstream>
@@ -23,6 +25,9 @@ constexpr std::array<Unit, 5> units{
     {{"TiB", 1ull << 40}, {"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}, {"B", 1}}};
 
 constexpr std::string_view size_hint = "a size such as \"256MiB\" (units: B, KiB, MiB, GiB, TiB)";
+
+// Some editors begin a file with it. It says that the file is UTF-8, which all of these are.
+constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 
 constexpr std::string_view too_large = "a size below 2^64 bytes";
 
@@ -137,8 +142,9 @@ std::string read_text(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     std::ostringstream text;
     if (in && in.peek() != std::ifstream::traits_type::eof()) text << in.rdbuf();
-    if (!in.is_open() || in.bad()) throw ConfigError(path + ": cannot be read; give the path of a file");
-    return text.str();
+    if (!in.is_open() || in.bad()) throw ConfigError(path + ": cannot be read: " + std::strerror(errno));
+    std::string all = text.str();
+    return all.starts_with(byte_order_mark) ? all.substr(byte_order_mark.size()) : all;
 }
 
 std::string TomlPlace::prefix() const {

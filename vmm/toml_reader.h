@@ -35,7 +35,7 @@ tl::expected<uint64_t, std::string_view> parse_size(std::string_view text);
 // The shortest exact way to write `bytes` as parse_size reads it: "256 MiB", "4097 B".
 std::string format_size(uint64_t bytes);
 
-// The whole of a file. Throws ConfigError where it cannot be read.
+// The whole of a file, without a byte order mark. Throws ConfigError where it cannot be read.
 std::string read_text(const std::string& path);
 
 // Where a value stands, for messages.
@@ -141,14 +141,20 @@ class TomlFile {
     std::string name_;
 };
 
+// "anon", "memfd": with the quotes.
+template <typename T>
+std::string names_of(std::initializer_list<std::pair<std::string_view, T>> choices) {
+    std::string names;
+    for (const auto& [name, value] : choices)
+        names += (names.empty() ? "\"" : ", \"") + std::string(name) + "\"";
+    return names;
+}
+
 template <typename T>
 T TomlValue::one_of(std::initializer_list<std::pair<std::string_view, T>> choices) const {
-    std::string names;
-    for (const auto& [name, value] : choices) {
+    for (const auto& [name, value] : choices)
         if (is_text() && text() == name) return value;
-        names += (names.empty() ? "\"" : ", \"") + std::string(name) + "\"";
-    }
-    expected((choices.size() == 1 ? "" : "one of ") + names);
+    expected((choices.size() == 1 ? "" : "one of ") + names_of(choices));
 }
 
 }  // namespace gpremap

@@ -139,6 +139,13 @@ class Usage(Case):
             self.assertIn(option, self.gpremap("run", "--help").stdout)
             self.assertIn(option, self.gpremap("bench", "--help").stdout)
 
+    def test_unknown_verb(self):
+        scenario = self.write("s.toml", HEAP)
+        for arguments in ["report", scenario], ["Run", scenario], ["fly"]:
+            done = self.gpremap(*arguments, status=BAD_USAGE)
+            self.assertIn(f"'{arguments[0]}' is not a verb; expected one of run, cases, check,", done.stderr)
+        self.assertIn("expected one of run, cases, check,", self.gpremap(status=BAD_USAGE).stderr)
+
     def test_bad_usage(self):
         scenario = self.write("s.toml", HEAP)
         for arguments in ([], ["fly"], ["run"], ["check"], ["run", scenario, "--backing", "tape"],
@@ -332,7 +339,7 @@ class Domains(Case):
         done = self.gpremap("check", both, status=BAD_USAGE)
         self.assertTrue(done.stderr.startswith(f"{both}:2: key 'vm.vcpus': comes from the domain"), done.stderr)
         absent = self.write("absent.toml", '[vm]\ndomain = "nowhere.xml"\n' + HEAP)
-        self.assertIn(f"{absent}:2: key 'vm.domain': there is no file",
+        self.assertIn(f"{absent}:2: key 'vm.domain': {self.path('nowhere.xml')}: cannot be read: No such file",
                       self.gpremap("check", absent, status=BAD_USAGE).stderr)
 
     @needs_kvm
@@ -422,6 +429,11 @@ class ExportDomain(Case):
                     self.assertIn("is a libvirt domain already", done.stderr)
                 else:
                     self.assertIn("</domain>", self.gpremap("export-domain", os.path.join(CONFIGS, name)).stdout)
+
+    def test_byte_order_mark(self):
+        scenario, _, xml = self.exported("marked", "\ufeff" + self.VMS["anon"] + HEAP)
+        self.assertNotIn("\ufeff", xml)
+        self.gpremap("check", scenario, self.write("marked.xml", "\ufeff" + xml))
 
     def test_refuses(self):
         inline = self.write("inline.toml", 'vm = { vcpus = 2, limit = "1GiB" }\n' + HEAP)

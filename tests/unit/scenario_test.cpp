@@ -114,7 +114,7 @@ TEST(ScenarioVm, Refuses) {
                 HasSubstr("s.toml:2: key 'vm.pre_fault': expected true or false"));
     EXPECT_THAT(error_of_vm("memory = 1"), HasSubstr("s.toml:2: key 'vm.memory': unknown key"));
     EXPECT_THAT(error_of_vm("domain = 'guest.xml'"),
-                HasSubstr("s.toml:2: key 'vm.domain': there is no file guest.xml"));
+                HasSubstr("s.toml:2: key 'vm.domain': guest.xml: cannot be read: No such file"));
     EXPECT_THAT(error_of_vm("backing = 'hugetlb-2M'"), HasSubstr("set granule = \"2MiB\""));
 }
 
@@ -222,6 +222,10 @@ TEST(ScenarioCalls, Personalities) {
     EXPECT_THAT(error_of_step("utek = { range = 'heap' }"), HasSubstr("missing 'prot'"));
     EXPECT_THAT(error_of_step("linux = { range = 'heap', name = 'x' }"),
                 HasSubstr("only a duplicate needs a name"));
+    EXPECT_THAT(
+        error_of_step("linux = { range = 'heap', flags = 'MAYMOVE' }"),
+        HasSubstr("flags': expected a list of \"MAYMOVE\", \"FIXED\", \"DONTUNMAP\", or an integer of "
+                  "raw bits, got \"MAYMOVE\""));
     EXPECT_THAT(error_of_step("linux = { range = 'heap', flags = ['MAY'] }"),
                 HasSubstr("key 'step[1].linux.flags[0]': expected one of \"MAYMOVE\""));
 }
@@ -290,7 +294,9 @@ TEST(ScenarioSteps, OneVerbEach) {
         error_of_step("fill = { range = 'heap', with = 'a' }\nverify = { range = 'heap', with = 'a' }"),
         HasSubstr("s.toml:5: key 'step[1].verify': this step is a 'fill' already"));
     EXPECT_THAT(error_of_step("fil = { range = 'heap' }"),
-                HasSubstr("s.toml:4: key 'step[1].fil': not a step; known"));
+                HasSubstr("s.toml:4: key 'step[1].fil': not a step"));
+    EXPECT_THAT(error_of_step("unmap = { range = 'heap' }\nexpects = { errno = 'EINVAL' }"),
+                HasSubstr("not a step, and not vcpu or expect beside one; known are alias,"));
     EXPECT_THAT(error_of_step("vcpu = 0"), HasSubstr("a step that does nothing"));
     EXPECT_THAT(error_of_step("checkpoint = false"), HasSubstr("expected true or a label in quotes"));
     EXPECT_THAT(error_of_step("sleep = -1"), HasSubstr("seconds from 0 to 3600"));

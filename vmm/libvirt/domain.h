@@ -53,7 +53,7 @@ inline constexpr std::string_view scenario_namespace = "urn:gpremap:scenario";
 
 // Whether a file holds XML, and not TOML.
 inline bool is_xml(std::string_view text) {
-    size_t first = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
+    size_t first = text.find_first_not_of(" \t\r\n");
     return first != std::string_view::npos && text[first] == '<';
 }
 
