@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
 
 #include "vmm/errors.h"
@@ -28,13 +29,12 @@ spdlog::level::level_enum level_of(const LogOptions& options) {
 }
 
 std::shared_ptr<spdlog::sinks::sink> open_file(const std::string& path) {
-    try {
-        auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
-        sink->set_level(spdlog::level::trace);
-        return sink;
-    } catch (const spdlog::spdlog_ex& error) {
-        throw ConfigError("--log " + path + ": cannot be written: " + error.what());
-    }
+    // spdlog would make the folder, too: a mistake in the path is to be found.
+    if (!std::ofstream(path, std::ios::app))
+        throw ConfigError("--log " + path + ": cannot be written; give a path that can");
+    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
+    sink->set_level(spdlog::level::trace);
+    return sink;
 }
 
 }  // namespace

@@ -61,9 +61,13 @@ def cache():
 
 def obtain():
     """The newest kernel in the cache; downloads one where there is none. Raises Unavailable."""
-    cached = sorted((folder for folder in cache().glob("linux-image-6.12.*") if PACKAGE.match(folder.name)),
-                    key=lambda folder: _release(folder.name))
-    return Kernel(cached[-1] if cached else _download(_newest_package()))
+    try:
+        cached = sorted((folder for folder in cache().glob("linux-image-6.12.*") if PACKAGE.match(folder.name)),
+                        key=lambda folder: _release(folder.name))
+        return Kernel(cached[-1] if cached else _download())
+    except OSError as error:
+        raise Unavailable(f"the kernel cannot be kept in {cache()}: {error.strerror}: name a folder in XDG_CACHE_HOME "
+                          "that this user may write to") from None
 
 
 def _release(package):
@@ -80,9 +84,10 @@ def _newest_package():
     return max(offered, key=_release)
 
 
-def _download(package):
+def _download():
     """Unpacks into a folder beside the final one and renames it: a cut download leaves no half kernel."""
     cache().mkdir(parents=True, exist_ok=True)
+    package = _newest_package()
     with tempfile.TemporaryDirectory(dir=cache(), prefix="unpacking-") as folder:
         _run("apt-get", "download", "-q", package, cwd=folder)
         tree = pathlib.Path(folder) / "tree"

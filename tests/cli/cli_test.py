@@ -8,6 +8,7 @@ What needs a VM skips where /dev/kvm cannot be opened; what needs libvirt, where
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -156,6 +157,7 @@ class Usage(Case):
                           ["bench", "--backing", "hugetlb-2M", "--granule", "4KiB"],
                           ["run", self.path("absent.toml")], ["run", scenario, "--json", "/proc/no/such"],
                           ["run", scenario, "--log", "/proc/no/such"],
+                          ["run", scenario, "--log", self.path("absent/log")],
                           ["run", scenario, "--reserve-hugepages", "-1"],
                           # What is wrong with the file is found before the host is asked for anything.
                           ["run", self.path("absent.toml"), "--reserve-hugepages", "1000000"],
@@ -165,6 +167,7 @@ class Usage(Case):
                 done = self.gpremap(*arguments, status=BAD_USAGE)
                 self.assertEqual(done.stdout, "")
                 self.assertNotEqual(done.stderr, "")
+        self.assertFalse(os.path.exists(self.path("absent")))  # no folder is made for a log
 
 
 class StandardOutput(Case):
@@ -534,6 +537,14 @@ class Compare(Case):
         for folder in "/nonexistent", "/proc":
             done = self.gpremap("compare", scenario, status=HOST_LACKS, environment={"TMPDIR": folder})
             self.assertIn(f"{folder}: No such file or directory: name one in TMPDIR", done.stderr)
+
+    @unittest.skipUnless(shutil.which("busybox") and shutil.which("cpio"), "busybox or cpio is missing")
+    def test_cache_that_cannot_be_written(self):
+        done = self.gpremap("compare", self.write("s.toml", self.SCENARIO), status=HOST_LACKS,
+                            environment={"XDG_CACHE_HOME": "/proc/none"})
+        self.assertIn("the kernel cannot be kept in /proc/none/gpremap: No such file or directory: name a folder in "
+                      "XDG_CACHE_HOME", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
 
 
 @needs_kvm
