@@ -203,7 +203,7 @@ JsonObject json_of(const abi::ExtentInfo& extent) {
     return {{"at", extent.at},
             {"size", extent.size},
             {"prot", prot_name(extent.prot)},
-            {"maps_with", format_size(extent.page_size)}};
+            {"maps_with", page_size_name(extent.page_size)}};
 }
 
 JsonObject json_of(const StepResult& step, unsigned vcpus) {
@@ -238,7 +238,7 @@ JsonObject json_of(const MapEntry& entry) {
             {"size", entry.size},
             {"prot", prot_name(entry.prot)},
             {"backing", name_of(entry.backing)},
-            {"maps_with", page_size_name(entry.outlook.largest)},
+            {"maps_with", page_size_name(remap::stage2::page_size(entry.outlook.largest).bytes)},
             {"pages", gpremap::json_of(entry.outlook)}};
 }
 

@@ -97,8 +97,8 @@ void print_comparison(std::ostream& out, const tl::expected<Stage2Comparison, st
 
 }  // namespace
 
-std::string page_size_name(unsigned level) {
-    std::string name = size_name(level);
+std::string page_size_name(uint64_t bytes) {
+    std::string name = format_size(bytes);
     std::erase(name, ' ');
     return name;
 }
@@ -118,7 +118,8 @@ JsonObject json_of(const Outlook& outlook) {
     JsonObject json = json_of(outlook.leaves);
     json["obstacles"] = JsonObject::object();
     for (unsigned level = 1; level < page_levels; ++level)
-        json["obstacles"][page_size_name(level)] = names_of(outlook.obstacles[level]);
+        json["obstacles"][page_size_name(remap::stage2::page_size(level).bytes)] =
+            names_of(outlook.obstacles[level]);
     return json;
 }
 

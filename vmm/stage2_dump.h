@@ -39,6 +39,6 @@ std::string describe(const remap::stage2::Outlook& outlook);
 JsonObject json_of(const remap::stage2::Outlook& outlook);
 
 // "2MiB", as JSON has it.
-std::string page_size_name(unsigned level);
+std::string page_size_name(uint64_t bytes);
 
 }  // namespace gpremap

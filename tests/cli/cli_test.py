@@ -675,6 +675,7 @@ class Run(Case):
         self.assertEqual(result["steps"][3]["errno"], "EEXIST")
         extents = result["steps"][4]["extents"]
         self.assertEqual([(e["at"], e["size"], e["prot"]) for e in extents], [(20 * GIB, 2 * MIB, "r")])
+        self.assertIn(extents[0]["maps_with"], ("4KiB", "2MiB"))  # as in the map
 
     def test_repeat_and_inflate(self):
         _, result = self.run_scenario(
