@@ -2,6 +2,8 @@
 // and loses no write; one elsewhere, which never notices.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <iostream>
 #include <memory>
@@ -172,12 +174,71 @@ TEST_P(PromotionTest, WaitsWhileTheRangeIsCopied) {
     expect_counted(in_motion, there, size);
 }
 
+// Calls that put new memory in place of what a vCPU writes to, and then fail.
+class UndoneTest : public MotionTest {
+  protected:
+    // The second half is copy-on-write.
+    void lay_out(uint64_t at) {
+        remap(Call::linux_munmap, {at, small});
+        remap(Call::linux_munmap, {copy_of(at), small});
+        map_filled(at, small);
+        ASSERT_GE(remap(Call::snapshot, {at + small / 2, copy_of(at), small / 2, rw, 0}), 0);
+    }
+    static constexpr uint64_t copy_of(uint64_t at) { return at + 64 * mib; }
+
+    int64_t replace(size_t which, uint64_t at) {
+        namespace lf = abi::linux_flags;
+        switch (which) {
+            case 0:
+                return remap(Call::release, {at, small});
+            case 1:
+                return remap(Call::linux_mmap,
+                             {at, small, rw, lf::map_private | lf::map_anonymous | lf::map_fixed});
+            default:
+                return remap(Call::linux_mremap,
+                             {at, small, small, lf::mremap_maymove | lf::mremap_fixed | lf::mremap_dontunmap,
+                              at + 128 * mib});
+        }
+    }
+    static constexpr size_t calls = 3;
+
+    // How many of its host calls can fail.
+    uint64_t points_of(size_t which) {
+        for (uint64_t point = 0;; point++) {
+            lay_out(twin);
+            machine_->remapper().fail_host_call(point);
+            if (replace(which, twin) >= 0) return point;
+        }
+    }
+
+    static constexpr uint64_t small = 8 * mib, range = there, twin = base + 3 * gib;
+};
+
+TEST_P(UndoneTest, LosesNoWriteEither) {
+    std::array<uint64_t, calls> points;
+    for (size_t which = 0; which < calls; which++) points[which] = points_of(which);
+    lay_out(range);
+    start(in_motion, range, small);
+    for (int round = 0; round < 10; round++) {
+        for (size_t which = 0; which < calls; which++)
+            for (uint64_t point = 0; point < points[which]; point++) {
+                machine_->remapper().fail_host_call(point);
+                ASSERT_EQ(replace(which, range), -ENOMEM) << "call " << which << ", point " << point;
+            }
+        wait_for_progress(in_motion);
+    }
+    finish(in_motion);
+    expect_counted(in_motion, range, small);
+}
+
 std::string name_of_backing(const testing::TestParamInfo<Backing>& info) {
     return name_of(info.param);
 }
 
 INSTANTIATE_TEST_SUITE_P(Backings, MotionTest, testing::ValuesIn(backings), name_of_backing);
 INSTANTIATE_TEST_SUITE_P(Backings, PromotionTest, testing::Values(Backing::anon), name_of_backing);
+INSTANTIATE_TEST_SUITE_P(Backings, UndoneTest, testing::Values(Backing::anon, Backing::memfd),
+                         name_of_backing);
 
 }  // namespace
 }  // namespace gpremap
