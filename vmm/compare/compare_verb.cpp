@@ -43,15 +43,13 @@ QemuGuestConfig guest_config(const CompareOptions& options, Way way, Accelerator
 // A host may have KVM that cannot boot an operating system, as where KVM is provided inside of a VM; so it is
 // tried.
 Choice choose_accelerator(const CompareOptions& options, virConnectPtr connection, QemuGuestConfig config,
-                          const Schedule& schedule, const Interruption& interruption) {
-    constexpr std::chrono::duration<double> longest(30);
+                          const Schedule& schedule, Waiter& waiter) {
     const Accelerate wanted = options.accelerate.value_or(Accelerate::automatic);
     if (wanted == Accelerate::kvm) return {Accelerator::kvm, "as --accelerate says"};
     if (wanted == Accelerate::emulation) return {Accelerator::emulation, "as --accelerate says"};
     if (access("/dev/kvm", R_OK | W_OK) != 0)
         return {Accelerator::emulation, "there is no /dev/kvm for this user"};
     config.type = QemuDomain::Type::kvm;
-    Waiter waiter(interruption, std::min(longest, std::chrono::duration<double>(options.deadline)));
     try {
         QemuGuest guest(connection, config, schedule, waiter);
         return {Accelerator::kvm, "it boots the guest"};
@@ -117,13 +115,15 @@ void check(const CompareOptions& options) {
 int compare(const CompareOptions& options, const Scenario& scenario, const Schedule& schedule, JsonFile& json,
             const Interruption& interruption, std::ostream& out) {
     // In this order, so that each outlives what needs it.
-    Waiter waiter(interruption, std::chrono::duration<double>(options.deadline));
+    const std::chrono::duration<double> deadline(options.deadline), longest_trial(30);
+    Waiter waiter(interruption, deadline), waiter_for_trial(interruption, std::min(deadline, longest_trial));
     const PrivateFolder folder;
     const GuestImage image = make_guest_image(folder.path(), waiter);
     try {
         const LibvirtHost host(options.connect, folder.path());
         QemuGuestConfig config = guest_config(options, options.ways.front(), Accelerator::kvm, image, folder);
-        const Choice choice = choose_accelerator(options, host.connection(), config, schedule, interruption);
+        const Choice choice =
+            choose_accelerator(options, host.connection(), config, schedule, waiter_for_trial);
         config = guest_config(options, options.ways.front(), choice.accelerator, image, folder);
         spdlog::info("{}: {}", choice.accelerator == Accelerator::kvm ? "KVM" : "emulation", choice.reason);
         Comparison comparison(facts_of(options, scenario, schedule, host, config, choice));

@@ -25,32 +25,36 @@ std::string removed(const std::string& alias) {
 
 template <typename Callback>
 void QemuEvents::listen(virDomainPtr domain, int event, Callback callback) {
-    const int id = virConnectDomainEventRegisterAny(connection_, domain, event,
-                                                    VIR_DOMAIN_EVENT_CALLBACK(callback), this, nullptr);
-    callbacks_.push_back(checked(id, "cannot listen to events"));
+    auto owner = std::make_unique<Owner>(noted_);
+    const int id = checked(virConnectDomainEventRegisterAny(
+                               connection_, domain, event, VIR_DOMAIN_EVENT_CALLBACK(callback), owner.get(),
+                               [](void* of_callback) { delete static_cast<Owner*>(of_callback); }),
+                           "cannot listen to events");
+    owner.release();  // libvirt's, until nothing uses the callback any more
+    callbacks_.push_back(id);
 }
 
 QemuEvents::QemuEvents(virConnectPtr connection, virDomainPtr domain, Waiter& waiter)
-    : connection_(connection), waiter_(waiter) {
+    : connection_(connection), noted_(new Noted{waiter}) {
     using Connect = virConnectPtr;
     listen(
         domain, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE,
         +[](Connect, virDomainPtr, unsigned long long actual, void* self) {
-            static_cast<QemuEvents*>(self)->note(balloon_at(actual << 10));  // from KiB
+            (*static_cast<Owner*>(self))->note(balloon_at(actual << 10));  // from KiB
         });
     listen(
         domain, VIR_DOMAIN_EVENT_ID_MEMORY_DEVICE_SIZE_CHANGE,
         +[](Connect, virDomainPtr, const char* alias, unsigned long long size, void* self) {
-            static_cast<QemuEvents*>(self)->note(size_of(alias, size << 10));
+            (*static_cast<Owner*>(self))->note(size_of(alias, size << 10));
         });
     listen(
         domain, VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, +[](Connect, virDomainPtr, const char* alias, void* self) {
-            static_cast<QemuEvents*>(self)->note(added(alias));
+            (*static_cast<Owner*>(self))->note(added(alias));
         });
     listen(
         domain, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
         +[](Connect, virDomainPtr, const char* alias, void* self) {
-            static_cast<QemuEvents*>(self)->note(removed(alias));
+            (*static_cast<Owner*>(self))->note(removed(alias));
         });
 }
 
@@ -59,18 +63,18 @@ QemuEvents::~QemuEvents() {
 }
 
 void QemuEvents::clear() {
-    waiter_.change([&] { noted_.clear(); });
+    noted_->waiter.change([&] { noted_->when.clear(); });
 }
 
-void QemuEvents::note(const std::string& what) {
+void QemuEvents::Noted::note(const std::string& what) {
     const Clock::time_point now = Clock::now();
-    waiter_.change([&] { noted_[what] = now; });
+    waiter.change([&] { when[what] = now; });
 }
 
 std::optional<Clock::time_point> QemuEvents::wait(const std::string& what) {
     std::optional<Clock::time_point> at;
-    waiter_.wait([&] {
-        if (auto found = noted_.find(what); found != noted_.end()) at = found->second;
+    noted_->waiter.wait([&] {
+        if (auto found = noted_->when.find(what); found != noted_->when.end()) at = found->second;
         return at.has_value();
     });
     return at;

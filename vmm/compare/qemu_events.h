@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,15 +31,23 @@ class QemuEvents {
     std::optional<Clock::time_point> device_removed(const std::string& alias);
 
   private:
-    void note(const std::string& what);
+    // What the callbacks know. libvirt's thread may be in one that has just been deregistered, so each keeps
+    // it.
+    struct Noted {
+        Waiter& waiter;                                      // outlives libvirt's thread
+        std::map<std::string, Clock::time_point> when = {};  // the waiter's lock guards it
+
+        void note(const std::string& what);
+    };
+    using Owner = std::shared_ptr<Noted>;
+
     std::optional<Clock::time_point> wait(const std::string& what);
     template <typename Callback>
     void listen(virDomainPtr domain, int event, Callback callback);
 
     virConnectPtr connection_;
-    Waiter& waiter_;
+    Owner noted_;
     std::vector<int> callbacks_;
-    std::map<std::string, Clock::time_point> noted_;  // when it came; the waiter's lock guards it
 };
 
 }  // namespace gpremap
