@@ -29,8 +29,8 @@ class ModelPlace : public PlaceByCalls {
         : PlaceByCalls(granule), space_(empty_space(case_memory(granule))), memory_(Size{granule}) {}
 
     int64_t call(const RawCall& call) override {
-        if (call.number == abi::Call::batch) return batch(call);
-        const auto plan = plan_call(space_, call.number, call.args);
+        const auto plan = call.number == abi::Call::batch ? plan_whole(call.batch)
+                                                          : plan_call(space_, call.number, call.args);
         if (!plan) return -static_cast<int64_t>(plan.error());
         for (const remap::Step& step : plan->steps) memory_.apply(step);
         space_ = plan->after;
@@ -71,21 +71,14 @@ class ModelPlace : public PlaceByCalls {
   private:
     Gpa granule_of(uint64_t at) const { return Gpa{at / granule() * granule()}; }
 
-    // As the VM does: every call is planned on what the one before leaves, then all are carried out.
-    int64_t batch(const RawCall& whole) {
-        if (whole.batch.empty() || whole.batch.size() > abi::max_batch)
-            return -static_cast<int64_t>(remap::Errno::einval);
-        remap::Space after = space_;
-        std::vector<remap::Step> steps;
-        for (const RawCall& call : whole.batch) {
-            const auto plan = plan_call(after, call.number, call.args);
-            if (!plan) return -static_cast<int64_t>(plan.error());
-            steps.insert(steps.end(), plan->steps.begin(), plan->steps.end());
-            after = plan->after;
+    remap::Answer plan_whole(const std::vector<RawCall>& batch) const {
+        if (!is_batch_size(batch.size())) return remap::fails(remap::Errno::einval);
+        std::vector<abi::BatchCall> calls;
+        for (const RawCall& call : batch) {
+            calls.push_back({static_cast<uint64_t>(call.number), {}, 0});
+            std::ranges::copy(call.args, calls.back().arg);
         }
-        for (const remap::Step& step : steps) memory_.apply(step);
-        space_ = after;
-        return 0;
+        return plan_batch(space_, calls);
     }
 
     void fill(uint64_t at, uint8_t byte) override { memory_.write(Gpa{at}, byte); }

@@ -103,8 +103,33 @@ remap::Answer plan_call(const remap::Space& space, abi::Call number, const std::
     }
 }
 
+bool is_batch_size(uint64_t count) {
+    return count > 0 && count <= abi::max_batch;
+}
+
+namespace {
+
 bool is_batchable(abi::Call number) {
     return number >= abi::Call::map && number < abi::Call::batch && number != abi::Call::query;
+}
+
+}  // namespace
+
+remap::Answer plan_batch(const remap::Space& space, std::span<abi::BatchCall> calls) {
+    remap::Plan whole{space, {}};
+    for (abi::BatchCall& call : calls) {
+        auto number = static_cast<abi::Call>(call.number);
+        if (!is_batchable(number)) return remap::fails(remap::Errno::einval);
+        auto plan = plan_call(whole.after, number, std::to_array(call.arg));
+        if (!plan) return plan;
+        call.result = static_cast<int64_t>(plan->result.value);
+        whole.after = std::move(plan->after);
+        whole.steps.insert(whole.steps.end(), plan->steps.begin(), plan->steps.end());
+        whole.bytes.bytes += plan->bytes.bytes;
+        whole.moved = whole.moved || plan->moved;
+        whole.huge_kept = whole.huge_kept && plan->huge_kept;
+    }
+    return whole;
 }
 
 abi::ExtentInfo extent_info(const remap::Extent& extent, uint64_t page_size) {

@@ -234,29 +234,17 @@ int64_t Remapper::State::query(const std::array<uint64_t, 6>& args) {
     return static_cast<int64_t>(extents->size());
 }
 
-// Each call is planned on the space that the one before it leaves; then all steps are applied as one.
 int64_t Remapper::State::batch(unsigned vcpu, const std::array<uint64_t, 6>& args) {
     const auto [address, count, unused0, unused1, unused2, unused3] = args;
-    if (count == 0 || count > abi::max_batch) return minus(remap::Errno::einval);
+    if (!is_batch_size(count)) return minus(remap::Errno::einval);
     std::vector<abi::BatchCall> calls(count);
     uint64_t bytes = count * sizeof(abi::BatchCall);
     if (!vm.read_agent(address, calls.data(), bytes)) return minus(remap::Errno::efault);
 
-    remap::Plan whole{space, {}};
-    for (abi::BatchCall& call : calls) {
-        auto number = static_cast<abi::Call>(call.number);
-        if (!is_batchable(number)) return minus(remap::Errno::einval);
-        auto plan = plan_call(whole.after, number, std::to_array(call.arg));
-        if (!plan) return minus(plan.error());
-        call.result = static_cast<int64_t>(plan->result.value);
-        whole.after = std::move(plan->after);
-        whole.steps.insert(whole.steps.end(), plan->steps.begin(), plan->steps.end());
-        whole.bytes.bytes += plan->bytes.bytes;
-        whole.moved = whole.moved || plan->moved;
-        whole.huge_kept = whole.huge_kept && plan->huge_kept;
-    }
+    auto plan = plan_batch(space, calls);
+    if (!plan) return minus(plan.error());
     auto paused = vm.pause_others(vcpu);
-    if (int error = apply(vcpu, whole)) return -error;
+    if (int error = apply(vcpu, *plan)) return -error;
     // The calls were read from there a moment ago, so this can only succeed.
     if (!vm.write_agent(address, calls.data(), bytes)) throw std::logic_error("the agent's memory has gone");
     return 0;
