@@ -91,10 +91,6 @@ TEST_P(AnnouncementTest, LessIsAnnouncedThriceAtMost) {
     EXPECT_LE(times, 3);
 }
 
-std::string name_of_backing(const testing::TestParamInfo<Backing>& of) {
-    return name_of(of.param);
-}
-
 INSTANTIATE_TEST_SUITE_P(Each, AnnouncementTest, testing::ValuesIn(backings), name_of_backing);
 INSTANTIATE_TEST_SUITE_P(Each, GibibyteAnnouncementTest, testing::Values(Backing::anon, Backing::memfd),
                          name_of_backing);

@@ -244,10 +244,6 @@ TEST_P(AtomicityTest, LimitsThatAreReached) {
     EXPECT_GT(refused, 10);
 }
 
-std::string name_of_variant(const testing::TestParamInfo<AtomicityTest::ParamType>& info) {
-    return name_of(info.param);
-}
-
 INSTANTIATE_TEST_SUITE_P(Variants, AtomicityTest, testing::ValuesIn(variants), name_of_variant);
 
 }  // namespace

@@ -2,6 +2,8 @@
 // whether this host has them.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <fstream>
 #include <string>
@@ -57,6 +59,18 @@ inline std::string name_of(Backing backing) {
 inline std::string name_of(const Variant& variant) {
     auto [mechanism, backing] = variant;
     return (mechanism == Mechanism::memslot ? "memslot_" : "window_") + name_of(backing);
+}
+
+// For the names of parametrised tests.
+inline std::string name_of_mechanism(const testing::TestParamInfo<Mechanism>& info) {
+    if (info.param == Mechanism::automatic) return "automatic";
+    return info.param == Mechanism::window ? "window" : "memslot";
+}
+inline std::string name_of_backing(const testing::TestParamInfo<Backing>& info) {
+    return name_of(info.param);
+}
+inline std::string name_of_variant(const testing::TestParamInfo<Variant>& info) {
+    return name_of(info.param);
 }
 
 inline MachineConfig config_of(const Variant& variant, unsigned vcpus, uint64_t aperture_size) {

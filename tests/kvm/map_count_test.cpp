@@ -128,11 +128,6 @@ TEST_P(PieceLimitTest, PiecesThatNobodySeesAreLimitedToo) {
               0);
 }
 
-std::string name_of_mechanism(const testing::TestParamInfo<Mechanism>& of) {
-    if (of.param == Mechanism::automatic) return "automatic";
-    return of.param == Mechanism::window ? "window" : "memslot";
-}
-
 INSTANTIATE_TEST_SUITE_P(Mechanisms, MapCountTest,
                          testing::Values(Mechanism::window, Mechanism::memslot, Mechanism::automatic),
                          name_of_mechanism);

@@ -231,10 +231,6 @@ TEST_P(UndoneTest, LosesNoWriteEither) {
     expect_counted(in_motion, range, small);
 }
 
-std::string name_of_backing(const testing::TestParamInfo<Backing>& info) {
-    return name_of(info.param);
-}
-
 INSTANTIATE_TEST_SUITE_P(Backings, MotionTest, testing::ValuesIn(backings), name_of_backing);
 INSTANTIATE_TEST_SUITE_P(Backings, PromotionTest, testing::Values(Backing::anon), name_of_backing);
 INSTANTIATE_TEST_SUITE_P(Backings, UndoneTest, testing::Values(Backing::anon, Backing::memfd),

@@ -11,9 +11,7 @@
 #include <utility>
 
 #include "tests/kvm/failing_allocations.h"
-#include "vmm/errors.h"
-#include "vmm/kvm.h"
-#include "vmm/machine.h"
+#include "tests/kvm/kvm_test.h"
 
 namespace gpremap {
 namespace {
@@ -21,19 +19,13 @@ namespace {
 using abi::Call;
 
 constexpr uint64_t huge = 2ull << 20;
-constexpr uint64_t base = 4ull << 30;
 constexpr uint64_t far = base + (1ull << 30);
 constexpr uint64_t capacity = 16 * huge;
-constexpr uint64_t rw = abi::prot_read | abi::prot_write;
 
 class PoolTest : public testing::TestWithParam<Mechanism> {
   protected:
     void SetUp() override {
-        try {
-            Kvm kvm;
-        } catch (const HostLacks& lack) {
-            GTEST_SKIP() << lack.what();
-        }
+        if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
     }
 
     void boot(PoolCleaner cleaner, unsigned vcpus = 1) {
@@ -262,11 +254,6 @@ TEST_P(PoolAtomicityTest, WhatAFailedCallTookIsZeroedAgain) {
     const PoolContents pool = machine_->remapper().pool();
     EXPECT_EQ(pool.ready + pool.unclean, before);
     expect_unchanged();
-}
-
-std::string name_of_mechanism(const testing::TestParamInfo<Mechanism>& info) {
-    if (info.param == Mechanism::window) return "window";
-    return info.param == Mechanism::memslot ? "memslot" : "automatic";
 }
 
 const auto mechanisms = testing::Values(Mechanism::window, Mechanism::memslot, Mechanism::automatic);

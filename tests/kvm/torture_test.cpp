@@ -309,10 +309,6 @@ TEST_P(WindowTortureTest, KeepsOthersMemoryOut) {
     std::cout << mappings << " mappings of others meanwhile" << std::endl;
 }
 
-std::string name_of_variant(const testing::TestParamInfo<TortureTest::ParamType>& info) {
-    return name_of(info.param);
-}
-
 INSTANTIATE_TEST_SUITE_P(Variants, TortureTest, testing::ValuesIn(variants), name_of_variant);
 INSTANTIATE_TEST_SUITE_P(Variants, WindowTortureTest,
                          testing::Combine(testing::Values(Mechanism::window), testing::ValuesIn(backings)),
