@@ -1,10 +1,14 @@
 // The native calls: what the three systems have in common, and what none of them has.
 //
 // Addresses and sizes are raw 64-bit values in bytes, straight from the caller. Errors, in this order:
-//   EINVAL  misaligned, zero, wrapping around, unknown flag, a combination with no meaning, overlap in
-//   exchange ERANGE  outside the aperture EFAULT  something of the source is not mapped EPERM   sealed EAGAIN
-//   pinned, lock limit EEXIST  destination mapped (what a move itself vacates does not count) ENOMEM  memory
-//   limit, extent limit, no room
+//
+//   EINVAL  misaligned, zero, wrapping around, unknown flag, a combination with no meaning, overlap in exchange
+//   ERANGE  outside the aperture
+//   EFAULT  something of the source is not mapped
+//   EPERM   sealed
+//   EAGAIN  pinned, lock limit
+//   EEXIST  destination mapped (what a move itself vacates does not count)
+//   ENOMEM  memory limit, extent limit, no room
 #pragma once
 
 #include "remap/personality.h"

@@ -41,7 +41,7 @@ def what_is_missing():
         return "libvirt's QEMU driver is missing: install libvirt-daemon-system"
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "no access to /dev/kvm"
-    kernel = os.path.join(os.path.dirname(__file__), "../../guest/linux/kernel.py")
+    kernel = os.path.join(os.path.dirname(__file__), "../../guest/linux/image/kernel.py")
     done = subprocess.run(["python3", "-B", kernel], capture_output=True, text=True, check=False)
     return done.stderr.strip() if done.returncode else None
 

@@ -5,19 +5,19 @@
 #include <stdexcept>
 #include <thread>
 
+#include "vmm/base/errors.h"
 #include "vmm/bench/host_memory.h"
 #include "vmm/bench/rig.h"
 #include "vmm/bench/writer.h"
-#include "vmm/cpu_x86_64.h"
-#include "vmm/errors.h"
-#include "vmm/vm.h"
+#include "vmm/guests/agent/world.h"
+#include "vmm/kvm/vm.h"
 
 namespace gpremap {
 namespace {
 
 constexpr uint64_t base_extents = 10;
 constexpr uint64_t large_page = 2ull << 20;  // bytes
-constexpr uint64_t read_write = abi::prot_read | abi::prot_write;
+constexpr uint64_t read_write = GPREMAP_PROT_READ | GPREMAP_PROT_WRITE;
 
 // A touched range that moves there and back. Between moves every page is read, so that KVM has it mapped.
 class MovingRange {
@@ -203,8 +203,8 @@ class CrowdedRig {
   public:
     CrowdedRig(const BenchSetting& setting, uint64_t extents)
         : rig_(with_extents(setting, extents), extents * setting.granule), range_(rig_, setting.size) {
-        for (uint64_t first = 1; first < extents; first += abi::max_batch)
-            map_batch(first, std::min(first + abi::max_batch, extents), setting.granule);
+        for (uint64_t first = 1; first < extents; first += GPREMAP_MAX_BATCH)
+            map_batch(first, std::min(first + GPREMAP_MAX_BATCH, extents), setting.granule);
         if (rig_.machine().remapper().map().size() != extents)
             throw std::logic_error("extents that should be apart have become one");
     }
@@ -224,7 +224,7 @@ class CrowdedRig {
         std::vector<abi::BatchCall> calls;
         for (uint64_t i = first; i < end; i++)
             calls.push_back({static_cast<uint64_t>(abi::Call::map),
-                             {Rig::place(2) + i * granule, granule, i % 2 ? read_write : abi::prot_read},
+                             {Rig::place(2) + i * granule, granule, i % 2 ? read_write : GPREMAP_PROT_READ},
                              0});
         write_calls(rig_, calls);
         rig_.call(abi::Call::batch, {layout::shared, calls.size()});
@@ -358,7 +358,7 @@ BenchSamples bench_alias(const BenchSetting& setting) {
     for (uint64_t at : {from, target}) rig.map(at, setting.size);
     auto ours = [&] {
         rig.write(from, setting.size);
-        Performed done = rig.call(abi::Call::alias, {from, view, setting.size, abi::prot_previous, 0});
+        Performed done = rig.call(abi::Call::alias, {from, view, setting.size, GPREMAP_PROT_PREVIOUS, 0});
         rig.call(abi::Call::unmap, {view, setting.size});
         return done.guest_ns;
     };
@@ -389,7 +389,7 @@ BenchSamples bench_hypercall(const BenchSetting& setting) {
 BenchSamples bench_batch(const BenchSetting& setting) {
     Rig rig(setting, setting.size);
     rig.map(Rig::place(0), setting.size);
-    const std::vector<abi::BatchCall> calls(abi::max_batch, idle_call(setting));
+    const std::vector<abi::BatchCall> calls(GPREMAP_MAX_BATCH, idle_call(setting));
     write_calls(rig, calls);
     auto ours = [&] {
         return rig.call(abi::Call::batch, {layout::shared, calls.size()}).guest_ns / calls.size();
@@ -398,11 +398,11 @@ BenchSamples bench_batch(const BenchSetting& setting) {
 }
 
 BenchSamples bench_batched_maps(const BenchSetting& setting) {
-    Rig rig(setting, abi::max_batch * setting.granule);
+    Rig rig(setting, GPREMAP_MAX_BATCH * setting.granule);
     const uint64_t page = setting.granule;
     auto at = [&](uint64_t index) { return Rig::place(0) + index * page; };
     std::vector<abi::BatchCall> maps, unmaps;
-    for (uint64_t i = 0; i < abi::max_batch; i++) {
+    for (uint64_t i = 0; i < GPREMAP_MAX_BATCH; i++) {
         maps.push_back({static_cast<uint64_t>(abi::Call::map), {at(i), page, read_write}, 0});
         unmaps.push_back({static_cast<uint64_t>(abi::Call::unmap), {at(i), page}, 0});
     }
@@ -413,7 +413,7 @@ BenchSamples bench_batched_maps(const BenchSetting& setting) {
     auto single = [&](const abi::BatchCall& call) {
         return rig.call(static_cast<abi::Call>(call.number), std::to_array(call.arg)).guest_ns;
     };
-    auto ours = [&] { return (batch(maps) + batch(unmaps)) / abi::max_batch; };
+    auto ours = [&] { return (batch(maps) + batch(unmaps)) / GPREMAP_MAX_BATCH; };
     auto baseline = [&] { return single(maps[0]) + single(unmaps[0]); };
     return take_turns(setting.runs, ours, baseline);
 }

@@ -33,14 +33,14 @@ BenchSamples bench_alias(const BenchSetting& setting);
 BenchSamples bench_scale(const BenchSetting& setting);
 // A call that finds nothing to do, by the guest's clock | an exit that does nothing.
 BenchSamples bench_hypercall(const BenchSetting& setting);
-// The same for one of the abi::max_batch calls of a batch.
+// The same for one of the GPREMAP_MAX_BATCH calls of a batch.
 BenchSamples bench_batch(const BenchSetting& setting);
 // The longest time between two writes of a second vCPU to other memory, while a range moves | the same in as
 // long a time without a move. Two vCPUs.
 BenchSamples bench_stall_elsewhere(const BenchSetting& setting);
 // The same for writes to the range that moves.
 BenchSamples bench_stall_in_range(const BenchSetting& setting);
-// A map and an unmap of a page side by side with others, in batches of abi::max_batch | one by one.
+// A map and an unmap of a page side by side with others, in batches of GPREMAP_MAX_BATCH | one by one.
 BenchSamples bench_batched_maps(const BenchSetting& setting);
 
 }  // namespace gpremap

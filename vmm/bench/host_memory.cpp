@@ -11,8 +11,8 @@
 #include <system_error>
 #include <utility>
 
-#include "vmm/host_calls.h"
-#include "vmm/stage2/hugetlb.h"
+#include "vmm/memory/host_calls.h"
+#include "vmm/memory/hugetlb.h"
 
 namespace gpremap {
 namespace {

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "vmm/backing_object.h"
-#include "vmm/remapper.h"
+#include "vmm/memory/backing_object.h"
+#include "vmm/memory/remapper.h"
 
 namespace gpremap {
 

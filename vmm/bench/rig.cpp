@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "vmm/errno_names.h"
+#include "vmm/base/errno_names.h"
 
 namespace gpremap {
 namespace {
@@ -44,7 +44,7 @@ Performed Rig::call(abi::Call number, const std::array<uint64_t, 6>& args) {
 }
 
 void Rig::map(uint64_t at, uint64_t size) {
-    call(abi::Call::map, {at, size, abi::prot_read | abi::prot_write, 0});
+    call(abi::Call::map, {at, size, GPREMAP_PROT_READ | GPREMAP_PROT_WRITE, 0});
 }
 
 Performed Rig::move(uint64_t from, uint64_t to, uint64_t size) {

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "vmm/bench/samples.h"
-#include "vmm/machine.h"
+#include "vmm/machine/machine.h"
 
 namespace gpremap {
 

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "vmm/remapper.h"
+#include "vmm/memory/remapper.h"
 
 namespace gpremap {
 

@@ -5,8 +5,8 @@
 #include <stdexcept>
 #include <thread>
 
-#include "vmm/cpu_x86_64.h"
-#include "vmm/vm.h"
+#include "vmm/guests/agent/world.h"
+#include "vmm/kvm/vm.h"
 
 namespace gpremap {
 namespace {

@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 
-#include "guest/abi.h"
+#include "guest/abi/agent.h"
 #include "vmm/bench/rig.h"
 
 namespace gpremap {

@@ -1,6 +1,6 @@
-// In place of compare_verb.cpp and all that it needs, where this was built without libvirt.
-#include "vmm/compare/compare_verb.h"
-#include "vmm/errors.h"
+// In place of compare.cpp and all that it needs, where this was built without libvirt.
+#include "vmm/base/errors.h"
+#include "vmm/compare/compare.h"
 
 namespace gpremap {
 

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <ostream>
 
-#include "vmm/toml_reader.h"
+#include "vmm/base/units.h"
+#include "vmm/config/toml_reader.h"
+#include "vmm/report/json.h"
 
 namespace gpremap {
 

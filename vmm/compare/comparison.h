@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "vmm/base/json_file.h"
 #include "vmm/compare/resizing.h"
-#include "vmm/host.h"
-#include "vmm/json_file.h"
+#include "vmm/host/facts.h"
 
 namespace gpremap {
 

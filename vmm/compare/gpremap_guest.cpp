@@ -7,9 +7,12 @@
 #include <exception>
 #include <thread>
 
-#include "vmm/errno_names.h"
-#include "vmm/errors.h"
-#include "vmm/scenario_check.h"
+#include "vmm/base/errno_names.h"
+#include "vmm/base/errors.h"
+#include "vmm/calls/effect.h"
+#include "vmm/guests/agent/performed.h"
+#include "vmm/machine/machine.h"
+#include "vmm/scenario/dry_run.h"
 
 namespace gpremap {
 
@@ -154,9 +157,10 @@ class GpremapGuest {
     // At the very end of the aperture, where a scenario's own ranges are least in the way.
     uint64_t map_for_workload(const MachineConfig& config) {
         const uint64_t at = config.memory.aperture_base + config.memory.aperture_size - 2 * mib;
-        perform(abi::Op::call,
-                {static_cast<uint64_t>(abi::Call::map), at, 2 * mib, abi::prot_read | abi::prot_write, 0},
-                "map of the workload's range");
+        perform(
+            abi::Op::call,
+            {static_cast<uint64_t>(abi::Call::map), at, 2 * mib, GPREMAP_PROT_READ | GPREMAP_PROT_WRITE, 0},
+            "map of the workload's range");
         return at;
     }
 

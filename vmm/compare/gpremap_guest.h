@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "vmm/compare/resize_plan.h"
 #include "vmm/compare/resizing.h"
-#include "vmm/compare/schedule.h"
 #include "vmm/compare/waiter.h"
 
 namespace gpremap {

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "vmm/compare/waiter.h"
-#include "vmm/kvm.h"
+#include "vmm/kvm/kvm.h"
 
 namespace gpremap {
 

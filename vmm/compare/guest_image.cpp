@@ -13,7 +13,7 @@
 #include <system_error>
 #include <vector>
 
-#include "vmm/errors.h"
+#include "vmm/base/errors.h"
 
 namespace gpremap {
 

@@ -1,4 +1,4 @@
-// Kernel and initramfs of the Linux guest, made by guest/linux/resize_image.py.
+// Kernel and initramfs of the Linux guest, made by guest/baseline/resize_image.py.
 #pragma once
 
 #include <filesystem>

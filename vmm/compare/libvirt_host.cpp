@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 
-#include "vmm/errors.h"
+#include "vmm/base/errors.h"
 #include "vmm/libvirt/embedded_driver.h"
 
 namespace gpremap {

@@ -11,7 +11,7 @@
 #include <sstream>
 #include <string_view>
 
-#include "vmm/errors.h"
+#include "vmm/base/errors.h"
 #include "vmm/libvirt/xml_writer.h"
 
 namespace gpremap {

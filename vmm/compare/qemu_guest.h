@@ -1,5 +1,5 @@
 // The Linux guest of the comparison in QEMU, driven through libvirt: booted, resized one way, and gone with
-// its owner. Its program is guest/linux/resize_guest.cpp.
+// its owner. Its program is guest/baseline/resize_guest.cpp.
 #pragma once
 
 #include <filesystem>
@@ -10,8 +10,8 @@
 #include "vmm/compare/guest_channel.h"
 #include "vmm/compare/guest_image.h"
 #include "vmm/compare/qemu_events.h"
+#include "vmm/compare/resize_plan.h"
 #include "vmm/compare/resizing.h"
-#include "vmm/compare/schedule.h"
 #include "vmm/libvirt/qemu_domain.h"
 
 namespace gpremap {

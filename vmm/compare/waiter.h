@@ -8,7 +8,7 @@
 #include <mutex>
 #include <utility>
 
-#include "vmm/compare/interruption.h"
+#include "vmm/base/interruption.h"
 
 namespace gpremap {
 

@@ -16,7 +16,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "vmm/errors.h"
+#include "vmm/base/errors.h"
 #include "vmm/libvirt/connection.h"
 #include "vmm/libvirt/embedded_driver.h"
 #include "vmm/libvirt/private_folder.h"

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "guest/abi.h"
-#include "vmm/errors.h"
+#include "guest/abi/agent.h"
+#include "vmm/base/errors.h"
 #include "vmm/libvirt/connection.h"
 #include "vmm/libvirt/domain_elements.h"
 #include "vmm/libvirt/test_driver.h"

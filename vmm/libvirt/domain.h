@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "vmm/machine.h"
+#include "vmm/config/machine_config.h"
 
 namespace gpremap {
 

@@ -6,7 +6,7 @@
 #include <set>
 #include <string_view>
 
-#include "vmm/config_errors.h"
+#include "vmm/config/config_errors.h"
 
 namespace gpremap {
 

@@ -1,5 +1,5 @@
 // In place of all that needs libvirt, in a build without it: each function says so.
-#include "vmm/errors.h"
+#include "vmm/base/errors.h"
 #include "vmm/libvirt/diagnosis.h"
 #include "vmm/libvirt/domain.h"
 #include "vmm/libvirt/qemu_domain.h"

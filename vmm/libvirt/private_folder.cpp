@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "vmm/errors.h"
+#include "vmm/base/errors.h"
 
 namespace gpremap {
 

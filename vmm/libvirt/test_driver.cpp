@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <regex>
 
-#include "vmm/errors.h"
+#include "vmm/base/errors.h"
 #include "vmm/libvirt/connection.h"
 
 namespace gpremap {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "vmm/divergences.h"
+#include "vmm/cases/divergences.h"
 
 namespace host_oracle {
 namespace {

@@ -11,7 +11,7 @@
 #include <functional>
 #include <system_error>
 
-#include "vmm/divergences.h"
+#include "vmm/cases/divergences.h"
 
 namespace host_oracle {
 namespace {

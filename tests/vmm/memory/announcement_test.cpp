@@ -1,0 +1,99 @@
+// How often the kernel tells KVM that the host memory of a range is about to change (MMU notifiers). With
+// shadow paging each time costs a walk over all pages of the range, whatever size they are mapped with.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "tests/vmm/kvm_test.h"
+
+namespace gpremap {
+namespace {
+
+using abi::Call;
+
+// The kernel's own record of them, in a buffer of its own.
+class Announcements {
+  public:
+    Announcements() {
+        std::error_code refused;
+        std::filesystem::create_directory(folder_, refused);
+        std::ofstream enable(folder_ / "events/kvm/kvm_unmap_hva_range/enable");
+        works_ = static_cast<bool>(enable << 1 << std::flush);
+    }
+    ~Announcements() {
+        std::error_code ignored;
+        std::filesystem::remove(folder_, ignored);  // not recursively: its files are the kernel's
+    }
+    Announcements(const Announcements&) = delete;
+    Announcements& operator=(const Announcements&) = delete;
+
+    bool works() const { return works_; }
+    void clear() { std::ofstream(folder_ / "trace") << std::flush; }
+    // Of ranges of that many bytes, since clear().
+    int count(uint64_t size) const {
+        int found = 0;
+        std::ifstream trace(folder_ / "trace");
+        for (std::string line; std::getline(trace, line);) {
+            uint64_t begin = 0, end = 0;
+            size_t at = line.find("unmap range: ");
+            if (at != std::string::npos && sscanf(&line[at], "unmap range: %lx -- %lx", &begin, &end) == 2)
+                found += end - begin == size;
+        }
+        return found;
+    }
+
+  private:
+    const std::filesystem::path folder_ = "/sys/kernel/tracing/instances/gpremap-" + std::to_string(getpid());
+    bool works_ = false;
+};
+
+class AnnouncementTest : public testing::TestWithParam<Backing> {
+  protected:
+    void SetUp() override {
+        if (std::string lack = lack_of(GetParam(), 600); !lack.empty()) GTEST_SKIP() << lack;
+        if (!announcements_.works())
+            GTEST_SKIP() << "KVM's trace points cannot be used: run as root, with tracefs mounted at "
+                            "/sys/kernel/tracing";
+    }
+
+    // Of a call that moves `size` bytes, all of which the guest has touched, to where memory has been before.
+    int of_move(uint64_t size) {
+        Machine machine(config_of({Mechanism::window, GetParam()}, 1, 32 * gib));
+        constexpr uint64_t there = base + 16 * gib;
+        machine.perform(0, call(Call::map, base, size, rw));
+        machine.perform(0, step(abi::Op::touch, base, size, 1, page));
+        machine.perform(0, call(Call::move, base, there, size, 0));
+        machine.perform(0, step(abi::Op::touch, there, size, 1, page));
+        announcements_.clear();
+        EXPECT_EQ(machine.perform(0, call(Call::move, there, base, size, 0)).report.result,
+                  static_cast<int64_t>(base));
+        return announcements_.count(size);
+    }
+
+    Announcements announcements_;
+};
+
+// Memory of hugetlb is moved in smaller pieces.
+class GibibyteAnnouncementTest : public AnnouncementTest {};
+
+// The target goes, the source moves. That the source is closed then is not announced: nothing is left there.
+TEST_P(GibibyteAnnouncementTest, AWholeGibibyteIsAnnouncedTwice) {
+    EXPECT_EQ(of_move(gib), 2);
+}
+
+// Of less than 1 GiB there is still a page table where it was; Linux before 6.12 looks into that, too.
+TEST_P(AnnouncementTest, LessIsAnnouncedThriceAtMost) {
+    int times = of_move(256 * mib);
+    EXPECT_GE(times, 2);
+    EXPECT_LE(times, 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, AnnouncementTest, testing::ValuesIn(backings), name_of_backing);
+INSTANTIATE_TEST_SUITE_P(Each, GibibyteAnnouncementTest, testing::Values(Backing::anon, Backing::memfd),
+                         name_of_backing);
+
+}  // namespace
+}  // namespace gpremap

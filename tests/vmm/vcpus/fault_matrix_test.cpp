@@ -1,0 +1,199 @@
+// Every kind of access, to memory that is not there or does not allow it, with every mechanism and backing:
+// the report has the exact address, kind, vCPU and instruction, and nothing was written.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <thread>
+#include <tuple>
+
+#include "tests/vmm/kvm_test.h"
+#include "vmm/kvm/vm.h"
+
+namespace gpremap {
+namespace {
+
+using abi::Call;
+using abi::FaultKind;
+using abi::Op;
+using abi::Outcome;
+
+constexpr uint64_t good = base, bad = base + large;  // two ranges
+constexpr uint64_t place = bad + 3 * page + 0x128;
+constexpr unsigned accessing = 1;  // the vCPU; the other makes the calls
+constexpr uint64_t contents = 0x5a;
+
+struct AccessKind {
+    std::string name;
+    abi::Step step;
+    FaultKind kind;
+    uint8_t prefix;  // that the instruction at the fault's rip begins with, 0 for any
+};
+
+constexpr uint8_t lock_prefix = 0xf0, rep_prefix = 0xf3;
+
+const AccessKind access_kinds[] = {
+    {"read", step(Op::access, place, FaultKind::read), FaultKind::read, 0},
+    {"write", step(Op::access, place, FaultKind::write, 1), FaultKind::write, 0},
+    {"locked_rmw", step(Op::touch, place, 8, 1, 8), FaultKind::write, lock_prefix},
+    {"string_load", step(Op::copy, place, good, 64), FaultKind::read, rep_prefix},
+    {"string_store", step(Op::fill, place, 64, abi::Pattern::byte, 1), FaultKind::write, rep_prefix},
+    {"string_move", step(Op::copy, good, place, 64), FaultKind::write, rep_prefix},
+    {"execute", step(Op::exec, place, 0), FaultKind::execute, 0},
+};
+
+enum class State { unmapped, read_only, no_access };
+
+constexpr uint64_t huge_pages = 2;
+
+// Of each range: small, or one huge page.
+constexpr uint64_t size_with(const Variant& variant) {
+    return std::max(8 * page, granule_of(std::get<Backing>(variant)));
+}
+
+class FaultTest : public testing::TestWithParam<std::tuple<Variant, State, AccessKind>> {
+  protected:
+    void SetUp() override {
+        if (std::string lack = lack_of(std::get<Backing>(variant()), huge_pages); !lack.empty())
+            GTEST_SKIP() << lack;
+        machine_ = std::make_unique<Machine>(config_of(variant(), 2, gib));
+        perform(call(Call::map, good, size, rw));
+        perform(call(Call::map, bad, size, rw));
+        for (uint64_t at : {good, bad}) perform(step(Op::fill, at, size, abi::Pattern::byte, contents));
+        take_rights();
+    }
+
+    const Variant& variant() const { return std::get<0>(GetParam()); }
+    State state() const { return std::get<1>(GetParam()); }
+    const AccessKind& access() const { return std::get<2>(GetParam()); }
+    bool is_refused() const { return state() != State::read_only || access().kind != FaultKind::read; }
+
+    void take_rights() {
+        if (state() == State::unmapped)
+            perform(call(Call::unmap, bad, size));
+        else
+            perform(call(Call::protect, bad, size, state() == State::read_only ? GPREMAP_PROT_READ : 0));
+    }
+
+    abi::Report perform(const abi::Step& what, unsigned vcpu = 0) {
+        abi::Report report = machine_->perform(vcpu, what).report;
+        EXPECT_GE(report.result, 0);
+        return report;
+    }
+
+    void expect_reported(const abi::Report& report) {
+        EXPECT_EQ(report.outcome, Outcome::fault);
+        EXPECT_EQ(report.fault.address, place);
+        EXPECT_EQ(report.fault.kind, access().kind);
+        EXPECT_EQ(report.fault.vcpu, accessing);
+        if (access().kind == FaultKind::execute) {
+            EXPECT_EQ(report.fault.rip, place);
+            return;
+        }
+        EXPECT_EQ(report.fault.cause, abi::FaultCause::stage2);
+        EXPECT_GE(report.fault.rip, abi::image_base);
+        EXPECT_LT(report.fault.rip, abi::image_limit);
+        uint8_t first = 0;
+        ASSERT_TRUE(machine_->vm().read_agent(report.fault.rip, &first, 1));
+        EXPECT_TRUE(access().prefix == 0 || access().prefix == first)
+            << "at 0x" << std::hex << report.fault.rip;
+    }
+
+    void expect_contents(uint64_t at) {
+        auto verify = step(Op::verify, at, size, abi::Pattern::byte, contents);
+        EXPECT_EQ(perform(verify, accessing).outcome, Outcome::ok);
+    }
+
+    const uint64_t size = size_with(variant());
+    std::unique_ptr<Machine> machine_;
+};
+
+TEST_P(FaultTest, IsReportedExactlyAndWritesNothing) {
+    for (int time = 0; time < 2; time++) {
+        abi::Report report = machine_->perform(accessing, access().step).report;
+        if (is_refused())
+            expect_reported(report);
+        else
+            EXPECT_EQ(report.outcome, Outcome::ok);
+    }
+    expect_contents(good);
+    if (state() == State::unmapped) return;
+    perform(call(Call::protect, bad, size, rw));
+    expect_contents(bad);
+}
+
+TEST_P(FaultTest, UnhandledEndsTheRunWithTheReport) {
+    if (!is_refused()) return;
+    abi::Fault fault = machine_->perform(accessing, access().step).report.fault;
+    std::string message;
+    try {
+        machine_->perform(accessing, call(Call::unhandled));
+    } catch (const GuestDied& died) {
+        message = died.what();
+    }
+    const char* kinds[] = {"read of", "write to", "execution of"};
+    std::ostringstream expected;
+    expected << kinds[static_cast<int>(access().kind)] << " 0x" << std::hex << place;
+    EXPECT_NE(message.find("unhandled fault: "), std::string::npos) << message;
+    EXPECT_NE(message.find(expected.str()), std::string::npos) << message;
+    expected.str("");
+    expected << "rip 0x" << std::hex << fault.rip << ", vCPU " << accessing;
+    EXPECT_NE(message.find(expected.str()), std::string::npos) << message;
+}
+
+std::string name_of_case(const testing::TestParamInfo<FaultTest::ParamType>& info) {
+    const char* states[] = {"unmapped", "read_only", "no_access"};
+    const auto& [variant, state, access] = info.param;
+    return name_of(variant) + "_" + states[static_cast<int>(state)] + "_" + access.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Matrix, FaultTest,
+                         testing::Combine(testing::ValuesIn(variants),
+                                          testing::Values(State::unmapped, State::read_only,
+                                                          State::no_access),
+                                          testing::ValuesIn(access_kinds)),
+                         name_of_case);
+
+// ---- code that goes away while it runs: the one fetch that stage 2 itself refuses ----
+
+class RunningCodeTest : public testing::TestWithParam<std::tuple<Variant, State>> {};
+
+TEST_P(RunningCodeTest, FaultsWhereItStands) {
+    auto [variant, state] = GetParam();
+    if (std::string lack = lack_of(std::get<Backing>(variant), huge_pages); !lack.empty())
+        GTEST_SKIP() << lack;
+    const uint64_t size = size_with(variant);
+    Machine machine(config_of(variant, 2, gib));
+    machine.perform(0, call(Call::map, bad, size, rw | GPREMAP_PROT_EXEC));
+    const uint8_t turning[] = {0x90, 0xeb, 0xfd};  // 1: nop; jmp 1b
+    abi::Step code = step(Op::write, place, sizeof turning);
+    std::ranges::copy(turning, code.bytes);
+    machine.perform(0, code);
+
+    machine.start(1, step(Op::exec, place, 0));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (state == State::unmapped)
+        machine.perform(0, call(Call::unmap, bad, size));
+    else
+        machine.perform(0, call(Call::protect, bad, size, 0));
+    abi::Report report = machine.finish(1).report;
+    EXPECT_EQ(report.outcome, Outcome::fault);
+    EXPECT_EQ(report.fault.kind, FaultKind::execute);
+    EXPECT_EQ(report.fault.cause, abi::FaultCause::stage2);
+    EXPECT_EQ(report.fault.vcpu, 1u);
+    EXPECT_EQ(report.fault.address, report.fault.rip);
+    EXPECT_LT(report.fault.rip - place, sizeof turning);
+}
+
+INSTANTIATE_TEST_SUITE_P(Matrix, RunningCodeTest,
+                         testing::Combine(testing::ValuesIn(variants),
+                                          testing::Values(State::unmapped, State::no_access)),
+                         [](const auto& instance) {
+                             bool unmapped = std::get<1>(instance.param) == State::unmapped;
+                             return name_of(std::get<0>(instance.param)) +
+                                    (unmapped ? "_unmapped" : "_no_access");
+                         });
+
+}  // namespace
+}  // namespace gpremap

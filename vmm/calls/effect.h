@@ -1,0 +1,15 @@
+// What calls mean for the names of ranges.
+#pragma once
+
+#include "vmm/calls/call.h"
+
+namespace gpremap {
+
+// What a call that returned `result` means for the names of ranges.
+void follow_call(const CallAction& call, uint64_t result, Names& names);
+
+// Where a call that succeeds will put its result, as far as the arguments say; `otherwise` for a place
+// that the VMM chooses.
+uint64_t predicted_result(const CallAction& call, const Names& names, uint64_t otherwise);
+
+}  // namespace gpremap

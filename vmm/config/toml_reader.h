@@ -1,0 +1,157 @@
+// The strict reader of this project's TOML files: scenarios and case files.
+//
+//     TomlFile file = TomlFile::read("quickstart.toml");
+//     TomlTable vm = file.root().at("vm").table();
+//     vm.only({"vcpus", "limit"});                         // any other key is an error
+//     uint64_t limit = vm.size_or("limit", 4ull << 30);    // bytes
+//
+// Every function throws ConfigError when the file does not say what was asked for:
+//
+//     quickstart.toml:12: key 'vm.limit': expected a size such as "256MiB", got a boolean
+//
+// Tables and values keep the file alive that they were read from.
+#pragma once
+
+#include <toml++/toml.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gpremap {
+
+class TomlTable;
+
+// Where a value stands, for messages.
+struct TomlPlace {
+    std::string file;
+    unsigned line = 0;
+    std::string key;  // dotted path, as 'step[2].map.size'
+
+    std::string prefix() const;                             // "FILE:LINE: key 'KEY': "
+    [[noreturn]] void fail(const std::string& what) const;  // ConfigError: prefix() + what
+};
+
+// One value and the place where it stands.
+class TomlValue {
+  public:
+    const TomlPlace& place() const { return place_; }
+    // The last part of its key: 'size' of 'step[2].map.size'. Empty for an element of an array.
+    const std::string& name() const { return name_; }
+
+    bool is_integer() const { return node_->is_integer(); }
+    bool is_text() const { return node_->is_string(); }
+    bool is_boolean() const { return node_->is_boolean(); }
+    bool is_table() const { return node_->is_table(); }
+    bool is_array() const { return node_->is_array(); }
+
+    std::string text() const;
+    bool boolean() const;
+    int64_t integer() const;
+    uint64_t integer_in(uint64_t least, uint64_t most) const;
+    double number() const;  // an integer or a fraction
+    uint64_t size() const;  // bytes: a text for parse_size or an integer that is not negative
+    TomlTable table() const;
+    std::vector<TomlValue> array() const;
+    std::vector<TomlTable> tables() const;   // an array of tables
+    std::vector<std::string> words() const;  // an array of texts
+
+    // The value that stands beside the text read, in a list such as {{"anon", Backing::anon}, ...}.
+    template <typename T>
+    T one_of(std::span<const std::pair<std::string_view, T>> choices) const;
+    template <typename T>
+    T one_of(std::initializer_list<std::pair<std::string_view, T>> choices) const;
+
+    // The value as it was written, on one line: for summaries.
+    std::string as_written() const;
+
+    [[noreturn]] void expected(std::string_view what) const;  // "expected WHAT, got ..."
+    [[noreturn]] void fail(const std::string& what) const { place_.fail(what); }
+
+  private:
+    friend class TomlTable;
+    TomlValue(std::shared_ptr<const toml::table> file, const toml::node& node, std::string name,
+              TomlPlace place)
+        : file_(std::move(file)), node_(&node), name_(std::move(name)), place_(std::move(place)) {}
+
+    std::shared_ptr<const toml::table> file_;
+    const toml::node* node_;
+    std::string name_;
+    TomlPlace place_;
+};
+
+class TomlTable {
+  public:
+    const TomlPlace& place() const { return place_; }
+
+    // Throws for every key that is not listed, and names those that are.
+    void only(std::initializer_list<std::string_view> keys) const;
+
+    bool has(std::string_view key) const { return table_->contains(key); }
+    std::optional<TomlValue> find(std::string_view key) const;
+    // As find, but the key must be there; `what` says what it should hold.
+    TomlValue at(std::string_view key, std::string_view what = {}) const;
+    // All values, in the order in which the file states them.
+    std::vector<TomlValue> values() const;
+
+    std::string text_or(std::string_view key, std::string fallback) const;
+    uint64_t size_or(std::string_view key, uint64_t fallback) const;
+    bool boolean_or(std::string_view key, bool fallback) const;
+
+    [[noreturn]] void fail(const std::string& what) const { place_.fail(what); }
+
+  private:
+    friend class TomlFile;
+    friend class TomlValue;
+    TomlTable(std::shared_ptr<const toml::table> file, const toml::table& table, TomlPlace place)
+        : file_(std::move(file)), table_(&table), place_(std::move(place)) {}
+
+    std::shared_ptr<const toml::table> file_;
+    const toml::table* table_;
+    TomlPlace place_;
+};
+
+class TomlFile {
+  public:
+    static TomlFile read(const std::string& path);
+    // For text that stands in no file; `name` takes the file's place in messages.
+    static TomlFile parse(std::string_view text, const std::string& name);
+
+    TomlTable root() const;
+
+  private:
+    TomlFile(std::shared_ptr<const toml::table> file, std::string name)
+        : file_(std::move(file)), name_(std::move(name)) {}
+
+    std::shared_ptr<const toml::table> file_;
+    std::string name_;
+};
+
+// "anon", "memfd": with the quotes.
+template <typename T>
+std::string names_of(std::span<const std::pair<std::string_view, T>> choices) {
+    std::string names;
+    for (const auto& [name, value] : choices)
+        names += (names.empty() ? "\"" : ", \"") + std::string(name) + "\"";
+    return names;
+}
+
+template <typename T>
+T TomlValue::one_of(std::span<const std::pair<std::string_view, T>> choices) const {
+    for (const auto& [name, value] : choices)
+        if (is_text() && text() == name) return value;
+    expected((choices.size() == 1 ? "" : "one of ") + names_of(choices));
+}
+
+template <typename T>
+T TomlValue::one_of(std::initializer_list<std::pair<std::string_view, T>> choices) const {
+    return one_of(std::span<const std::pair<std::string_view, T>>(choices.begin(), choices.size()));
+}
+
+}  // namespace gpremap

@@ -1,0 +1,89 @@
+#include "vmm/config/vm_section.h"
+
+#include <string>
+
+#include "guest/abi/agent.h"
+#include "vmm/base/errors.h"
+#include "vmm/base/units.h"
+
+namespace gpremap {
+
+namespace {
+
+constexpr uint64_t large_page = 2ull << 20;  // bytes
+
+uint64_t read_granule(const TomlValue& value) {
+    uint64_t granule = value.size();
+    if (granule != 4096 && granule != large_page) value.expected("\"4KiB\" or \"2MiB\"");
+    return granule;
+}
+
+void read_aperture(const TomlValue& value, MemoryConfig& memory) {
+    TomlTable table = value.table();
+    table.only({"base", "size"});
+    memory.aperture_base = table.size_or("base", memory.aperture_base);
+    memory.aperture_size = table.size_or("size", memory.aperture_size);
+    uint64_t base = memory.aperture_base;
+    uint64_t size = memory.aperture_size;
+    if (base % large_page != 0 || size % large_page != 0 || size == 0)
+        value.fail(
+            "base and size must be multiples of 2 MiB (1 GiB keeps the largest pages), and size not 0");
+    if (base < abi::lowest_aperture || base > abi::highest_aperture_end ||
+        size > abi::highest_aperture_end - base)
+        value.fail("expected a range between " + format_size(abi::lowest_aperture) + " and " +
+                   format_size(abi::highest_aperture_end) + ", got [" + format_size(base) + ", +" +
+                   format_size(size) + ")");
+}
+
+// An option stands in place of the file's key, and has the blame in its place; what neither says comes from
+// the domain.
+[[noreturn]] void blame(const TomlTable& root, const std::string& key, bool by_option,
+                        const std::string& problem) {
+    if (by_option) throw ConfigError("--" + key + ": " + problem);
+    const auto vm = root.find("vm");
+    if (!vm) TomlPlace{root.place().file, 1, "vm"}.fail(problem);
+    if (const auto value = vm->table().find(key)) value->fail(problem);
+    vm->fail(problem);
+}
+
+}  // namespace
+
+MachineConfig read_vm(const TomlTable& vm, MachineConfig machine) {
+    vm.only({"vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pool", "pre_fault", "domain"});
+    MemoryConfig& memory = machine.memory;
+    if (auto value = vm.find("vcpus"))
+        machine.vcpus = static_cast<unsigned>(value->integer_in(1, abi::max_vcpus));
+    if (auto value = vm.find("granule")) memory.granule = read_granule(*value);
+    if (auto value = vm.find("aperture")) read_aperture(*value, memory);
+    memory.limit = vm.size_or("limit", memory.limit);
+    if (auto value = vm.find("backing")) memory.backing = value->one_of<Backing>(backing_names);
+    if (auto value = vm.find("mechanism")) memory.mechanism = value->one_of<Mechanism>(mechanism_names);
+    memory.pool = vm.size_or("pool", memory.pool);
+    memory.pre_fault = vm.boolean_or("pre_fault", memory.pre_fault);
+    return machine;
+}
+
+void override_vm(const Overrides& overrides, MemoryConfig& memory) {
+    memory.backing = overrides.backing.value_or(memory.backing);
+    memory.mechanism = overrides.mechanism.value_or(memory.mechanism);
+    memory.granule = overrides.granule.value_or(memory.granule);
+    memory.pool = overrides.pool.value_or(memory.pool);
+}
+
+void check_vm(const TomlTable& root, const Overrides& overrides, const MemoryConfig& memory) {
+    if (memory.limit == 0 || memory.limit % memory.granule != 0)
+        blame(root, "limit", false,
+              "limit must be a multiple of the granule, " + format_size(memory.granule) +
+                  ", and not 0; got " + format_size(memory.limit));
+    if (memory.pool % large_page != 0 || memory.pool > memory.limit)
+        blame(root, "pool", overrides.pool.has_value(),
+              "pool must be a multiple of 2 MiB and not above limit; got " + format_size(memory.pool));
+    if (memory.backing == Backing::hugetlb_2m && memory.granule != large_page) {
+        const std::string problem =
+            "backing \"hugetlb-2M\" cannot be mapped by 4 KiB; set granule = \"2MiB\" (or --granule 2MiB)";
+        if (overrides.granule) blame(root, "granule", true, problem);
+        blame(root, "backing", overrides.backing.has_value(), problem);
+    }
+}
+
+}  // namespace gpremap

@@ -1,0 +1,87 @@
+// The agent's x86-64 world, as the VMM lays it out: descriptor tables, page tables and the state that
+// puts a vCPU straight into 64-bit ring 3.
+//
+//     0x0010'0000  the agent's image (abi::image_base), mapped as its ELF segments say
+//     0x0040'0000  GDT, IDT, ring 0 stubs, empty table, abi::Tables, spare tables    (a page each)
+//     0x0041'0000  one block a vCPU: mailbox, stack, ring 0 stack, TSS; unmapped pages between
+//     0x0051'0000  shared pages: what the arguments of a step point to
+//     0x0060'0000  page tables, to the end of the agent's memory
+//
+// What is not listed is not mapped; ring 3 reaches the image, mailboxes, stacks, shared pages and page
+// tables.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "guest/abi/agent.h"
+#include "vmm/kvm/kvm.h"
+
+namespace gpremap {
+
+namespace layout {
+inline constexpr uint64_t page = 4096;
+inline constexpr uint64_t gdt = abi::image_limit;
+inline constexpr uint64_t idt = gdt + page;
+inline constexpr uint64_t stubs = idt + page;
+inline constexpr uint64_t empty_table = stubs + page;  // a PML4 that maps nothing
+inline constexpr uint64_t tables_block = empty_table + page;
+inline constexpr uint64_t spare_tables = tables_block + page;
+
+inline constexpr uint64_t vcpu_blocks = gdt + 0x10000;
+inline constexpr uint64_t vcpu_block = 0x20000;
+inline constexpr uint64_t mailbox_in_block = 0;
+inline constexpr uint64_t stack_in_block = 0x2000;
+inline constexpr uint64_t stack_size = 0x10000;
+inline constexpr uint64_t ring0_stack_in_block = 0x13000;
+inline constexpr uint64_t tss_in_block = 0x14000;
+inline constexpr uint64_t tss_pages = 3;
+
+inline constexpr uint64_t shared = vcpu_blocks + abi::max_vcpus * vcpu_block;
+inline constexpr uint64_t shared_size = 0x10000;
+
+inline constexpr uint64_t page_tables = abi::agent_base + (6ull << 20);
+inline constexpr uint64_t page_tables_end = abi::agent_base + abi::agent_size;
+
+constexpr uint64_t block(unsigned vcpu) {
+    return vcpu_blocks + vcpu * vcpu_block;
+}
+constexpr uint64_t mailbox(unsigned vcpu) {
+    return block(vcpu) + mailbox_in_block;
+}
+constexpr uint64_t stack_top(unsigned vcpu) {
+    return block(vcpu) + stack_in_block + stack_size;
+}
+static_assert(shared + shared_size <= page_tables);
+}  // namespace layout
+
+struct Aperture {
+    uint64_t base;  // bytes, a multiple of 2 MiB
+    uint64_t size;  // bytes, a multiple of 2 MiB
+};
+
+// Builds descriptor tables, stubs and page tables in `memory` (the agent's, from abi::agent_base) and
+// loads the agent's image into it. Returns the entry point.
+// Throws ConfigError for an aperture that cannot be, HostLacks for one that this host cannot map.
+uint64_t build_agent_world(std::span<std::byte> memory, const Aperture& aperture,
+                           const KvmCapabilities& capabilities);
+
+// The registers of `vcpu` at an entry point of the agent (abi/agent.h: how a vCPU starts).
+kvm_regs entry_registers(unsigned vcpu, uint64_t entry);
+
+// Ring 3, 64-bit, paging on: what an entry point needs of the rest. `current` gives what is not ours to set.
+kvm_sregs ring3_state(unsigned vcpu, const kvm_sregs& current);
+
+// What the ring 0 stub for an exception left on its stack, lowest address first.
+struct ExceptionFrame {
+    uint64_t rax;
+    uint64_t error_code;  // 0 where the exception has none
+    uint64_t rip;
+    uint64_t cs;
+    uint64_t rflags;
+    uint64_t rsp;
+    uint64_t ss;
+};
+
+}  // namespace gpremap

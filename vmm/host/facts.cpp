@@ -1,0 +1,95 @@
+#include "vmm/host/facts.h"
+
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <fstream>
+#include <system_error>
+
+#include "vmm/base/errors.h"
+#include "vmm/host/resident_pages.h"
+#include "vmm/kvm/kvm.h"
+
+namespace gpremap {
+
+namespace {
+
+std::optional<uint64_t> number_in(const std::string& path) {
+    std::ifstream file(path);
+    uint64_t number = 0;
+    if (file >> number) return number;
+    return std::nullopt;
+}
+
+// What stands behind `name` and a colon in a file such as /proc/meminfo.
+std::string field_in(const std::string& path, const std::string& name) {
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);) {
+        if (line.rfind(name, 0) != 0) continue;
+        size_t colon = line.find(':');
+        size_t value = colon == std::string::npos ? colon : line.find_first_not_of(" \t", colon + 1);
+        return value == std::string::npos ? "" : line.substr(value);
+    }
+    return "";
+}
+
+uint64_t memory_field(const std::string& name) {
+    std::string text = field_in("/proc/meminfo", name);
+    return text.empty() ? 0 : std::stoull(text) * 1024;  // the kernel says kB and means KiB
+}
+
+std::string kernel_release() {
+    utsname name = {};
+    uname(&name);
+    return name.release;
+}
+
+std::string mmu_kind() {
+    try {
+        return name_of(Kvm().capabilities().mmu);
+    } catch (const HostLacks&) {
+    } catch (const std::system_error&) {
+    }
+    return "none";
+}
+
+}  // namespace
+
+std::optional<HugePages> read_huge_2m() {
+    const std::string folder = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
+    auto total = number_in(folder + "nr_hugepages");
+    auto free = number_in(folder + "free_hugepages");
+    if (!total || !free) return std::nullopt;
+    auto promised = number_in(folder + "resv_hugepages").value_or(0);
+    return HugePages{*total, *free - std::min(*free, promised)};
+}
+
+std::optional<uint64_t> free_huge_2m_of_node(unsigned node) {
+    return number_in("/sys/devices/system/node/node" + std::to_string(node) +
+                     "/hugepages/hugepages-2048kB/free_hugepages");
+}
+
+HostFacts read_host() {
+    HostFacts host;
+    host.kernel = kernel_release();
+    host.cpu = field_in("/proc/cpuinfo", "model name");
+    host.mmu = mmu_kind();
+    host.thp = thp_setting("enabled");
+    host.thp_shmem = thp_setting("shmem_enabled");
+    host.memory_total = memory_field("MemTotal");
+    host.memory_available = memory_field("MemAvailable");
+    host.max_map_count = number_in("/proc/sys/vm/max_map_count").value_or(0);
+    host.huge_2m = read_huge_2m();
+    return host;
+}
+
+void require_huge_pages(const MemoryConfig& memory) {
+    if (memory.backing != Backing::hugetlb_2m) return;
+    auto pages = read_huge_2m();
+    if (pages && pages->free > 0) return;
+    throw HostLacks(
+        "no huge page of 2 MiB is free, which backing hugetlb-2M is made of: "
+        "echo N > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
+}
+
+}  // namespace gpremap

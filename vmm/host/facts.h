@@ -1,0 +1,39 @@
+// Facts of the host that results depend on and that `doctor` judges.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "vmm/config/memory_config.h"
+
+namespace gpremap {
+
+struct HugePages {
+    uint64_t total = 0;  // pages
+    uint64_t free = 0;   // pages that no mapping has been promised
+};
+
+struct HostFacts {
+    std::string kernel;             // "6.18.44"
+    std::string cpu;                // the processor's own name
+    std::string mmu;                // "ept", "npt", "shadow"; "none" where KVM cannot be used
+    std::string thp;                // "always", "madvise", "never"; "none" where the kernel has no huge pages
+    std::string thp_shmem;          // "advise", "never", ...; "none"
+    uint64_t memory_total = 0;      // bytes
+    uint64_t memory_available = 0;  // bytes
+    uint64_t max_map_count = 0;     // mappings of one process
+    std::optional<HugePages> huge_2m;  // nothing where the kernel does not support that size
+};
+
+HostFacts read_host();
+
+std::optional<HugePages> read_huge_2m();
+// Pages; nothing where the host has no such node.
+std::optional<uint64_t> free_huge_2m_of_node(unsigned node);
+
+// Huge pages are reserved by the administrator and not made when they are needed. Throws HostLacks where
+// `memory` is made of them and none is free.
+void require_huge_pages(const MemoryConfig& memory);
+
+}  // namespace gpremap

@@ -1,0 +1,115 @@
+// One vCPU: runs it, and turns what KVM says into a typed exit.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "guest/abi/agent.h"
+#include "vmm/kvm/kvm.h"
+
+namespace gpremap {
+
+namespace exits {
+
+// `out` to GPREMAP_HYPERCALL_PORT: number and arguments are in the registers. What is put into rax is
+// the result; rip is advanced by the next run().
+struct Hypercall {};
+
+// A ring 0 exception stub: rax is the vector, rsp points to an ExceptionFrame.
+struct Exception {};
+
+// The host's mapping under a slot did not allow an access. The registers are those before the
+// instruction; KVM does not tell the address. The next run() repeats the instruction.
+struct HostFault {};
+
+// An access where no slot is, or a write to a read-only slot. The address of one piece of it, of at
+// most 8 bytes within a page. A read: the registers are those before the instruction. A write: the
+// instruction is already done, but for the store itself (except rip, within a repeated string
+// instruction). KVM holds the exit's unfinished half until abandon_mmio().
+struct Mmio {
+    uint64_t gpa;
+    uint32_t size;
+    abi::FaultKind kind;
+    std::array<std::byte, 8> data;  // of a write
+};
+
+// KVM went to emulate an instruction and could not: it found nothing to fetch, or does not know the
+// instruction. The registers are those before it.
+struct Unemulated {
+    std::string description;
+};
+
+struct Interrupted {};  // by VcpuGate::kick
+struct Shutdown {};     // triple fault
+struct Unexpected {
+    std::string description;
+};
+
+}  // namespace exits
+
+using Exit = std::variant<exits::Hypercall, exits::Exception, exits::HostFault, exits::Mmio,
+                          exits::Unemulated, exits::Interrupted, exits::Shutdown, exits::Unexpected>;
+
+class Vcpu {
+  public:
+    // Takes KVM's descriptor, gives the vCPU its CPUID and the signal mask that VcpuGate's kick needs.
+    // Made by Vm::create_vcpu. Throws std::system_error.
+    Vcpu(const Kvm& kvm, Descriptor fd);
+    ~Vcpu();
+    Vcpu(const Vcpu&) = delete;
+    Vcpu& operator=(const Vcpu&) = delete;
+
+    // Enters the guest until the next exit. Only by the vCPU's own thread. Throws std::system_error.
+    Exit run();
+
+    // As of the last exit. What is set is in force from the next run().
+    const kvm_regs& registers();
+    void set_registers(const kvm_regs& regs);
+    void set_result(uint64_t rax);
+    kvm_sregs special_registers() const;
+    void set_special_registers(const kvm_sregs& sregs);
+
+    // Has KVM finish what it began with the last exit without entering the guest; registers set since
+    // that exit are overwritten. For an exit by `out` that the guest is not to return from.
+    void finish_exit();
+
+    // Drops the unfinished half of an Mmio exit: nothing of it reaches memory, and the registers are
+    // those of the exit. `empty_root` is the address of a page table that maps nothing.
+    // Where can_hide_memory() is false, the store of an instruction that reads and writes the same
+    // place still reaches memory that a slot has come to hold since the exit.
+    void abandon_mmio(uint64_t empty_root);
+    bool can_hide_memory() const {
+        return capabilities_.system_management || capabilities_.mmu == MmuKind::shadow;
+    }
+
+    // The vCPU forgets every translation that it has from the agent's own page tables.
+    void drop_translations();
+
+    // Has KVM map guest memory at stage 2 as a read by the guest would, without running it. The range must be
+    // mapped and readable, and KvmCapabilities::pre_fault true. Bytes, multiples of 4096. By any thread while
+    // the vCPU does not run. Throws std::system_error, with part of the range mapped.
+    void pre_fault(uint64_t gpa, uint64_t size);
+
+    uint32_t tsc_khz() const;
+
+  private:
+    int enter_once();
+    Exit classify_io() const;
+    Exit classify_mmio() const;
+    std::string describe_exit() const;
+    void load_registers();
+    void store_registers();
+
+    const KvmCapabilities& capabilities_;
+    Descriptor fd_;
+    std::size_t area_size_;
+    kvm_run* area_;
+    kvm_regs registers_ = {};  // without sync_regs: the copy
+    bool loaded_ = false;      // registers_ is as of the last exit
+    bool changed_ = false;     // registers_ is newer than KVM's
+};
+
+}  // namespace gpremap

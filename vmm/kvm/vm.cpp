@@ -1,0 +1,157 @@
+#include "vmm/kvm/vm.h"
+
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <system_error>
+
+#include "vmm/kvm/vcpu.h"
+
+namespace gpremap {
+namespace {
+
+std::span<std::byte> map_agent_memory() {
+    void* memory = mmap(nullptr, abi::agent_size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) throw_errno("mapping the agent's memory");
+    return {static_cast<std::byte*>(memory), abi::agent_size};
+}
+
+bool is_inside_agent(uint64_t gpa, std::size_t size) {
+    return gpa - abi::agent_base < abi::agent_size && abi::agent_size - (gpa - abi::agent_base) >= size;
+}
+
+// Without this, deleting or moving one slot drops the second-stage mappings of all.
+void keep_other_slots_mapped(const Descriptor& vm) {
+    kvm_enable_cap quirks = {};
+    quirks.cap = KVM_CAP_DISABLE_QUIRKS2;
+    quirks.args[0] = kvm_new::quirk_slot_zap_all;
+    kvm_ioctl(vm, KVM_ENABLE_CAP, &quirks, "disabling KVM_X86_QUIRK_SLOT_ZAP_ALL");
+}
+
+// Without this, KVM gives the guest an exception for an instruction that it cannot emulate: one fetched from
+// where no slot is, say.
+void tell_of_failed_emulation(const Descriptor& vm) {
+    kvm_enable_cap cap = {};
+    cap.cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE;
+    cap.args[0] = 1;
+    kvm_ioctl(vm, KVM_ENABLE_CAP, &cap, "enabling KVM_CAP_EXIT_ON_EMULATION_FAILURE");
+}
+
+// The order in which stats() asks for them.
+const std::vector<std::string> vm_statistics = {"pages_4k", "pages_2m", "pages_1g"};
+const std::vector<std::string> vcpu_statistics = {"pf_taken", "tlb_flush"};
+
+}  // namespace
+
+Vm::Vm(const Kvm& kvm) : kvm_(kvm), fd_(kvm.create_vm()), agent_memory_(map_agent_memory()) {
+    try {
+        if (capabilities().exit_on_emulation_failure) tell_of_failed_emulation(fd_);
+        if (capabilities().slot_zap_all_optional) keep_other_slots_mapped(fd_);
+        if (capabilities().statistics) statistics_ = std::make_unique<Statistics>(fd_, vm_statistics);
+        set_memory(agent_slot, abi::agent_base, abi::agent_size, agent_memory_.data(), 0);
+    } catch (...) {
+        munmap(agent_memory_.data(), agent_memory_.size());
+        throw;
+    }
+}
+
+Vm::~Vm() {
+    fd_ = Descriptor();
+    munmap(agent_memory_.data(), agent_memory_.size());
+}
+
+void Vm::set_memory(uint32_t slot, uint64_t gpa, uint64_t size, void* host, uint32_t flags) {
+    kvm_userspace_memory_region region = {};
+    region.slot = slot;
+    region.flags = flags;
+    region.guest_phys_addr = gpa;
+    region.memory_size = size;
+    region.userspace_addr = reinterpret_cast<uintptr_t>(host);
+    std::lock_guard lock(slots_mutex_);
+    // The only allocation comes before KVM knows of the slot: it may fail.
+    auto [entry, is_new] = slots_.try_emplace(slot);
+    try {
+        kvm_ioctl(fd_, KVM_SET_USER_MEMORY_REGION, &region, "KVM_SET_USER_MEMORY_REGION");
+    } catch (const std::system_error&) {
+        if (is_new) slots_.erase(entry);
+        throw;
+    }
+    if (size == 0)
+        slots_.erase(entry);
+    else
+        entry->second = Slot{gpa, size, static_cast<std::byte*>(host)};
+}
+
+bool Vm::read_agent(uint64_t gpa, void* to, std::size_t size) const {
+    if (!is_inside_agent(gpa, size)) return false;
+    std::memcpy(to, agent_memory_.data() + (gpa - abi::agent_base), size);
+    return true;
+}
+
+bool Vm::write_agent(uint64_t gpa, const void* from, std::size_t size) {
+    if (!is_inside_agent(gpa, size)) return false;
+    std::memcpy(agent_memory_.data() + (gpa - abi::agent_base), from, size);
+    return true;
+}
+
+// The kernel does the reading: it stops where the host has nothing, and a range in motion cannot
+// kill this process.
+std::size_t Vm::read_guest(uint64_t gpa, std::span<std::byte> to) const {
+    std::lock_guard lock(slots_mutex_);
+    std::size_t done = 0;
+    while (done < to.size()) {
+        uint64_t at = gpa + done;
+        auto slot = std::find_if(slots_.begin(), slots_.end(), [&](const auto& entry) {
+            return at - entry.second.gpa < entry.second.size;
+        });
+        if (slot == slots_.end()) break;
+        uint64_t offset = at - slot->second.gpa;
+        std::size_t size = std::min<uint64_t>(to.size() - done, slot->second.size - offset);
+        iovec local = {to.data() + done, size};
+        iovec remote = {slot->second.host + offset, size};
+        ssize_t copied = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+        if (copied <= 0) break;
+        done += static_cast<std::size_t>(copied);
+    }
+    return done;
+}
+
+std::vector<Vm::Slot> Vm::slots_in(const remap::Range& range) const {
+    std::vector<Slot> found;
+    {
+        std::lock_guard lock(slots_mutex_);
+        for (const auto& [number, slot] : slots_)
+            if (remap::Range::of(remap::Gpa{slot.gpa}, remap::Size{slot.size}).overlaps(range))
+                found.push_back(slot);
+    }
+    std::sort(found.begin(), found.end(), [](const Slot& a, const Slot& b) { return a.gpa < b.gpa; });
+    return found;
+}
+
+KvmCounts Vm::stats() const {
+    KvmCounts counts;
+    if (!statistics_) return counts;
+    counts.pages_4k = statistics_->value(0);
+    counts.pages_2m = statistics_->value(1);
+    counts.pages_1g = statistics_->value(2);
+    for (const auto& vcpu : vcpu_statistics_) {
+        counts.faults += vcpu->value(0);
+        counts.tlb_flushes += vcpu->value(1);
+    }
+    return counts;
+}
+
+std::unique_ptr<Vcpu> Vm::create_vcpu() {
+    auto index = static_cast<unsigned long>(vcpu_statistics_.size());
+    Descriptor fd(kvm_ioctl(fd_, KVM_CREATE_VCPU, index, "KVM_CREATE_VCPU"));
+    vcpu_statistics_.push_back(capabilities().statistics ? std::make_unique<Statistics>(fd, vcpu_statistics)
+                                                         : nullptr);
+    return std::make_unique<Vcpu>(kvm_, std::move(fd));
+}
+
+}  // namespace gpremap

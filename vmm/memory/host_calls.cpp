@@ -1,0 +1,245 @@
+#include "vmm/memory/host_calls.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+namespace gpremap {
+namespace {
+
+constexpr uint64_t page_size = 4096;
+
+}  // namespace
+
+HostCalls::HostCalls() : pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {}
+
+bool HostCalls::fails_now() {
+    if (!fail_in_) return false;
+    if (*fail_in_ > 0) {
+        --*fail_in_;
+        return false;
+    }
+    fail_in_.reset();
+    return true;
+}
+
+int HostCalls::map(std::byte* at, uint64_t size, int prot, int flags, int fd, uint64_t offset) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.mmap;
+    void* got = mmap(at, size, prot, flags, fd, static_cast<off_t>(offset));
+    return got == MAP_FAILED ? errno : 0;
+}
+
+int HostCalls::move(std::byte* from, std::byte* to, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.mremap;
+    return mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED ? errno : 0;
+}
+
+int HostCalls::move_and_leave(std::byte* from, std::byte* to, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.mremap;
+    int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+    return mremap(from, size, size, flags, to) == MAP_FAILED ? errno : 0;
+}
+
+int HostCalls::protect(std::byte* at, uint64_t size, int prot) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.mprotect;
+    return mprotect(at, size, prot) != 0 ? errno : 0;
+}
+
+int HostCalls::advise(std::byte* at, uint64_t size, int advice) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.madvise;
+    return madvise(at, size, advice) != 0 ? errno : 0;
+}
+
+int HostCalls::allocate(int fd, int mode, uint64_t offset, uint64_t size) {
+    ++counts_.fallocate;
+    mode |= FALLOC_FL_KEEP_SIZE;
+    return fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(size)) != 0 ? errno : 0;
+}
+
+int HostCalls::punch_hole(int fd, uint64_t offset, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    return allocate(fd, FALLOC_FL_PUNCH_HOLE, offset, size);
+}
+
+// Mapping reserves huge pages, and only a page that exists takes its reservation along when it goes: what was
+// never touched would stay reserved as long as the object lives. So it is made to exist first, page by page,
+// for where nothing is reserved that may fail, and nothing is to be given back.
+int HostCalls::punch_hole_in_hugetlb_file(int fd, uint64_t offset, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    constexpr uint64_t huge_page = uint64_t{2} << 20;
+    for (uint64_t at = offset; at < offset + size; at += huge_page)
+        while (allocate(fd, 0, at, huge_page) == EINTR) {
+        }
+    return allocate(fd, FALLOC_FL_PUNCH_HOLE, offset, size);
+}
+
+namespace {
+
+// Moves `size` bytes by calls of `transfer(done, left)`, which is pread or pwrite. Returns 0 or the errno.
+template <class Transfer>
+int transfer_all(uint64_t size, Transfer&& transfer) {
+    for (uint64_t done = 0; done < size;) {
+        ssize_t moved = transfer(done, size - done);
+        if (moved < 0 && errno == EINTR) continue;
+        if (moved <= 0) return moved < 0 ? errno : EIO;
+        done += static_cast<uint64_t>(moved);
+    }
+    return 0;
+}
+
+}  // namespace
+
+// Of `pages` pages from `at` on: those that hold something. mincore knows what a file has for a private
+// mapping of it, touched or not, but not what is only in swap; pagemap knows that of what is private. Without
+// a pagemap they all do. Returns 0 or the errno.
+int HostCalls::find_pages_in_use(std::byte* at, uint64_t pages, std::vector<unsigned char>& in_use) const {
+    constexpr uint64_t swapped = uint64_t{1} << 62;
+    in_use.assign(pages, 1);
+    std::vector<uint64_t> entries(pages);
+    const uint64_t place = reinterpret_cast<uint64_t>(at) / page_size * sizeof entries[0];
+    int error = transfer_all(pages * sizeof entries[0], [&](uint64_t done, uint64_t left) {
+        return pread(pagemap_.get(), reinterpret_cast<std::byte*>(entries.data()) + done, left,
+                     static_cast<off_t>(place + done));
+    });
+    if (error != 0) return 0;
+    if (mincore(at, pages * page_size, in_use.data()) != 0) return errno;
+    for (uint64_t page = 0; page < pages; ++page)
+        in_use[page] = (in_use[page] & 1) || (entries[page] & swapped);
+    return 0;
+}
+
+namespace {
+
+// Adds the pages that the file has from `offset` on, in memory or in swap. Returns 0 or the errno.
+int add_pages_of_file(int fd, uint64_t offset, std::vector<unsigned char>& in_use) {
+    const auto start = static_cast<off_t>(offset),
+               end = static_cast<off_t>(offset + in_use.size() * page_size);
+    for (off_t at = start; at < end;) {
+        const off_t data = lseek(fd, at, SEEK_DATA);
+        if (data < 0) return errno == ENXIO ? 0 : errno;
+        if (data >= end) return 0;
+        const off_t hole = lseek(fd, data, SEEK_HOLE);
+        if (hole < 0) return errno;
+        at = std::min(hole, end);
+        auto page_of = [&](off_t place) {
+            return in_use.begin() + (place - start) / static_cast<off_t>(page_size);
+        };
+        std::fill(page_of(data), page_of(at), 1);
+    }
+    return 0;
+}
+
+}  // namespace
+
+// Calls `copy(at, bytes)` for each run of pages that hold something: `at` bytes from the start. In chunks, so
+// that what is known of pages stays small. Returns 0, or the errno of the first that failed.
+template <class Copy>
+int HostCalls::for_each_run_in_use(std::byte* start, uint64_t size, int fd, std::optional<uint64_t> shown,
+                                   Copy&& copy) const {
+    constexpr uint64_t chunk = uint64_t{16} << 20;
+    std::vector<unsigned char> in_use;
+    for (uint64_t done = 0; done < size; done += chunk) {
+        uint64_t pages = std::min(chunk, size - done) / page_size;
+        if (int error = find_pages_in_use(start + done, pages, in_use)) return error;
+        if (shown)
+            if (int error = add_pages_of_file(fd, *shown + done, in_use)) return error;
+        for (uint64_t page = 0; page < pages; ++page) {
+            uint64_t end = page;
+            while (end < pages && in_use[end]) ++end;
+            if (end == page) continue;
+            if (int error = copy(done + page * page_size, (end - page) * page_size)) return error;
+            page = end;
+        }
+    }
+    return 0;
+}
+
+namespace {
+
+// All of [offset, offset + size) of a file, mapped for a while.
+class View {
+  public:
+    View(int fd, uint64_t offset, uint64_t size)
+        : at_(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset))),
+          size_(size) {}
+    ~View() {
+        if (valid()) munmap(at_, size_);
+    }
+    View(const View&) = delete;
+    View& operator=(const View&) = delete;
+
+    bool valid() const { return at_ != MAP_FAILED; }  // else errno says why
+    std::byte* at() const { return static_cast<std::byte*>(at_); }
+
+  private:
+    void* at_;
+    uint64_t size_;
+};
+
+}  // namespace
+
+int HostCalls::copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size, Through through,
+                            std::optional<uint64_t> shown) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.copies;
+    if (through == Through::system_call)
+        return for_each_run_in_use(from, size, fd, shown, [&](uint64_t at, uint64_t bytes) {
+            return transfer_all(bytes, [&](uint64_t done, uint64_t left) {
+                return pwrite(fd, from + at + done, left, static_cast<off_t>(offset + at + done));
+            });
+        });
+    View view(fd, offset, size);
+    if (!view.valid()) return errno;
+    (void)madvise(view.at(), size, MADV_HUGEPAGE);  // without them the copy is the same
+    return for_each_run_in_use(from, size, fd, shown, [&](uint64_t at, uint64_t bytes) {
+        // A host without memory says so here; writing would end the process.
+        if (madvise(view.at() + at, bytes, MADV_POPULATE_WRITE) != 0) return errno;
+        std::memcpy(view.at() + at, from + at, bytes);
+        return 0;
+    });
+}
+
+int HostCalls::copy_to_hugetlb_file(const std::byte* from, int fd, uint64_t offset, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.copies;
+    View view(fd, offset, size);
+    if (!view.valid()) return errno;
+    std::memcpy(view.at(), from, size);
+    return 0;
+}
+
+int HostCalls::copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.copies;
+    const auto start = static_cast<off_t>(offset), end = static_cast<off_t>(offset + size);
+    for (off_t at = start; at < end;) {
+        const off_t data = lseek(fd, at, SEEK_DATA);
+        if (data >= end || (data < 0 && errno == ENXIO)) break;
+        const off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+        if (hole < 0) return errno;
+        at = std::min(hole, end);
+        int error = transfer_all(static_cast<uint64_t>(at - data), [&](uint64_t done, uint64_t left) {
+            return pread(fd, to + (data - start) + done, left, data + static_cast<off_t>(done));
+        });
+        if (error != 0) return error;
+    }
+    return 0;
+}
+
+int HostCalls::about_to_set_memslot() {
+    if (fails_now()) return ENOMEM;
+    ++counts_.memslot_ioctls;
+    return 0;
+}
+
+}  // namespace gpremap

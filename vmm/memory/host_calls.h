@@ -1,0 +1,71 @@
+// The system calls that change host memory, in one place: counted, and made to fail on request, so that a
+// test can prove for each of them that its failure leaves everything as it was.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "vmm/kvm/kvm.h"
+#include "vmm/memory/ballast.h"
+#include "vmm/memory/counts.h"
+
+namespace gpremap {
+
+class HostCalls {
+  public:
+    HostCalls();
+
+    // Each returns 0 or the errno. Addresses and sizes in bytes, page aligned.
+    int map(std::byte* at, uint64_t size, int prot, int flags, int fd, uint64_t offset);
+    int move(std::byte* from, std::byte* to, uint64_t size);
+    // As move(), but `from` stays mapped, with nothing in it.
+    int move_and_leave(std::byte* from, std::byte* to, uint64_t size);
+    int protect(std::byte* at, uint64_t size, int prot);
+    int advise(std::byte* at, uint64_t size, int advice);
+    int punch_hole(int fd, uint64_t offset, uint64_t size);
+    // The same for a file of hugetlb: the reservations of its pages go, too.
+    int punch_hole_in_hugetlb_file(int fd, uint64_t offset, uint64_t size);
+    // Copies the pages of `from` that hold something into the file, which gets small pages for it, or
+    // (huge_mapping) transparent huge ones. Where `from` is a private mapping of the same file, `shown` is
+    // the offset of what it shows.
+    enum class Through { system_call, huge_mapping };
+    int copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t size, Through through,
+                     std::optional<uint64_t> shown = {});
+    // The same for a file of hugetlb, which cannot be written by system call.
+    int copy_to_hugetlb_file(const std::byte* from, int fd, uint64_t offset, uint64_t size);
+    // Copies what the file has into memory that reads zero.
+    int copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t size);
+    // A memslot ioctl that is about to be made: 0, or the errno of an injected failure.
+    int about_to_set_memslot();
+
+    const SyscallCounts& counts() const { return counts_; }
+    void reset_counts() { counts_ = {}; }
+
+    // The call numbered `nth` from now, 0 the next, fails with ENOMEM without having been made.
+    void fail_call(uint64_t nth) { fail_in_ = nth; }
+    // Lets the process have some mappings more than before, for what must not fail; false where that has been
+    // done already. And the end of it.
+    bool make_room() { return ballast_.drop(); }
+    void take_room_back() { ballast_.restore(); }
+
+    // Takes fail_call() back: what undoes and what finishes a call is never made to fail.
+    void cancel_failure() { fail_in_.reset(); }
+
+  private:
+    bool fails_now();
+    int find_pages_in_use(std::byte* at, uint64_t pages, std::vector<unsigned char>& in_use) const;
+    int allocate(int fd, int mode, uint64_t offset, uint64_t size);
+
+    template <class Copy>
+    int for_each_run_in_use(std::byte* start, uint64_t size, int fd, std::optional<uint64_t> shown,
+                            Copy&& copy) const;
+
+    const Descriptor pagemap_;  // of this process; invalid where there is none
+    Ballast ballast_;
+    SyscallCounts counts_;
+    std::optional<uint64_t> fail_in_;
+};
+
+}  // namespace gpremap

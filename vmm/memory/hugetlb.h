@@ -1,0 +1,21 @@
+// How files of hugetlb are mapped so that what is mapped can be moved.
+//
+// A shared mapping of huge pages that covers a whole aligned GiB may share page tables with others like it,
+// and Linux (6.18 too) deadlocks when mremap moves such a one. So no mapping gets larger than half of that:
+// pieces that differ in a harmless flag, by turns, are never merged.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "vmm/memory/host_calls.h"
+
+namespace gpremap {
+
+inline constexpr uint64_t largest_hugetlb_mapping = 512ull << 20;  // bytes
+
+// Maps [offset, offset + size) of the file at `at`, in place of what is there, and reserves its pages.
+// Returns 0, or the errno of a call that failed; some of it may then be mapped.
+int map_hugetlb(HostCalls& calls, std::byte* at, uint64_t size, int fd, uint64_t offset, int prot);
+
+}  // namespace gpremap

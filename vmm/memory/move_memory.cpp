@@ -1,0 +1,65 @@
+#include "vmm/memory/move_memory.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace gpremap {
+namespace {
+
+using Mappings = std::vector<std::pair<uint64_t, uint64_t>>;  // where they begin and end
+
+// The mappings of this process inside [start, start + size); none where the kernel does not say.
+Mappings host_mappings(const std::byte* start, uint64_t size) {
+    uint64_t low = reinterpret_cast<uint64_t>(start), high = low + size;
+    Mappings found;
+    std::ifstream maps("/proc/self/maps");
+    // A stream that runs out of memory must not look like one that has ended.
+    maps.exceptions(std::ios::badbit);
+    for (std::string line; std::getline(maps, line);) {
+        uint64_t begin = 0, end = 0;
+        if (sscanf(line.c_str(), "%lx-%lx ", &begin, &end) != 2) continue;
+        if (end > low && begin < high) found.emplace_back(std::max(begin, low), std::min(end, high));
+    }
+    return found;
+}
+
+int move_one(HostCalls& calls, std::byte* from, std::byte* to, uint64_t size, Leaves leaves) {
+    return leaves == Leaves::hole ? calls.move(from, to, size) : calls.move_and_leave(from, to, size);
+}
+
+int move_by_mapping(HostCalls& calls, std::byte* from, std::byte* to, uint64_t size, Leaves leaves) {
+    const Mappings pieces = host_mappings(from, size);
+    uint64_t covered = 0;
+    for (auto [begin, end] : pieces) covered += end - begin;
+    if (covered != size) return ENOMEM;  // no descriptor, or no /proc
+    auto distance = [&](uint64_t address) { return address - reinterpret_cast<uint64_t>(from); };
+    for (size_t done = 0; done < pieces.size(); ++done) {
+        auto [begin, end] = pieces[done];
+        int error = move_one(calls, from + distance(begin), to + distance(begin), end - begin, leaves);
+        if (error == 0) continue;
+        calls.cancel_failure();
+        calls.make_room();
+        while (done-- > 0) {
+            auto [back, back_end] = pieces[done];
+            if (int lost = calls.move(to + distance(back), from + distance(back), back_end - back))
+                throw std::system_error(lost, std::generic_category(), "moving back part of a range");
+        }
+        return error;
+    }
+    return 0;
+}
+
+}  // namespace
+
+int move_memory(HostCalls& calls, std::byte* from, std::byte* to, uint64_t size, Leaves leaves) {
+    int error = move_one(calls, from, to, size, leaves);
+    return error == EFAULT ? move_by_mapping(calls, from, to, size, leaves) : error;
+}
+
+}  // namespace gpremap

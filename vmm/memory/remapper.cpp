@@ -1,0 +1,338 @@
+#include "vmm/memory/remapper.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <fstream>
+#include <mutex>
+#include <new>
+#include <optional>
+
+#include "remap/coalesce.h"
+#include "remap/native.h"
+#include "vmm/calls/catalogue.h"
+#include "vmm/kvm/vm.h"
+#include "vmm/memory/backing_object.h"
+#include "vmm/memory/memslots.h"
+#include "vmm/memory/prediction.h"
+#include "vmm/memory/warm_pool.h"
+#include "vmm/memory/window.h"
+
+namespace gpremap {
+namespace {
+
+using remap::Gpa;
+using remap::Range;
+using remap::Size;
+using Clock = std::chrono::steady_clock;
+
+uint64_t now_ns() {
+    return static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count());
+}
+
+int64_t minus(remap::Errno error) {
+    return -static_cast<int64_t>(error);
+}
+
+// So that no map of the guest's takes more mappings than Linux allows a process. A piece takes up to two, its
+// own and the closed place behind it; what moves leave (Window::may_leave) takes 1024 at most, the rest of
+// the program less.
+uint64_t most_pieces() {
+    uint64_t mappings = 65530;  // the kernel's default
+    std::ifstream("/proc/sys/vm/max_map_count") >> mappings;
+    return std::max<uint64_t>(mappings, 4096) / 2 - 1024;
+}
+
+remap::Limits limits_of(const MemoryConfig& config) {
+    return {Size{config.limit}, Size{config.lock_limit}, config.max_extents, most_pieces()};
+}
+
+remap::Space empty_space(const MemoryConfig& config) {
+    bool anon = can_use_pool(config.backing);
+    return {Range::of(Gpa{config.aperture_base}, Size{config.aperture_size}), Size{config.granule},
+            anon ? remap::FreshMemory::anon : remap::FreshMemory::object, limits_of(config)};
+}
+
+std::unique_ptr<Stage2> stage2_for(Vm& vm, const MemoryConfig& config, const Range& aperture,
+                                   const BackingObject& object) {
+    if (config.mechanism == Mechanism::memslot) return std::make_unique<Memslots>(vm, aperture, object);
+    bool automatic = config.mechanism == Mechanism::automatic;
+    return std::make_unique<Window>(
+        vm, aperture, object, automatic ? Window::MoveSlots::to_keep_huge_pages : Window::MoveSlots::never);
+}
+
+// Where the steps put memory that may have been touched already.
+std::vector<Range> targets_of(const std::vector<remap::Step>& steps) {
+    namespace step = remap::step;
+    std::vector<Range> targets;
+    for (const remap::Step& any : steps) {
+        if (const auto* move = std::get_if<step::Move>(&any)) {
+            targets.push_back(Range::of(move->to, move->from.size()));
+        } else if (const auto* exchange = std::get_if<step::Exchange>(&any)) {
+            targets.push_back(exchange->a);
+            targets.push_back(exchange->b);
+        } else if (const auto* map = std::get_if<step::Map>(&any)) {
+            targets.push_back(map->range);  // from the warm pool
+        }
+    }
+    return targets;
+}
+
+std::unique_ptr<WarmPool> pool_for(const MemoryConfig& config) {
+    if (config.pool == 0 || !can_use_pool(config.backing)) return nullptr;
+    return std::make_unique<WarmPool>(config.pool, config.pool_cleaner);
+}
+
+const char* name_of(Stage2::Way way) {
+    return way == Stage2::Way::window ? "window" : "memslot";
+}
+
+}  // namespace
+
+struct Remapper::State {
+    State(Vm& the_vm, const MemoryConfig& the_config)
+        : vm(the_vm),
+          config(the_config),
+          object(config.backing == Backing::hugetlb_2m ? BackingObject::Kind::hugetlb
+                                                       : BackingObject::Kind::ordinary),
+          backing_pages(gpremap::backing_pages(object.pages())),
+          space(empty_space(config)),
+          pool(pool_for(config)),
+          stage2(stage2_for(vm, config, space.aperture(), object)) {
+        if (pool) stage2->use(*pool);
+        for (CallRecord& record : records) record.stall_ns.resize(abi::max_vcpus);
+    }
+
+    int64_t call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args);
+    int64_t query(const std::array<uint64_t, 6>& args);
+    int64_t batch(unsigned vcpu, const std::array<uint64_t, 6>& args);
+    int apply(unsigned vcpu, remap::Plan& plan);
+    void begin_record(unsigned vcpu);
+    void end_record(unsigned vcpu);
+    std::vector<remap::stage2::Piece> possible_pieces(const Range& range) const;
+    Backing backing_of(const remap::Extent& extent) const;
+
+    Vm& vm;
+    MemoryConfig config;
+    BackingObject object;
+    const BackingPages backing_pages;
+
+    mutable std::mutex mutex;  // held by the call in progress; guards all below
+    remap::Space space;
+    std::unique_ptr<WarmPool> pool;  // where one is configured
+    std::unique_ptr<Stage2> stage2;
+
+    std::array<CallRecord, abi::max_vcpus> records;
+    std::array<std::vector<Range>, abi::max_vcpus>
+        targets;  // of the last call, where it is to be pre-faulted
+    // Since when each vCPU waits on its own fault, in now_ns(); 0 while it does not.
+    std::array<std::atomic<uint64_t>, abi::max_vcpus> waiting_since{};
+};
+
+Remapper::Remapper(Vm& vm, const MemoryConfig& config) : state_(std::make_unique<State>(vm, config)) {}
+Remapper::~Remapper() = default;
+
+int64_t Remapper::call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args) {
+    std::lock_guard lock(state_->mutex);
+    state_->begin_record(vcpu);
+    int64_t result = 0;
+    try {
+        result = state_->call(vcpu, number, args);
+    } catch (const std::bad_alloc&) {
+        // Planning and Stage2::apply leave everything as it was.
+        result = minus(remap::Errno::enomem);
+    }
+    state_->end_record(vcpu);
+    return result;
+}
+
+int64_t Remapper::State::call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args) {
+    if (number == abi::Call::query) return query(args);
+    if (number == abi::Call::batch) return batch(vcpu, args);
+    auto plan = plan_call(space, number, args);
+    if (!plan) return minus(plan.error());
+    if (int error = apply(vcpu, *plan)) return -error;
+    return static_cast<int64_t>(plan->result.value);
+}
+
+namespace {
+
+// Whether some of the steps put new memory where there was other. What a vCPU wrote to it would be lost if a
+// later step failed.
+bool replaces_memory(const std::vector<remap::Step>& steps, const remap::Space& before) {
+    return std::any_of(steps.begin(), steps.end(), [&](const remap::Step& step) {
+        const auto* map = std::get_if<remap::step::Map>(&step);
+        return map && !before.is_vacant(map->range);
+    });
+}
+
+}  // namespace
+
+// Makes the plan true, or changes nothing and returns the errno. ENOMEM is the host's; anything else that
+// the host refuses is a defect of the VMM and not the guest's business.
+int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
+    plan.steps = remap::coalesced(plan.steps);
+    bool copies = std::any_of(plan.steps.begin(), plan.steps.end(), [](const remap::Step& step) {
+        return std::holds_alternative<remap::step::Copy>(step);
+    });
+    // A copy of what others write to at the same time would be of no moment in particular.
+    Stage2::Choice choice = stage2->choose(plan.steps, space);
+    bool must_pause = copies || replaces_memory(plan.steps, space) || choice.way == Stage2::Way::memslot;
+    auto kept_out = must_pause ? std::optional(vm.pause_others(vcpu)) : vm.keep_others_out(vcpu);
+    CallRecord& record = records[vcpu];
+    record.mechanism = name_of(choice.way);
+    record.mechanism_reason = choice.reason;
+    auto others = kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run;
+    std::vector<Range> where = config.pre_fault ? targets_of(plan.steps) : std::vector<Range>{};
+    int error = stage2->apply(plan.steps, choice.way, others);
+    if (error == ENOMEM || error == ENOSPC || error == EAGAIN) return ENOMEM;
+    if (error != 0) throw std::system_error(error, std::generic_category(), "carrying out a call");
+    space = std::move(plan.after);
+    targets[vcpu] = std::move(where);
+    record.bytes += plan.bytes.bytes;
+    if (pool) record.pool = pool->counts();
+    record.moved = record.moved || plan.moved;
+    record.huge_kept = record.huge_kept && plan.huge_kept;
+    return 0;
+}
+
+// Allocates nothing: that could fail.
+void Remapper::State::begin_record(unsigned vcpu) {
+    stage2->calls().reset_counts();
+    if (pool) pool->reset_counts();
+    auto stall_ns = std::move(records[vcpu].stall_ns);
+    records[vcpu] = {};
+    records[vcpu].stall_ns = std::move(stall_ns);
+    targets[vcpu].clear();
+}
+
+// Whoever waits now will wait no longer: the call is over.
+void Remapper::State::end_record(unsigned vcpu) {
+    records[vcpu].syscalls = stage2->calls().counts();
+    for (unsigned other = 0; other < abi::max_vcpus; other++) {
+        uint64_t since = waiting_since[other];
+        records[vcpu].stall_ns[other] = since == 0 ? 0 : now_ns() - since;
+    }
+}
+
+// Writes what fits into the guest's buffer; the count tells it whether that was all.
+int64_t Remapper::State::query(const std::array<uint64_t, 6>& args) {
+    const auto [at, len, buffer, capacity, unused0, unused1] = args;
+    auto extents = remap::native::query(space, at, len);
+    if (!extents) return minus(extents.error());
+    const auto pieces = possible_pieces(Range::of(Gpa{at}, Size{len}));
+    std::vector<abi::ExtentInfo> infos;
+    for (const remap::Extent& extent : *extents) {
+        if (infos.size() == capacity) break;
+        auto outlook = remap::stage2::outlook_of(pieces, extent.range);
+        infos.push_back(extent_info(extent, remap::stage2::page_size(outlook.largest).bytes));
+    }
+    if (!vm.write_agent(buffer, infos.data(), infos.size() * sizeof(abi::ExtentInfo)))
+        return minus(remap::Errno::efault);
+    return static_cast<int64_t>(extents->size());
+}
+
+int64_t Remapper::State::batch(unsigned vcpu, const std::array<uint64_t, 6>& args) {
+    const auto [address, count, unused0, unused1, unused2, unused3] = args;
+    if (!is_batch_size(count)) return minus(remap::Errno::einval);
+    std::vector<abi::BatchCall> calls(count);
+    uint64_t bytes = count * sizeof(abi::BatchCall);
+    if (!vm.read_agent(address, calls.data(), bytes)) return minus(remap::Errno::efault);
+
+    auto plan = plan_batch(space, calls);
+    if (!plan) return minus(plan.error());
+    auto paused = vm.pause_others(vcpu);
+    if (int error = apply(vcpu, *plan)) return -error;
+    // The calls were read from there a moment ago, so this can only succeed.
+    if (!vm.write_agent(address, calls.data(), bytes)) throw std::logic_error("the agent's memory has gone");
+    return 0;
+}
+
+FaultVerdict Remapper::fault(unsigned vcpu, uint64_t gpa, abi::FaultKind kind) {
+    state_->waiting_since[vcpu] = now_ns();
+    std::lock_guard lock(state_->mutex);
+    state_->waiting_since[vcpu] = 0;
+    const remap::Extent* extent = state_->space.find(Gpa{gpa});
+    if (!extent) return FaultVerdict::report;
+    // At stage 2 whatever is mapped with any right can be read; see docs/semantics.md.
+    bool allowed = kind == abi::FaultKind::write ? extent->prot.allows(remap::writable)
+                                                 : extent->prot != remap::no_access;
+    return allowed ? FaultVerdict::retry : FaultVerdict::report;
+}
+
+const CallRecord& Remapper::last_call(unsigned vcpu) const {
+    return state_->records[vcpu];
+}
+
+std::vector<Range> Remapper::to_pre_fault(unsigned vcpu) const {
+    // Only calls of this vCPU write them, so most calls need not wait for one that others are making.
+    if (state_->targets[vcpu].empty()) return {};
+    std::lock_guard lock(state_->mutex);
+    std::vector<Range> found;
+    for (const Range& target : state_->targets[vcpu])
+        for (const auto& piece : gpremap::resident_pieces(state_->space, state_->vm, target)) {
+            if (!found.empty() && found.back().end() == piece.mapped().start())
+                found.back() = Range::between(found.back().start(), piece.mapped().end());
+            else
+                found.push_back(piece.mapped());
+        }
+    return found;
+}
+
+Backing Remapper::State::backing_of(const remap::Extent& extent) const {
+    if (extent.memory.kind == remap::MemoryKind::anon) return Backing::anon;
+    return config.backing == Backing::hugetlb_2m ? Backing::hugetlb_2m : Backing::memfd;
+}
+
+std::vector<MapEntry> Remapper::map() const {
+    std::lock_guard lock(state_->mutex);
+    const auto pieces = state_->possible_pieces(state_->space.aperture());
+    std::vector<MapEntry> entries;
+    for (const remap::Extent& extent : state_->space.mappings_in(state_->space.aperture())) {
+        auto outlook = remap::stage2::outlook_of(pieces, extent.range);
+        abi::ExtentInfo info = extent_info(extent, remap::stage2::page_size(outlook.largest).bytes);
+        entries.push_back(
+            {info.at, info.size, info.prot, info.attributes, state_->backing_of(extent), outlook});
+    }
+    return entries;
+}
+
+std::vector<remap::stage2::Piece> Remapper::State::possible_pieces(const Range& range) const {
+    return gpremap::possible_pieces(space, vm, backing_pages, range);
+}
+
+std::vector<remap::stage2::Piece> Remapper::possible_pieces() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->possible_pieces(state_->space.aperture());
+}
+
+std::vector<remap::stage2::Piece> Remapper::resident_pieces() const {
+    std::lock_guard lock(state_->mutex);
+    return gpremap::resident_pieces(state_->space, state_->vm, state_->space.aperture());
+}
+
+uint64_t Remapper::resident_bytes() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->stage2->anonymous_bytes() + state_->object.allocated();
+}
+
+PoolContents Remapper::pool() const {
+    const WarmPool* pool = state_->pool.get();
+    if (!pool) return {};
+    return {pool->ready(), pool->unclean(), pool->resident_bytes()};
+}
+
+void Remapper::set_limits(uint64_t memory, uint64_t locked, uint64_t extents) {
+    std::lock_guard lock(state_->mutex);
+    remap::Space& space = state_->space;
+    space.set_limits({Size{memory}, Size{locked}, extents, space.limits().pieces});
+}
+
+void Remapper::fail_host_call(uint64_t nth) {
+    std::lock_guard lock(state_->mutex);
+    state_->stage2->calls().fail_call(nth);
+}
+
+}  // namespace gpremap

@@ -1,0 +1,91 @@
+// One VM's remapper: holds the space, lets the core plan each call, and has stage 2 apply the plan.
+// Called by vCPU threads; one call at a time changes the space, and a vCPU that faults waits for it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "guest/abi/agent.h"
+#include "remap/stage2/prediction.h"
+#include "vmm/config/memory_config.h"
+#include "vmm/memory/counts.h"
+
+namespace gpremap {
+
+class Vm;
+
+enum class FaultVerdict {
+    retry,   // the space allows the access now: run the vCPU again, the instruction is repeated
+    report,  // it does not: the guest gets a fault
+};
+
+// One extent as stage 2 has it.
+struct MapEntry {
+    uint64_t at = 0;                       // bytes, guest-physical
+    uint64_t size = 0;                     // bytes
+    uint64_t prot = 0;                     // abi::prot_*
+    uint64_t attributes = 0;               // abi::attribute_*
+    Backing backing = Backing::automatic;  // what it is now, never automatic
+    remap::stage2::Outlook outlook;        // the pages that stage 2 can map it with
+};
+
+// Of the warm pool, in bytes: what is zeroed, what has yet to be, and what the host provides for it now.
+struct PoolContents {
+    uint64_t ready = 0;
+    uint64_t unclean = 0;
+    uint64_t resident = 0;
+};
+
+class Remapper {
+  public:
+    // Opens the aperture of `vm`. Throws HostLacks where the host cannot provide the backing.
+    Remapper(Vm& vm, const MemoryConfig& config);
+    ~Remapper();
+
+    // A native, Linux, NetBSD or UTek call. Returns the result or -errno; any number that is not
+    // such a call is -ENOSYS. A host failure that leaves the VM unusable throws std::system_error.
+    int64_t call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args);
+
+    // A vCPU's access found no mapping that allows it. Waits until no call is in progress, then decides.
+    FaultVerdict fault(unsigned vcpu, uint64_t gpa, abi::FaultKind kind);
+
+    // The record of the last call() of this vCPU, without call_ns, which the vCPU's loop measures.
+    const CallRecord& last_call(unsigned vcpu) const;
+
+    // What KVM is to map after the last call() of this vCPU, by MemoryConfig::pre_fault: where the call has
+    // put memory, as far as the host has it in its page tables now. The rest would be made, and may never be
+    // used.
+    std::vector<remap::Range> to_pre_fault(unsigned vcpu) const;
+
+    // Every extent, by address, with what it is made of.
+    std::vector<MapEntry> map() const;
+
+    // What stage 2 can map in the aperture, once all of it has been touched. By address; what allows no
+    // access is not mapped.
+    std::vector<remap::stage2::Piece> possible_pieces() const;
+    // What of it is in the host's page tables now, with pages as large as they are there. Throws HostLacks.
+    std::vector<remap::stage2::Piece> resident_pieces() const;
+
+    // Bytes of host memory that the aperture holds now, measured on the host and not computed from
+    // the space: what is resident of anonymous memory, the allocated blocks of a memfd. The warm pool is not
+    // in it. May take milliseconds.
+    uint64_t resident_bytes() const;
+
+    // All zero where there is no warm pool. May take milliseconds.
+    PoolContents pool() const;
+
+    // Limits from now on: bytes of host memory, bytes of locked memory, extents. What is in use stays.
+    void set_limits(uint64_t memory, uint64_t locked, uint64_t extents);
+
+    // For tests: host call number `nth` from now, 0 the next, fails with ENOMEM.
+    void fail_host_call(uint64_t nth);
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace gpremap

@@ -1,0 +1,123 @@
+// Stage 2 with books of its memslots: which guest-physical range each shows, and where on the host its memory
+// is. What the two mechanisms have in common.
+//
+//     guest-physical   [ slot 3 ]....[ slot 1 ]....[ slot 2 ]
+//                            \          |         /
+//     arena            [ place 1 ][ place 2 ]......[ place 3 ]      home | annex
+//
+// The arena is the reservation's window and annex: `home`, where every guest-physical address has a place of
+// its own, and `annex`, whose places are handed out as they are free. Books are restored when a call is
+// undone.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "remap/tree.h"
+#include "vmm/memory/stage2.h"
+
+namespace gpremap {
+
+class SlottedStage2 : public Stage2 {
+  protected:
+    using HostAddress = remap::Address<struct HostTag>;
+    using HostRange = remap::BasicRange<HostAddress>;
+
+    // A slot that KVM has. Its memory is in a place that is taken.
+    struct Slot {
+        remap::Range range;
+        HostAddress host;
+        uint32_t number;
+    };
+    // A piece of a range, as large as it can be with its memory in one piece on the host.
+    struct Part {
+        remap::Range range;
+        std::byte* host;
+    };
+
+    using Stage2::Stage2;
+
+    void begin() override;
+    void end(Outcome outcome) override;
+
+    // What of the range lies in slots, in order. visit_parts allocates nothing.
+    std::vector<Part> parts_of(const remap::Range& range) const;
+    template <class Visit>
+    void visit_parts(const remap::Range& range, Visit visit) const;
+    std::vector<Slot> slots_in(const remap::Range& range) const;
+    const Slot* slot_at(remap::Gpa at) const { return books_.slots.find(at); }
+    // How many more slots KVM takes.
+    uint64_t slots_left() const;
+    // From `at`, where no slot is, to the next slot or `limit`.
+    remap::Range gap_from(remap::Gpa at, remap::Gpa limit) const;
+
+    HostRange home() const;
+    HostRange annex() const;
+    HostRange arena() const;
+    HostAddress home_of(remap::Gpa at) const;
+    // Takes the place if all of it is free. Nothing is mapped there by that.
+    enum class Taken { yes, no };
+    Taken take_place_at(const HostRange& place);
+    // A free place in `within`, congruent to an address, so that huge pages fit. ENOMEM where there is none.
+    int take_place(const HostRange& within, uint64_t size, uint64_t congruent_to, std::byte*& at);
+    // Once the call has succeeded, the place, which may be part of one, is free.
+    void leave_place_at_end(std::byte* at, uint64_t size);
+
+    // Each notes how to undo it. While a vCPU runs, only `add` may be called.
+    int add(const remap::Range& range, HostAddress host);
+    int remove(const Slot& slot);
+    int cut(remap::Gpa at);
+    int cut_ends(const remap::Range& range);
+    // Makes one slot of two that meet at `at`, if their memory meets too and they lie in one chunk.
+    int join(remap::Gpa at, remap::Size chunk);
+    int move_slots(const remap::Range& from, remap::Gpa to);
+    int exchange_slots(const remap::Range& a, const remap::Range& b);
+
+    // Steps that both mechanisms carry out in the same way.
+    int make(const remap::step::Protect& step);
+    int make(const remap::step::Copy& step);
+
+    static HostAddress address_of(const std::byte* at) { return {reinterpret_cast<uint64_t>(at)}; }
+    static std::byte* pointer_to(HostAddress at) { return reinterpret_cast<std::byte*>(at.value); }
+
+  private:
+    struct Place {
+        HostRange range;
+    };
+    // Copying it is cheap.
+    struct Books {
+        remap::Tree<Slot, remap::Gpa> slots;
+        remap::Tree<Place, HostAddress> places;
+    };
+
+    int move_slot(const Slot& slot, remap::Gpa to);
+    void leave_place(const HostRange& left);
+
+    Books books_, before_;
+    std::vector<HostRange> leaving_;                      // places that are free once the call has succeeded
+    std::vector<uint32_t> free_numbers_;                  // of slots that were deleted
+    std::vector<uint32_t> numbers_taken_, numbers_left_;  // by the call in progress
+    uint32_t next_number_ = Vm::agent_slot + 1;
+};
+
+template <class Visit>
+void SlottedStage2::visit_parts(const remap::Range& range, Visit visit) const {
+    std::optional<Part> part;  // may continue in the next slot
+    books_.slots.visit_overlapping(range, [&](const Slot& slot) {
+        remap::Range inside = *slot.range.intersection(range);
+        std::byte* host = pointer_to(slot.host.advanced(inside.start().above(slot.range.start())));
+        bool continues =
+            part && part->range.end() == inside.start() && part->host + part->range.size().bytes == host;
+        if (continues) {
+            part->range = remap::Range::between(part->range.start(), inside.end());
+        } else {
+            if (part) visit(*part);
+            part = {inside, host};
+        }
+        return true;
+    });
+    if (part) visit(*part);
+}
+
+}  // namespace gpremap

@@ -1,0 +1,84 @@
+// The mechanism `window`: large memslots over reserved host address space; what is mapped where is changed
+// by the host mappings under them, and reaches the guest through KVM's MMU notifiers.
+//
+//     guest-physical   base ....[ extent ]......[ extent ]....
+//                       |  same distance from the base  |
+//     home             W .......[ memory ]......[ memory ]....    the rest is PROT_NONE
+//     annex            M .......................................    nothing; memory that is on its way
+//
+// vCPUs run on. One that touches memory in motion gets EFAULT from KVM_RUN and asks Remapper::fault, which
+// waits for the lock that the call in progress holds.
+//
+// `auto` is this mechanism with one exception. mremap splits huge pages where source and destination differ
+// modulo 2 MiB. Memory then stays where it is on the host, and what moves is a slot that is cut out of the
+// window, with the vCPUs paused:
+//
+//     guest-physical   ....[ window ][ from: no slot ][ window ].....[ window ][ to ][ window ]
+//     home             ....[        ][    memory     ][        ]                 |
+//                                        ^--------------------------------------'
+//
+// What is mapped at `from` later finds its home taken, and gets a place in the annex.
+#pragma once
+
+#include <vector>
+
+#include "vmm/memory/slotted.h"
+
+namespace gpremap {
+
+class Window final : public SlottedStage2 {
+  public:
+    enum class MoveSlots { never, to_keep_huge_pages };
+
+    // `object` may be mapped by every extent; both must outlive the window. Throws HostLacks.
+    Window(Vm& vm, const remap::Range& aperture, const BackingObject& object, MoveSlots move_slots);
+
+    Choice choose(const std::vector<remap::Step>& steps, const remap::Space& before) const override;
+
+  private:
+    int carry_out(const remap::Step& step) override;
+    bool can_destroy(const remap::Step& step) const override;
+    int destroy(const remap::Step& step) override;
+
+    using SlottedStage2::make;
+    int make(const remap::step::Map& step);
+    int make(const remap::step::View& step);
+    int make(const remap::step::Unmap& step);
+    int make(const remap::step::Move& step);
+    int make(const remap::step::Exchange& step);
+    int make(const remap::step::Promote& step);
+    int make(const remap::step::Privatize& step);
+    int make(const remap::step::Populate& step);
+    int make(const remap::step::Discard& step);
+    int make(const remap::step::Free& step);
+
+    // Memory on its way from one place to another, each in one piece.
+    struct Passage {
+        std::byte* from;
+        std::byte* to;
+        uint64_t size;
+    };
+    std::vector<Passage> passages(const remap::Range& from, const remap::Range& to) const;
+    bool splits_huge_pages(const remap::Range& from, const remap::Range& to) const;
+    bool splits_huge_pages(const remap::Step& step, const remap::Space& before) const;
+    bool holds_transparent(const remap::Space& space, const remap::Range& range) const;
+    bool is_badly_placed(const remap::Range& range) const;
+
+    int open_slots(const remap::Range& range);
+    int open_slot(const remap::Range& gap);
+    int remove_slots(const remap::Range& range);
+    int map_new(const remap::Range& range, remap::Memory memory, remap::Prot prot);
+    int move_by_slots(const remap::Range& from, const remap::Range& to);
+    int move_over_itself(const remap::Range& from, const remap::Range& to);
+    int move_apart(const Passage& passage);
+    bool may_leave(uint64_t size) const;
+    int close_vacated(std::byte* at, uint64_t size);
+    int displace(const Part& part, std::byte*& aside, const std::vector<remap::Range>& anonymous = {});
+    int destroy(const Part& part, const std::vector<remap::Range>& anonymous);
+    int discard(const Part& part);
+    int prot_until_end(const Part& part, int prot);
+
+    const MoveSlots move_slots_;
+};
+
+}  // namespace gpremap

@@ -1,0 +1,113 @@
+#include "vmm/report/json.h"
+
+#include "vmm/calls/words.h"
+
+namespace gpremap {
+
+namespace {
+
+JsonObject json_of(const CallRecord& record, const KvmCounts& kvm) {
+    return {{"memslot_ioctls", record.syscalls.memslot_ioctls},
+            {"mmap", record.syscalls.mmap},
+            {"mremap", record.syscalls.mremap},
+            {"mprotect", record.syscalls.mprotect},
+            {"madvise", record.syscalls.madvise},
+            {"fallocate", record.syscalls.fallocate},
+            {"copies", record.syscalls.copies},
+            {"pages_4k", kvm.pages_4k},
+            {"pages_2m", kvm.pages_2m},
+            {"pages_1g", kvm.pages_1g},
+            {"faults", kvm.faults},
+            {"tlb_flushes", kvm.tlb_flushes}};
+}
+
+template <typename T>
+JsonObject or_null(const std::optional<T>& value) {
+    return value ? JsonObject(*value) : JsonObject(nullptr);
+}
+
+JsonObject stalls(const CallRecord& record, unsigned vcpus) {
+    JsonObject all = JsonObject::object();
+    for (unsigned vcpu = 0; vcpu < vcpus; vcpu++)
+        all["vcpu" + std::to_string(vcpu)] = vcpu < record.stall_ns.size() ? record.stall_ns[vcpu] : 0;
+    return all;
+}
+
+JsonObject json_of(const abi::ExtentInfo& extent) {
+    return {{"at", extent.at},
+            {"size", extent.size},
+            {"prot", prot_name(extent.prot)},
+            {"maps_with", page_size_name(extent.page_size)}};
+}
+
+JsonObject json_of(const StepResult& step, unsigned vcpus) {
+    // A step that is no call made none: no time in it, no system calls, no huge page lost.
+    const CallRecord record = step.record.value_or(CallRecord{});
+    JsonObject json = {
+        {"index", step.index},
+        {"call", step.call},
+        {"args", step.args},
+        {"ok", step.ok},
+        {"result", or_null(step.result)},
+        {"errno", or_null(step.error)},
+        {"bytes", step.bytes},
+        {"call_ns", record.call_ns},
+        {"guest_ns", step.guest_ns},
+        {"stall_ns", stalls(record, vcpus)},
+        {"stage2", json_of(record, step.kvm)},
+        {"huge_kept", record.huge_kept},
+        {"moved", or_null(step.moved)},
+        {"mechanism", record.mechanism.empty() ? JsonObject(nullptr) : JsonObject(record.mechanism)},
+        {"host_returned", or_null(step.host_returned)},
+        {"pool_bytes", record.pool.taken},
+        {"pool_given", record.pool.given},
+        {"pre_faulted", record.pre_faulted},
+        {"problem", step.ok ? JsonObject(nullptr) : JsonObject(step.problem)}};
+    for (const abi::ExtentInfo& extent : step.extents) json["extents"].push_back(json_of(extent));
+    return json;
+}
+
+JsonObject json_of(const MapEntry& entry) {
+    return {{"at", entry.at},
+            {"size", entry.size},
+            {"prot", prot_name(entry.prot)},
+            {"backing", name_of(entry.backing)},
+            {"maps_with", page_size_name(remap::stage2::page_size(entry.outlook.largest).bytes)},
+            {"pages", gpremap::json_of(entry.outlook)}};
+}
+
+JsonObject json_of(const MachineConfig& machine) {
+    JsonObject vm{{"vcpus", machine.vcpus},
+                  {"granule", machine.memory.granule},
+                  {"backing", name_of(machine.memory.backing)},
+                  {"mechanism", name_of(machine.memory.mechanism)}};
+    if (machine.memory.pool > 0) vm["pool"] = machine.memory.pool;
+    if (machine.memory.pre_fault) vm["pre_fault"] = true;
+    return vm;
+}
+
+}  // namespace
+
+JsonObject json_of(const HostFacts& host) {
+    return {{"kernel", host.kernel}, {"cpu", host.cpu}, {"mmu", host.mmu}, {"thp", host.thp}};
+}
+
+JsonObject json_of(const RunResult& run) {
+    JsonObject steps = JsonObject::array();
+    for (const StepResult& step : run.steps) steps.push_back(json_of(step, run.machine.vcpus));
+    JsonObject map = JsonObject::array();
+    for (const MapEntry& entry : run.map) map.push_back(json_of(entry));
+    JsonObject json = {{"schema", "gpremap.run/1"},
+                       {"tool", {{"version", GPREMAP_VERSION}}},
+                       {"host", json_of(run.host)},
+                       {"vm", json_of(run.machine)},
+                       {"steps", steps},
+                       {"series", JsonObject::array()},
+                       {"map", map},
+                       {"summary", {{"passed", run.passed()}, {"failed", run.failed()}}}};
+    if (run.stage2) json["stage2"] = json_of(*run.stage2);
+    if (!run.died.empty()) json["died"] = run.died;
+    return json;
+}
+
+}  // namespace gpremap

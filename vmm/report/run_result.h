@@ -1,0 +1,32 @@
+// What came of a run: all that its table and its JSON say.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vmm/config/machine_config.h"
+#include "vmm/host/facts.h"
+#include "vmm/memory/remapper.h"
+#include "vmm/report/stage2_dump.h"
+#include "vmm/scenario/result.h"
+
+namespace gpremap {
+
+struct RunResult {
+    HostFacts host;
+    MachineConfig machine;
+    std::vector<StepResult> steps;
+    std::vector<MapEntry> map;
+    std::optional<Stage2Dump> stage2;  // where it was asked for
+    std::string died;                  // the guest's last words; empty where it lived
+
+    size_t passed() const {
+        return static_cast<size_t>(
+            std::ranges::count_if(steps, [](const StepResult& step) { return step.ok; }));
+    }
+    size_t failed() const { return steps.size() - passed(); }
+};
+
+}  // namespace gpremap

@@ -1,0 +1,207 @@
+#include "vmm/report/table.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <algorithm>
+#include <array>
+#include <ostream>
+#include <set>
+#include <utility>
+
+#include "vmm/base/units.h"
+#include "vmm/calls/words.h"
+
+namespace gpremap {
+
+namespace {
+
+// ---- the table ----
+
+enum class Align { left, right };
+
+struct Column {
+    std::string_view title;
+    size_t width;
+    Align align;
+};
+
+// With a space between columns: 109 wide.
+constexpr std::array<Column, 8> columns{{{"#", 3, Align::right},
+                                         {"call", 10, Align::left},
+                                         {"arguments", 26, Align::left},
+                                         {"result", 22, Align::left},
+                                         {"call us", 9, Align::right},
+                                         {"guest us", 10, Align::right},
+                                         {"system calls", 18, Align::left},
+                                         {"huge", 4, Align::left}}};
+using Cells = std::array<std::string, columns.size()>;
+
+// Breaks at spaces, and in the middle of what is longer than a line.
+std::vector<std::string> wrap(std::string_view text, size_t width) {
+    std::vector<std::string> lines;
+    while (text.size() > width) {
+        size_t space = text.rfind(' ', width);
+        size_t end = space == std::string_view::npos || space == 0 ? width : space;
+        lines.emplace_back(text.substr(0, end));
+        text.remove_prefix(end);
+        if (text.front() == ' ') text.remove_prefix(1);
+    }
+    if (!text.empty() || lines.empty()) lines.emplace_back(text);
+    return lines;
+}
+
+std::string line_of(const std::array<std::vector<std::string>, columns.size()>& wrapped, size_t line) {
+    std::string text;
+    for (size_t i = 0; i < columns.size(); i++) {
+        std::string_view cell = line < wrapped[i].size() ? std::string_view(wrapped[i][line]) : "";
+        text += columns[i].align == Align::left ? fmt::format("{:<{}} ", cell, columns[i].width)
+                                                : fmt::format("{:>{}} ", cell, columns[i].width);
+    }
+    text.erase(text.find_last_not_of(' ') + 1);
+    return text;
+}
+
+void print_cells(std::ostream& out, const Cells& cells) {
+    std::array<std::vector<std::string>, columns.size()> wrapped;
+    size_t lines = 0;
+    for (size_t i = 0; i < columns.size(); i++) {
+        wrapped[i] = wrap(cells[i], columns[i].width);
+        lines = std::max(lines, wrapped[i].size());
+    }
+    for (size_t line = 0; line < lines; line++) fmt::print(out, "{}\n", line_of(wrapped, line));
+}
+
+void print_header(std::ostream& out) {
+    Cells titles;
+    std::string rule;
+    for (size_t i = 0; i < columns.size(); i++) {
+        titles[i] = columns[i].title;
+        rule += std::string(columns[i].width, '-') + (i + 1 < columns.size() ? " " : "");
+    }
+    print_cells(out, titles);
+    fmt::print(out, "{}\n", rule);
+}
+
+std::string painted(std::string_view text, std::string_view code, Colour colour) {
+    if (colour == Colour::none) return std::string(text);
+    return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
+}
+constexpr std::string_view red = "1;31";
+constexpr std::string_view green = "32";
+
+// "mremap 1 mmap 2"
+std::string describe(const SyscallCounts& counts) {
+    const std::pair<std::string_view, uint64_t> kinds[] = {
+        {"memslot", counts.memslot_ioctls}, {"mremap", counts.mremap},   {"mmap", counts.mmap},
+        {"mprotect", counts.mprotect},      {"madvise", counts.madvise}, {"fallocate", counts.fallocate},
+        {"copied", counts.copies},
+    };
+    std::string text;
+    for (const auto& [kind, count] : kinds)
+        if (count) text += fmt::format("{}{} {}", text.empty() ? "" : " ", kind, count);
+    return text.empty() ? "none" : text;
+}
+
+Cells cells_of(const StepResult& step) {
+    const auto& record = step.record;
+    return {std::to_string(step.index),
+            step.call,
+            step.summary,
+            step.ok ? step.outcome : "FAILED",
+            record ? microseconds(record->call_ns) : "",
+            step.guest_ns ? microseconds(step.guest_ns) : "",
+            record ? describe(record->syscalls) : "",
+            record ? (record->huge_kept ? "yes" : "no") : ""};
+}
+
+// ---- how much faster than copying ----
+
+// The times of all moves of `bytes` in this run, in ns, sorted. The first move to a place may have to open a
+// memslot there, and a move by less than 2 MiB splits huge pages: all of them count.
+std::vector<uint64_t> move_times(const std::vector<StepResult>& steps, uint64_t bytes) {
+    std::vector<uint64_t> times;
+    for (const StepResult& step : steps)
+        if (step.ok && step.moved.value_or(false) && step.guest_ns > 0 && step.bytes == bytes)
+            times.push_back(step.guest_ns);
+    std::sort(times.begin(), times.end());
+    return times;
+}
+
+// Of an even number, the slower of the two in the middle.
+uint64_t median(const std::vector<uint64_t>& sorted) {
+    return sorted[sorted.size() / 2];
+}
+
+bool is_measured_copy(const StepResult& step) {
+    return step.call == "copy" && step.ok && step.bytes > 0;
+}
+
+void print_moves(std::ostream& out, uint64_t bytes, const std::vector<uint64_t>& times) {
+    std::string of_all = times.size() == 1
+                             ? "the only move"
+                             : fmt::format("the median of {} moves, which took {} to {} us", times.size(),
+                                           microseconds(times.front()), microseconds(times.back()));
+    fmt::print(out, "{}: moved in {} us ({})\n", format_size(bytes), microseconds(median(times)), of_all);
+}
+
+// Below 10, a digit more; below 1, the move was the slower one, and says so.
+void print_copy(std::ostream& out, const StepResult& copy, uint64_t move_ns) {
+    double factor = static_cast<double>(copy.guest_ns) / static_cast<double>(move_ns);
+    fmt::print(out, "    {:.{}f} times {} the guest's own copy: {} us (step {}: copy {})\n", factor,
+               factor < 10 ? 1 : 0, factor < 1 ? "as fast as" : "faster than", microseconds(copy.guest_ns),
+               copy.index, copy.summary);
+}
+
+// For each size that was both moved and copied: the median move, and below it every copy.
+void print_comparisons(std::ostream& out, const std::vector<StepResult>& steps) {
+    std::set<uint64_t> done;
+    for (const StepResult& first : steps) {
+        if (!is_measured_copy(first) || !done.insert(first.bytes).second) continue;
+        const std::vector<uint64_t> times = move_times(steps, first.bytes);
+        if (times.empty()) continue;
+        print_moves(out, first.bytes, times);
+        for (const StepResult& copy : steps)
+            if (is_measured_copy(copy) && copy.bytes == first.bytes) print_copy(out, copy, median(times));
+    }
+}
+
+void print_notes(std::ostream& out, const CallRecord& record) {
+    auto note = [&](uint64_t bytes, const char* what) {
+        if (bytes > 0) fmt::print(out, "    {} {}\n", format_size(bytes), what);
+    };
+    note(record.pool.taken, "came from the warm pool");
+    note(record.pool.given, "went to the warm pool");
+    note(record.pre_faulted, "pre-faulted");
+}
+
+}  // namespace
+
+void StepTable::print(const StepResult& step) {
+    if (!has_header_) print_header(out_);
+    has_header_ = true;
+    print_cells(out_, cells_of(step));
+    if (!step.ok) fmt::print(out_, "    {} {}\n", painted("FAILED", red, colour_), step.problem);
+    if (step.host_returned) fmt::print(out_, "    the host has back {}\n", format_size(*step.host_returned));
+    if (step.record) print_notes(out_, *step.record);
+    for (const abi::ExtentInfo& extent : step.extents)
+        fmt::print(out_, "    {:<14} {:>10} {:<4} maps with {}\n", format_address(extent.at),
+                   format_size(extent.size), prot_name(extent.prot), format_size(extent.page_size));
+    out_.flush();
+}
+
+void StepTable::print_map(const std::vector<MapEntry>& map) {
+    for (const MapEntry& entry : map)
+        fmt::print(out_, "    {:<14} {:>10} {:<4} {:<10} maps with {}\n", format_address(entry.at),
+                   format_size(entry.size), prot_name(entry.prot), name_of(entry.backing),
+                   describe(entry.outlook));
+    if (map.empty()) fmt::print(out_, "    nothing is mapped\n");
+}
+
+void print_summary(std::ostream& out, const RunResult& run, Colour colour) {
+    std::string counts = fmt::format("{} passed, {} failed", run.passed(), run.failed());
+    fmt::print(out, "\n{}\n", painted(counts, run.failed() ? red : green, colour));
+    print_comparisons(out, run.steps);
+}
+
+}  // namespace gpremap

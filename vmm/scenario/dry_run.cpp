@@ -1,0 +1,209 @@
+#include "vmm/scenario/dry_run.h"
+
+#include <fmt/format.h>
+
+#include <set>
+#include <string>
+
+#include "vmm/base/units.h"
+#include "vmm/calls/effect.h"
+#include "vmm/config/config_errors.h"
+
+namespace gpremap {
+
+namespace {
+
+// Ranges whose place the VMM chooses get addresses from here on, so far from one another and from
+// every aperture that no arithmetic of a scenario makes them meet.
+constexpr uint64_t made_up_base = 1ull << 60;
+constexpr uint64_t made_up_distance = 1ull << 48;
+
+bool is_made_up(uint64_t address) {
+    return address >= made_up_base;
+}
+
+// The name whose address a call changes.
+std::string moving_name(const CallAction& call) {
+    return call.effect == Effect::defines ? call.name : call.source->at.range;
+}
+
+// Whether the VMM, and not the call, says where that name will be.
+bool chooses_address(const CallAction& call) {
+    bool places = call.effect == Effect::defines || call.effect == Effect::relocates;
+    bool may_move = call.number == abi::Call::grow && (call.args.back().value.offset & GPREMAP_FLAG_MAY_MOVE);
+    bool stays = call.number == abi::Call::shrink || (call.number == abi::Call::grow && !may_move);
+    return places && !stays && !call.destination;
+}
+
+class DryRun {
+  public:
+    explicit DryRun(const Scenario& scenario)
+        : memory_(scenario.machine.memory), vcpus_(scenario.machine.vcpus) {}
+
+    void follow(const std::vector<ScenarioStep>& steps) {
+        for (const ScenarioStep& step : steps) errors_.collect([&] { follow(step); });
+    }
+
+    void throw_if_any() const { errors_.throw_if_any(); }
+
+  private:
+    enum class Wanted { success, failure };
+
+    void follow(const ScenarioStep& step);
+    void follow(const CallAction& call, Wanted wanted);
+    void follow(const BatchAction& batch, Wanted wanted);
+    void follow(const PatternAction& action, Wanted wanted) { check_source(action.span, wanted); }
+    void follow(const TouchAction& action, Wanted wanted) { check_source(action.span, wanted); }
+    void follow(const CopyAction& action, Wanted wanted);
+    void follow(const AccessAction& action, Wanted wanted);
+    void follow(const ExecAction& action, Wanted wanted);
+    void follow(const InflateAction& action, Wanted wanted);
+    void follow(const RepeatAction& action, Wanted wanted);
+    void follow(const SleepAction&, Wanted) {}
+    void follow(const CheckpointAction&, Wanted) {}
+
+    void check_source(const Span& span, Wanted wanted) const;
+    void check_destination(const Operand& at, uint64_t size) const;
+    void check_new_name(const CallAction& call, const TomlPlace& place) const;
+    void check_in_aperture(const TomlPlace& place, uint64_t at, uint64_t size) const;
+
+    const MemoryConfig& memory_;
+    unsigned vcpus_;
+    Names names_;
+    uint64_t made_up_ = made_up_base;
+    ConfigErrors errors_;
+    const ScenarioStep* step_ = nullptr;
+};
+
+void DryRun::follow(const ScenarioStep& step) {
+    step_ = &step;
+    if (step.vcpu >= vcpus_)
+        step.vcpu_place.fail(
+            fmt::format("there is no vCPU {}, for vm.vcpus is {} and they count from 0", step.vcpu, vcpus_));
+    Wanted wanted = step.expect.success() ? Wanted::success : Wanted::failure;
+    std::visit([&](const auto& action) { follow(action, wanted); }, step.action);
+    if (step.expect.at) check_destination(*step.expect.at, 0);
+    if (step.expect.fault && step.expect.fault->address) step.expect.fault->address->in(names_);
+}
+
+void DryRun::check_in_aperture(const TomlPlace& place, uint64_t at, uint64_t size) const {
+    uint64_t offset = at - memory_.aperture_base;
+    if (at >= memory_.aperture_base && offset <= memory_.aperture_size &&
+        size <= memory_.aperture_size - offset)
+        return;
+    place.fail(fmt::format("[{}, +{}) is outside of the aperture, which is [{}, +{})", format_size(at),
+                           format_size(size), format_size(memory_.aperture_base),
+                           format_size(memory_.aperture_size)));
+}
+
+void DryRun::check_source(const Span& span, Wanted wanted) const {
+    uint64_t at = span.at.in(names_);
+    uint64_t size = span.size.in(names_);
+    if (wanted == Wanted::failure) return;
+    if (span.at.kind != Operand::Kind::address_of) return check_in_aperture(span.at.place, at, size);
+
+    const NamedRange& range = *names_.find(span.at.range);
+    if (range.state == NamedRange::State::unmapped)
+        span.at.place.fail(fmt::format("nothing is mapped at '{}' any more", span.at.range));
+    uint64_t offset = at - range.at;
+    if (offset > range.size || size > range.size - offset)
+        span.at.place.fail(fmt::format("'{}' has {} here; [{}, +{}) of it reaches beyond", span.at.range,
+                                       format_size(range.size), format_size(offset), format_size(size)));
+}
+
+void DryRun::check_destination(const Operand& at, uint64_t size) const {
+    uint64_t address = at.in(names_);
+    if (at.kind == Operand::Kind::address_of) {
+        const uint64_t named = names_.find(at.range)->at;
+        if (is_made_up(named)) return;
+        const bool is_negative = at.offset >> 63;  // "heap-4KiB"
+        if (is_negative && address > named)
+            at.place.fail(
+                fmt::format("below address 0, for '{}' is at {} here", at.range, format_size(named)));
+    }
+    check_in_aperture(at.place, address, size);
+}
+
+void DryRun::check_new_name(const CallAction& call, const TomlPlace& place) const {
+    if (call.effect != Effect::defines) return;
+    const NamedRange* known = names_.find(call.name);
+    if (known && known->state == NamedRange::State::mapped)
+        place.fail(fmt::format("the name '{}' is taken by an earlier step; choose another", call.name));
+}
+
+void DryRun::follow(const CallAction& call, Wanted wanted) {
+    for (const Argument& argument : call.args) argument.value.in(names_);
+    if (call.source) check_source(*call.source, wanted);
+    if (wanted == Wanted::failure) return;
+
+    uint64_t new_size = call.new_size.in(names_);
+    if (call.destination) check_destination(*call.destination, new_size);
+    if (new_size > memory_.aperture_size)
+        call.new_size.place.fail(fmt::format("{} is more than the aperture holds, {}", format_size(new_size),
+                                             format_size(memory_.aperture_size)));
+    check_new_name(call, step_->place);
+    follow_call(call, predicted_result(call, names_, made_up_ += made_up_distance), names_);
+}
+
+// The calls of a batch are written down before the first of them is made, so none can use an address
+// that another of them is still to choose.
+void DryRun::follow(const BatchAction& batch, Wanted wanted) {
+    std::set<std::string> without_address;
+    for (const CallAction& call : batch.calls) {
+        for (const Argument& argument : call.args)
+            if (argument.value.kind == Operand::Kind::address_of &&
+                without_address.contains(argument.value.range))
+                argument.value.place.fail(
+                    fmt::format("where '{}' will be is not known in the same batch; state "
+                                "its address with `at` or `to`",
+                                argument.value.range));
+        follow(call, wanted);
+        if (chooses_address(call)) without_address.insert(moving_name(call));
+    }
+}
+
+void DryRun::follow(const CopyAction& action, Wanted wanted) {
+    check_source(action.from, wanted);
+    check_source({action.to, action.from.size}, wanted);
+}
+
+void DryRun::follow(const AccessAction& action, Wanted wanted) {
+    constexpr uint64_t word = 8;
+    check_source({action.at, {Operand::Kind::number, "", word, {}}}, wanted);
+}
+
+void DryRun::follow(const ExecAction& action, Wanted wanted) {
+    constexpr uint64_t code = 6;  // mov eax, imm32; ret
+    Operand size{Operand::Kind::number, "", code, {}};
+    check_source({action.at, size}, wanted);
+    if (action.through) check_source({*action.through, size}, wanted);
+}
+
+void DryRun::follow(const InflateAction& action, Wanted) {
+    check_source({action.range, {}}, Wanted::success);
+    uint64_t at = action.range.in(names_);
+    uint64_t size = names_.find(action.range.range)->size;
+    for (uint64_t wanted_size : {action.from, action.to})
+        if (wanted_size % memory_.granule != 0 || wanted_size > memory_.aperture_size)
+            action.range.place.fail(
+                fmt::format("a schedule goes from and to multiples of the granule ({}) within the aperture",
+                            format_size(memory_.granule)));
+    names_.relocate(at, size, at, action.to);
+}
+
+void DryRun::follow(const RepeatAction& action, Wanted) {
+    // Twice shows what the second turn finds otherwise than the first, such as a name that is taken.
+    for (unsigned turn = 0; turn < 2 && turn < action.times; turn++) {
+        for (const ScenarioStep& step : action.steps) follow(step);
+    }
+}
+
+}  // namespace
+
+void check_steps(const Scenario& scenario) {
+    DryRun run(scenario);
+    run.follow(scenario.steps);
+    run.throw_if_any();
+}
+
+}  // namespace gpremap

@@ -1,0 +1,13 @@
+// The dry run of a scenario: its steps are followed on addresses that are made up.
+#pragma once
+
+#include "vmm/scenario/scenario.h"
+
+namespace gpremap {
+
+// Finds names that no earlier step defines or that one defined already, ranges that were unmapped,
+// offsets behind a range's end, addresses outside the aperture, vCPUs that there are not. What a step
+// expects to fail is let through: that is how errors are exercised. Throws ConfigError, a line each.
+void check_steps(const Scenario& scenario);
+
+}  // namespace gpremap

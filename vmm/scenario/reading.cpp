@@ -1,0 +1,131 @@
+#include "vmm/scenario/reading.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "vmm/base/text_file.h"
+#include "vmm/config/config_errors.h"
+#include "vmm/config/vm_section.h"
+#include "vmm/scenario/dry_run.h"
+#include "vmm/scenario/step_reading.h"
+
+namespace gpremap {
+
+namespace {
+
+// What the domain says is not said again.
+void refuse_what_the_domain_says(const TomlTable& vm, const VmDomain& domain) {
+    for (std::string_view key : {"vcpus", "limit", "backing"})
+        if (auto value = vm.find(key))
+            value->fail("comes from the domain, " + domain.file + "; take it out here");
+}
+
+void refuse_workloads(const TomlTable& root) {
+    if (auto workload = root.find("workload"))
+        workload->fail("[[workload]] comes later: not supported yet; take it out");
+}
+
+// ---- a domain ----
+
+// Steps that map the memory which the domain begins with. Written as a user would write them, each on the
+// line of the element that it comes from.
+void add_domain_steps(const VmDomain& domain, std::vector<ScenarioStep>& steps) {
+    for (const DomainRange& range : domain.ranges) {
+        auto add = [&](const std::string& step) {
+            std::string text = std::string(range.line - 1, '\n') + "step = { " + step + " }";
+            steps.push_back(read_step(TomlFile::parse(text, domain.file).root().at("step").table()));
+        };
+        add(fmt::format("map = {{ name = '{}', at = {}, size = {} }}", range.name, range.at, range.size));
+        if (range.residency == DomainRange::Residency::populated)
+            add(fmt::format("touch = {{ range = '{}', write = true }}", range.name));
+        if (range.residency == DomainRange::Residency::locked)
+            add(fmt::format("lock = {{ range = '{}' }}", range.name));
+    }
+}
+
+std::string text_named_by(const TomlValue& value, const std::string& path) {
+    try {
+        return read_text(path);
+    } catch (const ConfigError& error) {
+        value.fail(error.what());
+    }
+}
+
+std::optional<VmDomain> domain_named_in(const TomlTable& vm) {
+    auto value = vm.find("domain");
+    if (!value) return std::nullopt;
+    // As other tools do: a path that is not absolute is beside the file that names it.
+    std::string path = (std::filesystem::path(vm.place().file).parent_path() / value->text()).string();
+    return parse_domain(text_named_by(*value, path), path);
+}
+
+// ---- the whole ----
+
+void read_machine(const TomlTable& root, const Overrides& overrides, Scenario& scenario) {
+    auto vm = root.find("vm");
+    if (vm) {
+        if (vm->table().has("domain") && scenario.domain)
+            vm->table().find("domain")->fail("this scenario is in a domain already");
+        if (!scenario.domain) scenario.domain = domain_named_in(vm->table());
+        if (scenario.domain) {
+            refuse_what_the_domain_says(vm->table(), *scenario.domain);
+            scenario.machine = scenario.domain->machine;
+        }
+        scenario.machine = read_vm(vm->table(), scenario.machine);
+    }
+    override_vm(overrides, scenario.machine.memory);
+    check_vm(root, overrides, scenario.machine.memory);
+    if (scenario.domain) add_domain_steps(*scenario.domain, scenario.steps);
+}
+
+void read_steps(const TomlTable& root, Scenario& scenario, ConfigErrors& errors) {
+    if (!root.has("step") && scenario.domain) return;  // the domain's memory is mapped: that is something
+    for (const TomlTable& step : root.at("step", "at least one [[step]]").tables())
+        errors.collect([&] { scenario.steps.push_back(read_step(step)); });
+}
+
+Scenario build_scenario(const TomlFile& file, const Overrides& overrides,
+                        std::optional<VmDomain> domain = std::nullopt) {
+    TomlTable root = file.root();
+    Scenario scenario;
+    scenario.file = root.place().file;
+    if (domain) scenario.machine = domain->machine;
+    scenario.domain = std::move(domain);
+    ConfigErrors errors;
+    errors.collect([&] { root.only({"vm", "workload", "step"}); });
+    errors.collect([&] { refuse_workloads(root); });
+    errors.collect([&] { read_machine(root, overrides, scenario); });
+    errors.collect([&] { read_steps(root, scenario, errors); });
+    errors.throw_if_any();
+    check_steps(scenario);
+    return scenario;
+}
+
+size_t count(const std::vector<ScenarioStep>& steps) {
+    size_t all = 0;
+    for (const ScenarioStep& step : steps) {
+        const auto* repeat = std::get_if<RepeatAction>(&step.action);
+        all += repeat ? count(repeat->steps) : 1;
+    }
+    return all;
+}
+
+}  // namespace
+
+size_t Scenario::count_steps() const {
+    return count(steps);
+}
+
+Scenario read_scenario(const std::string& path, const Overrides& overrides) {
+    return parse_scenario(read_text(path), path, overrides);
+}
+
+Scenario parse_scenario(std::string_view text, const std::string& name, const Overrides& overrides) {
+    if (!is_xml(text)) return build_scenario(TomlFile::parse(text, name), overrides);
+    VmDomain domain = parse_domain(std::string(text), name);
+    std::string steps = domain.scenario ? domain.scenario->text : "";
+    return build_scenario(TomlFile::parse(steps, name), overrides, std::move(domain));
+}
+
+}  // namespace gpremap

@@ -1,0 +1,111 @@
+// A scenario: a VM and the steps that its guest does. configs/quickstart.toml shows the format.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "guest/abi/agent.h"
+#include "vmm/calls/call.h"
+#include "vmm/config/machine_config.h"
+#include "vmm/libvirt/domain.h"
+
+namespace gpremap {
+
+// ---- what a step does ----
+
+struct PatternAction {
+    enum class What { fill, verify };
+    What what = What::fill;
+    Span span;
+    abi::Pattern pattern = abi::Pattern::byte;
+    uint64_t value = 0;  // the byte, or the stamp's seed
+};
+
+struct TouchAction {
+    Span span;
+    abi::FaultKind kind = abi::FaultKind::read;
+};
+
+struct CopyAction {
+    Span from;
+    Operand to;
+};
+
+struct AccessAction {
+    Operand at;
+    abi::FaultKind kind = abi::FaultKind::read;
+    uint64_t value = 0;  // stored
+};
+
+// Calls the code at `at`. With `through`, writes `mov eax, returns; ret` there first.
+struct ExecAction {
+    Operand at;
+    std::optional<Operand> through;
+    std::optional<uint32_t> returns;
+};
+
+struct SleepAction {
+    double seconds = 0;
+};
+
+// Prints the map.
+struct CheckpointAction {};
+
+// Resizes `range` from `from` to `to` bytes, in `steps` equal steps spread over `seconds`.
+struct InflateAction {
+    Operand range;
+    uint64_t from = 0;
+    uint64_t to = 0;
+    double seconds = 0;
+    unsigned steps = 1;
+};
+
+struct ScenarioStep;
+
+struct RepeatAction {
+    unsigned times = 1;
+    std::vector<ScenarioStep> steps;
+};
+
+struct ExpectedFault {
+    abi::FaultKind kind = abi::FaultKind::read;
+    std::optional<Operand> address;
+};
+
+// What a step must end in. Without a statement of an error or a fault, it must succeed.
+struct Expect {
+    std::optional<int64_t> error;  // errno
+    std::optional<Operand> at;     // the address returned
+    std::optional<ExpectedFault> fault;
+    std::optional<bool> moved;
+
+    bool success() const { return !error && !fault; }
+};
+
+struct ScenarioStep {
+    std::string verb;
+    std::string summary;  // the arguments as written
+    TomlPlace place;
+    unsigned vcpu = 0;
+    TomlPlace vcpu_place;  // where it is stated
+    Expect expect;
+    std::variant<CallAction, BatchAction, PatternAction, TouchAction, CopyAction, AccessAction, ExecAction,
+                 SleepAction, CheckpointAction, InflateAction, RepeatAction>
+        action;
+};
+
+struct Scenario {
+    std::string file;
+    MachineConfig machine;
+    std::vector<ScenarioStep> steps;
+    // Where it describes the VM; the first steps then map its memory.
+    std::optional<VmDomain> domain;
+
+    // With those inside of `repeat`, each counted once.
+    size_t count_steps() const;
+};
+
+}  // namespace gpremap

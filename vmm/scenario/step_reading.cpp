@@ -1,0 +1,297 @@
+#include "vmm/scenario/step_reading.h"
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <map>
+
+#include "vmm/base/errno_names.h"
+#include "vmm/calls/reading.h"
+#include "vmm/calls/words.h"
+
+namespace gpremap {
+
+namespace {
+
+using Action = decltype(ScenarioStep::action);
+
+Span read_span(const TomlTable& table) {
+    Operand at = read_place(table, {"range", "at"});
+    Operand size = read_length(table, {"size", "len"}, at);
+    return {at, size};
+}
+
+// ---- fill, verify ----
+
+void read_pattern(const TomlValue& with, PatternAction& action) {
+    std::string name = with.text();
+    if (name == "stamp") {
+        action.pattern = abi::Pattern::stamp;
+    } else if (name == "zero") {
+        action.value = 0;
+    } else if (name.size() == 1 && std::isalpha(static_cast<unsigned char>(name[0]))) {
+        action.value = static_cast<unsigned char>(name[0]);
+    } else {
+        with.expected("one letter, \"zero\" or \"stamp\"");
+    }
+}
+
+PatternAction read_pattern_action(const TomlValue& value, PatternAction::What what) {
+    TomlTable table = value.table();
+    table.only({"range", "at", "offset", "size", "len", "with", "seed"});
+    PatternAction action;
+    action.what = what;
+    action.span = read_span(table);
+    read_pattern(table.at("with", "one letter, \"zero\" or \"stamp\""), action);
+    if (auto seed = table.find("seed")) {
+        if (action.pattern != abi::Pattern::stamp) seed->fail("only a stamp has a seed");
+        action.value = seed->integer_in(0, std::numeric_limits<int64_t>::max());
+    }
+    if (action.pattern == abi::Pattern::stamp && action.span.at.offset % 4096 != 0)
+        action.span.at.place.fail("expected a multiple of 4 KiB, for stamps count pages");
+    return action;
+}
+
+Action read_fill(const TomlValue& value) {
+    return read_pattern_action(value, PatternAction::What::fill);
+}
+Action read_verify(const TomlValue& value) {
+    return read_pattern_action(value, PatternAction::What::verify);
+}
+
+// ---- touch, copy, access, exec ----
+
+Action read_touch(const TomlValue& value) {
+    TomlTable table = value.table();
+    table.only({"range", "at", "offset", "size", "len", "write"});
+    TouchAction action;
+    action.span = read_span(table);
+    if (table.boolean_or("write", false)) action.kind = abi::FaultKind::write;
+    return action;
+}
+
+Action read_copy(const TomlValue& value) {
+    TomlTable table = value.table();
+    table.only({"from", "to", "size", "len"});
+    CopyAction action;
+    action.from.at = read_address(table.at("from", address_hint));
+    action.from.size = read_length(table, {"size", "len"}, action.from.at);
+    action.to = read_address(table.at("to", address_hint));
+    return action;
+}
+
+Action read_access(const TomlValue& value) {
+    TomlTable table = value.table();
+    table.only({"range", "at", "offset", "kind", "value"});
+    AccessAction action;
+    action.at = read_place(table, {"range", "at"});
+    action.kind =
+        table.at("kind", "\"read\" or \"write\"")
+            .one_of<abi::FaultKind>({{"read", abi::FaultKind::read}, {"write", abi::FaultKind::write}});
+    if (auto stored = table.find("value")) {
+        if (action.kind == abi::FaultKind::read) stored->fail("only a write has a value");
+        action.value = stored->integer_in(0, std::numeric_limits<int64_t>::max());
+    }
+    return action;
+}
+
+Action read_exec(const TomlValue& value) {
+    TomlTable table = value.table();
+    table.only({"range", "at", "offset", "through", "returns"});
+    ExecAction action;
+    action.at = read_place(table, {"range", "at"});
+    if (auto returns = table.find("returns"))
+        action.returns = static_cast<uint32_t>(returns->integer_in(0, std::numeric_limits<uint32_t>::max()));
+    if (auto through = table.find("through")) {
+        action.through = read_address(*through);
+        // The code is written at the same offset into the other view.
+        if (auto offset = table.find("offset")) action.through->offset += offset->size();
+        if (!action.returns) table.at("returns", "the value that the code written through `through` returns");
+    }
+    return action;
+}
+
+// ---- sleep, checkpoint, repeat, inflate ----
+
+constexpr double longest_sleep = 3600;  // seconds
+
+double read_seconds(const TomlValue& value) {
+    double seconds = value.number();
+    if (!(seconds >= 0 && seconds <= longest_sleep)) value.expected("seconds from 0 to 3600");
+    return seconds;
+}
+
+Action read_sleep(const TomlValue& value) {
+    return SleepAction{read_seconds(value)};
+}
+
+Action read_checkpoint(const TomlValue& value) {
+    const bool is_true = value.is_boolean() && value.boolean();
+    if (!value.is_text() && !is_true) value.expected("true or a label in quotes");
+    return CheckpointAction{};
+}
+
+Action read_repeat(const TomlValue& value) {
+    TomlTable table = value.table();
+    table.only({"times", "steps"});
+    RepeatAction action;
+    action.times = static_cast<unsigned>(table.at("times", "how often").integer_in(1, 1'000'000));
+    for (const TomlTable& step : table.at("steps", "an array of steps").tables())
+        action.steps.push_back(read_step(step));
+    return action;
+}
+
+Action read_inflate(const TomlValue& value) {
+    TomlTable table = value.table();
+    table.only({"range", "from", "to", "seconds", "steps"});
+    InflateAction action;
+    action.range = read_place(table, {"range"});
+    action.from = table.at("from", "the size to start at").size();
+    action.to = table.at("to", "the size to end at").size();
+    action.seconds = read_seconds(table.at("seconds", "how long the schedule takes"));
+    action.steps = static_cast<unsigned>(table.at("steps", "how many resizings").integer_in(1, 1'000'000));
+    if (action.from == 0 || action.to == 0) value.fail("a range cannot be resized from or to nothing");
+    return action;
+}
+
+// ---- expect ----
+
+int64_t read_errno(const TomlValue& value) {
+    auto number = errno_value(value.text());
+    if (!number) value.expected("the name of an errno, such as \"ENOMEM\"");
+    return *number;
+}
+
+abi::FaultKind read_fault_kind(const TomlValue& value) {
+    return value.one_of<abi::FaultKind>({{"read", abi::FaultKind::read},
+                                         {"write", abi::FaultKind::write},
+                                         {"execute", abi::FaultKind::execute}});
+}
+
+ExpectedFault read_fault(const TomlValue& value) {
+    ExpectedFault fault;
+    if (!value.is_table()) {
+        fault.kind = read_fault_kind(value);
+        return fault;
+    }
+    TomlTable table = value.table();
+    table.only({"kind", "address"});
+    fault.kind = read_fault_kind(table.at("kind", "\"read\", \"write\" or \"execute\""));
+    if (auto address = table.find("address")) fault.address = read_address(*address);
+    return fault;
+}
+
+Expect read_expect(const TomlTable& table) {
+    table.only({"errno", "at", "fault", "moved"});
+    Expect expect;
+    if (auto error = table.find("errno")) expect.error = read_errno(*error);
+    if (auto at = table.find("at")) expect.at = read_address(*at);
+    if (auto fault = table.find("fault")) expect.fault = read_fault(*fault);
+    if (auto moved = table.find("moved")) expect.moved = moved->boolean();
+    if (!expect.success() && (expect.at || expect.moved || (expect.error && expect.fault)))
+        table.fail("`errno` and `fault` each stand alone: what fails returns nothing else");
+    return expect;
+}
+
+// ---- the step ----
+
+using Reader = Action (*)(const TomlValue&);
+
+const std::map<std::string, Reader, std::less<>>& own_verbs() {
+    static const std::map<std::string, Reader, std::less<>> verbs{
+        {"fill", read_fill},       {"verify", read_verify}, {"touch", read_touch},
+        {"copy", read_copy},       {"access", read_access}, {"exec", read_exec},
+        {"sleep", read_sleep},     {"repeat", read_repeat}, {"checkpoint", read_checkpoint},
+        {"inflate", read_inflate},
+    };
+    return verbs;
+}
+
+bool is_verb(std::string_view name) {
+    return own_verbs().contains(name) || is_call_verb(name);
+}
+
+Action read_action(const TomlValue& value) {
+    if (auto verb = own_verbs().find(value.name()); verb != own_verbs().end()) return verb->second(value);
+    if (value.name() == "batch") return read_batch(value);
+    return read_call(value);
+}
+
+std::string all_verbs() {
+    std::string all = call_verbs();
+    for (const auto& [name, reader] : own_verbs()) all += ", " + name;
+    return all;
+}
+
+// The one key of a step that is neither `vcpu` nor `expect`.
+TomlValue find_verb(const TomlTable& table) {
+    std::optional<TomlValue> verb;
+    for (const TomlValue& value : table.values()) {
+        if (value.name() == "vcpu" || value.name() == "expect") continue;
+        if (!is_verb(value.name()))
+            value.fail("not a step, and not vcpu or expect beside one; known are " + all_verbs());
+        if (verb)
+            value.fail(fmt::format("this step is a '{}' already; begin another [[step]]", verb->name()));
+        verb = value;
+    }
+    if (!verb) table.fail("a step that does nothing; expected one of " + all_verbs());
+    return *verb;
+}
+
+// "heap new_size=512MiB flags=MAYMOVE"
+std::string summarize(const TomlValue& verb) {
+    if (verb.name() == "repeat" || verb.name() == "batch") return "";
+    if (!verb.is_table()) return verb.is_boolean() ? "" : verb.as_written();
+    std::string all;
+    for (const TomlValue& value : verb.table().values()) {
+        bool plain = value.name() == "range" || (value.name() == "name" && all.empty());
+        all += fmt::format("{}{}{}{}", all.empty() ? "" : " ", plain ? "" : value.name(), plain ? "" : "=",
+                           value.as_written());
+    }
+    return all;
+}
+
+bool is_call(const Action& action) {
+    return std::holds_alternative<CallAction>(action) || std::holds_alternative<BatchAction>(action);
+}
+
+bool touches_memory(const Action& action) {
+    return std::holds_alternative<PatternAction>(action) || std::holds_alternative<TouchAction>(action) ||
+           std::holds_alternative<CopyAction>(action) || std::holds_alternative<AccessAction>(action) ||
+           std::holds_alternative<ExecAction>(action);
+}
+
+void require_fitting_expect(const TomlValue& expect, const ScenarioStep& step) {
+    const auto* call = std::get_if<CallAction>(&step.action);
+    bool returns_address = call && (call->effect == Effect::defines || call->effect == Effect::relocates);
+    if (step.expect.error && !is_call(step.action)) expect.fail("only a call can end in an errno");
+    if (step.expect.fault && !touches_memory(step.action)) expect.fail("only an access to memory can fault");
+    if (step.expect.at && !returns_address) expect.fail(fmt::format("a '{}' returns no address", step.verb));
+    if (step.expect.moved && !(call && call->effect == Effect::relocates))
+        expect.fail(fmt::format("a '{}' moves nothing", step.verb));
+}
+
+}  // namespace
+
+ScenarioStep read_step(const TomlTable& table) {
+    TomlValue verb = find_verb(table);
+    ScenarioStep step;
+    step.verb = verb.name();
+    step.place = verb.place();
+    step.action = read_action(verb);
+    step.summary = summarize(verb);
+    if (auto vcpu = table.find("vcpu")) {
+        step.vcpu = static_cast<unsigned>(vcpu->integer_in(0, abi::max_vcpus - 1));
+        step.vcpu_place = vcpu->place();
+    }
+    if (auto expect = table.find("expect")) {
+        step.expect = read_expect(expect->table());
+        require_fitting_expect(*expect, step);
+    }
+    return step;
+}
+
+}  // namespace gpremap

@@ -1,0 +1,210 @@
+// `gpremap cases FILE...`: runs case files and says which cases fail, with both pictures.
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdint>
+#include <functional>
+#include <iosfwd>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vmm/base/json_file.h"
+#include "vmm/base/progress.h"
+#include "vmm/cases/runner.h"
+#include "vmm/config/config_errors.h"
+#include "vmm/scenario/reading.h"
+#include "vmm/verbs/huge_page_reservation.h"
+#include "vmm/verbs/options.h"
+#include "vmm/verbs/verb.h"
+
+namespace gpremap {
+
+namespace {
+
+enum class CasesOn { vm, model, host };
+
+struct CasesOptions {
+    std::vector<std::string> files;
+    CasesOn on = CasesOn::vm;
+    std::string json;  // where the result goes, too; empty: nowhere
+    // The granule is for the cases that state none; mechanism and backing are a VM's.
+    Overrides overrides;
+    uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
+    ShowProgress progress = ShowProgress::yes;
+};
+
+using Status = CaseOutcome::Status;
+using RunOne = std::function<CaseOutcome(const Case&)>;
+
+struct CaseFile {
+    std::string path;
+    std::vector<Case> cases;
+};
+
+struct Counts {
+    size_t passed = 0;
+    size_t failed = 0;
+    size_t skipped = 0;
+
+    void add(Status status) {
+        ++(status == Status::passed ? passed : status == Status::failed ? failed : skipped);
+    }
+    std::string text() const {
+        return fmt::format("{} passed, {} failed, {} skipped", passed, failed, skipped);
+    }
+};
+
+std::vector<CaseFile> read_files(const CasesOptions& options) {
+    std::vector<CaseFile> files;
+    ConfigErrors errors;
+    for (const std::string& path : options.files)
+        errors.collect([&] { files.push_back({path, read_case_file(path)}); });
+    errors.throw_if_any();
+    for (CaseFile& file : files)
+        for (Case& c : file.cases)
+            if (!c.granule_stated) c.granule = options.overrides.granule.value_or(c.granule);
+    return files;
+}
+
+std::string_view name_of(CasesOn on) {
+    switch (on) {
+        case CasesOn::vm:
+            return "vm";
+        case CasesOn::model:
+            return "model";
+        default:
+            return "host";
+    }
+}
+
+RunOne runner_for(const CasesOptions& options) {
+    if (options.on == CasesOn::vm) {
+        const auto vm = std::make_shared<VmCases>(options.overrides.mechanism.value_or(Mechanism::automatic),
+                                                  options.overrides.backing.value_or(Backing::automatic));
+        return [vm](const Case& c) { return vm->run(c); };
+    }
+    if (options.overrides.mechanism || options.overrides.backing)
+        spdlog::warn("--mechanism and --backing are those of a VM, and say nothing --on {}",
+                     name_of(options.on));
+    if (options.on == CasesOn::model) return run_case_on_model;
+    return run_case_on_host;
+}
+
+JsonObject json_of(const Case& c, const CaseOutcome& outcome) {
+    JsonObject json = {{"file", c.file}, {"name", c.name}, {"ok", outcome.status == Status::passed}};
+    if (outcome.status == Status::skipped) json["ok"] = nullptr;
+    json["expected"] = outcome.expected;
+    json["actual"] = outcome.actual;
+    json["detail"] = outcome.detail;
+    return json;
+}
+
+class CasesRun {
+  public:
+    CasesRun(const CasesOptions& options, std::ostream& out)
+        : options_(options),
+          out_(out),
+          files_(read_files(options)),
+          json_(options.json),
+          progress_(count_cases(), options.progress) {}
+
+    int run() {
+        const HugePageReservation reservation(options_.huge_pages);
+        try {
+            const RunOne run_one = runner_for(options_);
+            for (const CaseFile& file : files_) run_file(file, run_one);
+        } catch (...) {
+            progress_.clear();
+            write_json();  // what ran until then
+            throw;
+        }
+        progress_.clear();
+        if (files_.size() > 1) fmt::print(out_, "{} files: {}\n", files_.size(), all_.text());
+        return write_json();
+    }
+
+  private:
+    size_t count_cases() const {
+        size_t count = 0;
+        for (const CaseFile& file : files_) count += file.cases.size();
+        return count;
+    }
+
+    void run_file(const CaseFile& file, const RunOne& run_one) {
+        Counts counts;
+        for (const Case& c : file.cases) {
+            progress_.show(c.name);
+            const CaseOutcome outcome = run_one(c);
+            progress_.advance();
+            counts.add(outcome.status);
+            all_.add(outcome.status);
+            results_.push_back(json_of(c, outcome));
+            print(c, outcome);
+        }
+        fmt::print(out_, "{}: {}\n", file.path, counts.text());
+        out_.flush();
+    }
+
+    void print(const Case& c, const CaseOutcome& outcome) {
+        if (outcome.status == Status::skipped)
+            spdlog::info("{}: {}: skipped: {}", c.file, c.name, outcome.detail);
+        if (outcome.status != Status::failed) return;
+        fmt::print(out_, "FAIL {}: {}\n     expected  {}\n     actual    {}\n     {}\n", c.file, c.name,
+                   outcome.expected, outcome.actual, outcome.detail);
+    }
+
+    int write_json() {
+        return json_.write({{"schema", "gpremap.cases/1"},
+                            {"on", name_of(options_.on)},
+                            {"passed", all_.passed},
+                            {"failed", all_.failed},
+                            {"skipped", all_.skipped},
+                            {"cases", results_}},
+                           all_.failed == 0 ? 0 : 1);
+    }
+
+    const CasesOptions& options_;
+    std::ostream& out_;
+    std::vector<CaseFile> files_;
+    JsonFile json_;
+    Progress progress_;
+    Counts all_;
+    JsonObject results_ = JsonObject::array();
+};
+
+// Reads all files, then runs all cases and writes what came of them to `out`. Returns the exit status: 0
+// where none failed, 1 otherwise. Throws ConfigError, before anything runs, for what is wrong with any of
+// the files, and HostLacks or GuestDied as a Machine does.
+int run_cases(const CasesOptions& options, std::ostream& out) {
+    return CasesRun(options, out).run();
+}
+
+}  // namespace
+
+void add_cases(Program& program) {
+    CLI::App& verb =
+        program.add_verb("cases", "run case files, on a VM, on the pure library or on this host");
+    auto options = std::make_shared<CasesOptions>();
+    verb.add_option("FILE", options->files, "case files, such as tests/cases/linux-grow.toml")->required();
+    const std::map<std::string, CasesOn> places = {
+        {"vm", CasesOn::vm}, {"model", CasesOn::model}, {"host", CasesOn::host}};
+    verb.add_option_function<std::string>(
+            "--on", [options, places](const std::string& text) { options->on = places.at(text); },
+            "where: a VM (as without it), the library alone, or this machine's own mremap")
+        ->check(CLI::IsMember(places))
+        ->type_name("");
+    add_json(verb, options->json);
+    add_reservation(verb, options->huge_pages);
+    add_overrides(verb, options->overrides, "what the file says");
+    verb.callback([&program, options] {
+        program.work = [&program, options] {
+            if (program.log.quiet) options->progress = ShowProgress::no;
+            return run_cases(*options, std::cout);
+        };
+    });
+}
+
+}  // namespace gpremap

@@ -1,0 +1,70 @@
+// `gpremap compare`: the options of what vmm/compare does.
+#include "vmm/compare/compare.h"
+
+#include <iostream>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vmm/verbs/options.h"
+#include "vmm/verbs/verb.h"
+
+namespace gpremap {
+
+namespace {
+
+using Accelerate = CompareOptions::Accelerate;
+
+constexpr std::pair<std::string_view, Accelerate> accelerate_names[] = {
+    {"auto", Accelerate::automatic}, {"kvm", Accelerate::kvm}, {"emulation", Accelerate::emulation}};
+constexpr std::pair<std::string_view, bool> switch_names[] = {{"on", true}, {"off", false}};
+
+}  // namespace
+
+void add_compare(Program& program) {
+    CLI::App& verb = program.add_verb(
+        "compare", "resize here and in a QEMU guest that libvirt drives, by the same schedule");
+    auto options = std::make_shared<CompareOptions>();
+    verb.add_option("SCENARIO", options->file, "a TOML file whose steps resize a range")->required();
+    const std::map<std::string, Way> ways = {
+        {"balloon", Way::balloon}, {"virtio-mem", Way::virtio_mem}, {"dimm", Way::dimm}};
+    verb.add_option_function<std::vector<std::string>>(
+            "--with",
+            [options, ways](const std::vector<std::string>& names) {
+                options->ways.clear();
+                for (const std::string& name : names) options->ways.push_back(ways.at(name));
+            },
+            "ways to resize the QEMU guest: balloon,virtio-mem,dimm (the first two)")
+        ->delimiter(',')
+        ->check(CLI::IsMember(ways))
+        ->type_name("");
+    verb.add_option("--range", options->range,
+                    "the range whose resizes count, where the scenario resizes several")
+        ->type_name("NAME");
+    verb.add_option("--repeat", options->repeat, "how often all of it is done, in fresh guests (5)")
+        ->type_name("N");
+    verb.add_option("--deadline", options->deadline, "for each answer of the guest (300)")
+        ->type_name("SECONDS");
+    verb.add_option("--connect", options->connect,
+                    "libvirt's daemon, such as qemu:///system; without it, its driver runs in this program")
+        ->type_name("URI");
+    add_choice<Accelerate>(verb, "--accelerate", options->accelerate, accelerate_names,
+                           "how QEMU runs its guest: auto takes KVM where that boots it");
+    add_choice<bool>(verb, "--init-on-alloc", options->init_on_alloc, switch_names,
+                     "whether the guest's Linux zeroes pages that it hands out (on)");
+    verb.add_option("--memhp-default-state", options->memhp_default_state,
+                    "what the guest's Linux makes of new memory (online_movable)")
+        ->check(CLI::IsMember({"online", "online_kernel", "online_movable"}))
+        ->type_name("STATE");
+    add_json(verb, options->json);
+    add_overrides(verb, options->overrides, "what the file says");
+    verb.callback([&program, options] {
+        program.work = [&program, options] {
+            if (program.log.quiet) options->progress = ShowProgress::no;
+            return run_compare(*options, std::cout);
+        };
+    });
+}
+
+}  // namespace gpremap

@@ -1,0 +1,34 @@
+#include "vmm/verbs/options.h"
+
+#include "vmm/base/errors.h"
+#include "vmm/base/units.h"
+
+namespace gpremap {
+
+void add_json(CLI::App& verb, std::string& json) {
+    verb.add_option("--json", json, "write the result to this file, too")->type_name("FILE");
+}
+
+uint64_t size_in(const std::string& option, const std::string& text) {
+    auto size = parse_size(text);
+    if (!size) throw ConfigError(option + ": expected " + std::string(size.error()));
+    return *size;
+}
+
+void add_overrides(CLI::App& verb, Overrides& overrides, const std::string& in_place_of) {
+    add_choice<Backing>(verb, "--backing", overrides.backing, backing_names,
+                        "what memory is made of, in place of " + in_place_of);
+    add_choice<Mechanism>(verb, "--mechanism", overrides.mechanism, mechanism_names,
+                          "how it is remapped, in place of " + in_place_of);
+    add_choice<uint64_t>(verb, "--granule", overrides.granule, granule_names,
+                         "the unit of remapping, in place of " + in_place_of);
+}
+
+void add_reservation(CLI::App& verb, uint64_t& huge_pages) {
+    verb.add_option("--reserve-hugepages", huge_pages,
+                    "add that many huge pages of 2 MiB to the host's pool for the time of this run")
+        ->check(CLI::NonNegativeNumber)
+        ->type_name("N");
+}
+
+}  // namespace gpremap

@@ -1,0 +1,181 @@
+// `gpremap run`: has a guest do the steps of a scenario, and says what came of them.
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <iosfwd>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+
+#include "vmm/base/errors.h"
+#include "vmm/base/json_file.h"
+#include "vmm/base/progress.h"
+#include "vmm/host/facts.h"
+#include "vmm/kvm/vm.h"
+#include "vmm/report/json.h"
+#include "vmm/report/stage2_dump.h"
+#include "vmm/report/table.h"
+#include "vmm/scenario/reading.h"
+#include "vmm/scenario/step_runner.h"
+#include "vmm/verbs/huge_page_reservation.h"
+#include "vmm/verbs/options.h"
+#include "vmm/verbs/verb.h"
+
+namespace gpremap {
+
+namespace {
+
+struct RunOptions {
+    std::string file;
+    Overrides overrides;
+    std::string json;                        // where the result goes, too; empty: nowhere
+    std::optional<TableFormat> dump_stage2;  // as entries of that format, after the steps
+    uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
+    ShowProgress progress = ShowProgress::yes;  // on standard error, where that is a terminal
+};
+
+Colour colour_of(const std::ostream& out) {
+    return &out == &std::cout && isatty(STDOUT_FILENO) ? Colour::ansi : Colour::none;
+}
+
+// How many results the steps will have; a schedule counts as one more than its steps.
+size_t count_results(const std::vector<ScenarioStep>& steps) {
+    size_t count = 0;
+    for (const ScenarioStep& step : steps) {
+        if (const auto* repeat = std::get_if<RepeatAction>(&step.action)) {
+            count += repeat->times * count_results(repeat->steps);
+        } else if (const auto* inflate = std::get_if<InflateAction>(&step.action)) {
+            count += inflate->steps + 1;
+        } else {
+            count++;
+        }
+    }
+    return count;
+}
+
+void log_step(const StepResult& step) {
+    spdlog::info("step {}: {} {}: {}", step.index, step.call, step.summary,
+                 step.ok ? step.outcome : step.problem);
+    if (step.record && !step.record->mechanism.empty())
+        spdlog::info("step {}: {}: {}", step.index, step.record->mechanism, step.record->mechanism_reason);
+}
+
+void log_domain(const VmDomain& domain) {
+    for (const std::string& ignored : domain.ignored) spdlog::info("{}", ignored);
+}
+
+// Before anything is started: the host would kill something instead of saying so.
+void require_host_memory(const VmDomain& domain, const HostFacts& host) {
+    if (domain.mapped() <= host.memory_total) return;
+    throw HostLacks(
+        fmt::format("{}: the domain begins with {} KiB of memory, and this host has {} KiB: lower "
+                    "<memory> or <currentMemory>",
+                    domain.file, domain.mapped() >> 10, host.memory_total >> 10));
+}
+
+void warn_of_idle_pool(const MemoryConfig& memory) {
+    if (memory.pool > 0 && !can_use_pool(memory.backing))
+        spdlog::warn("pool is of anonymous memory: with backing {} it is not used", name_of(memory.backing));
+}
+
+void warn_of_idle_pre_fault(const MachineConfig& config, const KvmCapabilities& capabilities) {
+    if (config.memory.pre_fault && !capabilities.pre_fault)
+        spdlog::warn(
+            "pre_fault: this host's KVM cannot (see gpremap doctor); a `touch` step does as much, from "
+            "within the guest");
+}
+
+StepWatcher watch(StepTable& table, Progress& progress) {
+    return {[&](const ScenarioStep& step) { progress.show(fmt::format("{} {}", step.verb, step.summary)); },
+            [&](const StepResult& result) {
+                progress.advance();
+                table.print(result);
+                log_step(result);
+            },
+            [&](const std::vector<MapEntry>& map) {
+                progress.clear();
+                table.print_map(map);
+            }};
+}
+
+// Checks the whole scenario, boots the VM, does the steps and writes the table of them to `out`. A step
+// that fails does not stop those after it. Returns the exit status: 0 where every step was as expected,
+// 1 otherwise. Throws ConfigError, before anything runs; HostLacks; GuestDied, when what ran until then
+// has been written to `out` and to the JSON file.
+int run_scenario(const RunOptions& options, std::ostream& out) {
+    const Scenario scenario = read_scenario(options.file, options.overrides);
+    JsonFile json(options.json);
+    const HugePageReservation reservation(options.huge_pages);
+    RunResult run;
+    run.host = read_host();
+    run.machine = scenario.machine;
+    if (scenario.domain) {
+        log_domain(*scenario.domain);
+        require_host_memory(*scenario.domain, run.host);
+    }
+    require_huge_pages(scenario.machine.memory);
+    warn_of_idle_pool(scenario.machine.memory);
+
+    Machine machine(scenario.machine);
+    warn_of_idle_pre_fault(scenario.machine, machine.vm().capabilities());
+    StepTable table(out, colour_of(out));
+    Progress progress(count_results(scenario.steps), options.progress);
+    StepRunner runner(machine, scenario.machine.memory.granule, watch(table, progress));
+    auto conclude = [&] {
+        progress.clear();
+        run.steps = runner.results();
+        print_summary(out, run, colour_of(out));
+        return json.write(json_of(run), run.failed() == 0 ? 0 : 1);
+    };
+    try {
+        runner.run(scenario.steps);
+    } catch (const GuestDied& death) {
+        run.died = death.what();
+        conclude();
+        throw;
+    }
+    run.map = machine.remapper().map();
+    if (options.dump_stage2) run.stage2 = dump_stage2(machine, *options.dump_stage2);
+    const int status = conclude();
+    if (run.stage2) print_stage2(out, *run.stage2);
+    return status;
+}
+
+}  // namespace
+
+void add_run(Program& program) {
+    CLI::App& verb =
+        program.add_verb("run", "boot a VM, have its guest do the steps of a scenario, and report");
+    auto options = std::make_shared<RunOptions>();
+    verb.add_option("SCENARIO", options->file,
+                    "a TOML file, such as configs/quickstart.toml, or a libvirt domain")
+        ->required();
+    add_json(verb, options->json);
+    add_reservation(verb, options->huge_pages);
+    add_overrides(verb, options->overrides, "what the file says");
+    verb.add_option_function<std::string>(
+            "--pool",
+            [options](const std::string& text) { options->overrides.pool = size_in("--pool", text); },
+            "memory kept ready for grows, in place of what the file says")
+        ->type_name("SIZE");
+    // The format may be left out, so it takes an equals sign: what follows a space is the scenario.
+    const std::map<std::string, TableFormat> formats = {{"ept", TableFormat::ept}, {"arm", TableFormat::arm}};
+    auto format = std::make_shared<std::string>();
+    verb.add_flag("--dump-stage2{ept}", *format,
+                  "afterwards, print the second-stage table, as ept or arm entries, and what KVM says of it")
+        ->check(CLI::IsMember(formats));
+    verb.callback([&program, options, format, formats] {
+        if (!format->empty()) options->dump_stage2 = formats.at(*format);
+        program.work = [&program, options] {
+            if (program.log.quiet) options->progress = ShowProgress::no;
+            return run_scenario(*options, std::cout);
+        };
+    });
+}
+
+}  // namespace gpremap
