@@ -194,7 +194,7 @@ BenchSetting with_pool(BenchSetting setting) {
 }
 
 void write_calls(Rig& rig, const std::vector<abi::BatchCall>& calls) {
-    if (!rig.machine().vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]))
+    if (!rig.machine().guest().write(layout::shared, calls.data(), calls.size() * sizeof calls[0]))
         throw std::logic_error("the batch is outside the agent's memory");
 }
 

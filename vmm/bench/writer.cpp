@@ -28,7 +28,7 @@ void Writer::start() {
     pulse.place[1] = places_[1];
     pulse.words = pages_;
     pulse.stride = page;
-    if (!rig_.machine().vm().write_agent(layout::shared, &pulse, sizeof pulse))
+    if (!rig_.machine().guest().write(layout::shared, &pulse, sizeof pulse))
         throw std::logic_error("the pulse is outside the agent's memory");
     abi::Step step = {};
     step.op = abi::Op::pulse;
@@ -39,7 +39,7 @@ void Writer::start() {
 
 abi::Pulse Writer::read() const {
     abi::Pulse pulse;
-    if (!rig_.machine().vm().read_agent(layout::shared, &pulse, sizeof pulse))
+    if (!rig_.machine().guest().read(layout::shared, &pulse, sizeof pulse))
         throw std::logic_error("the pulse is outside the agent's memory");
     return pulse;
 }
@@ -56,7 +56,7 @@ void Writer::wait_for_a_round() {
 
 uint64_t Writer::stop() {
     constexpr uint64_t yes = 1;
-    if (!rig_.machine().vm().write_agent(layout::shared + offsetof(abi::Pulse, stop), &yes, sizeof yes))
+    if (!rig_.machine().guest().write(layout::shared + offsetof(abi::Pulse, stop), &yes, sizeof yes))
         throw std::logic_error("the pulse is outside the agent's memory");
     const Performed done = rig_.machine().finish(writing_vcpu);
     const uint64_t ticks = done.report.tsc_end - done.report.tsc_begin;

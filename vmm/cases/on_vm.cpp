@@ -114,7 +114,7 @@ class VmPlace : public PlaceByCalls {
         if (count < 0 || static_cast<uint64_t>(count) > most_extents)
             throw CaseFailed(fmt::format("a query at {:#x} returned {}", at, count));
         std::vector<abi::ExtentInfo> extents(static_cast<size_t>(count));
-        if (!machine_.vm().read_agent(scratch, extents.data(), extents.size() * sizeof(abi::ExtentInfo)))
+        if (!machine_.guest().read(scratch, extents.data(), extents.size() * sizeof(abi::ExtentInfo)))
             throw CaseFailed("the extents of a query cannot be read");
         return extents;
     }
@@ -127,7 +127,7 @@ class VmPlace : public PlaceByCalls {
             std::ranges::copy(call.args, entry.arg);
             calls.push_back(entry);
         }
-        if (!machine_.vm().write_agent(scratch, calls.data(), calls.size() * sizeof(abi::BatchCall)))
+        if (!machine_.guest().write(scratch, calls.data(), calls.size() * sizeof(abi::BatchCall)))
             throw CaseFailed("the calls of a batch cannot be written");
         return perform(
                    step_of(abi::Op::call, {static_cast<uint64_t>(abi::Call::batch), scratch, calls.size()}))

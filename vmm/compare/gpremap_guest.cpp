@@ -10,9 +10,9 @@
 #include "vmm/base/errno_names.h"
 #include "vmm/base/errors.h"
 #include "vmm/calls/effect.h"
-#include "vmm/guests/agent/performed.h"
 #include "vmm/machine/machine.h"
 #include "vmm/scenario/dry_run.h"
+#include "vmm/vcpus/performed.h"
 
 namespace gpremap {
 

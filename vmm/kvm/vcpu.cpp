@@ -137,13 +137,11 @@ Exit Vcpu::run() {
     }
 }
 
-Exit Vcpu::classify_io() const {
+Exit Vcpu::classify_io() {
     const auto& io = area_->io;
-    if (io.direction == KVM_EXIT_IO_OUT && io.size == 4 && io.count == 1) {
-        if (io.port == GPREMAP_HYPERCALL_PORT) return exits::Hypercall{};
-        if (io.port == abi::exception_port) return exits::Exception{};
-    }
-    return exits::Unexpected{describe_exit()};
+    auto direction = io.direction == KVM_EXIT_IO_OUT ? exits::Io::Direction::out : exits::Io::Direction::in;
+    return exits::Io{io.port, direction, io.size, io.count,
+                     reinterpret_cast<std::byte*>(area_) + io.data_offset};
 }
 
 Exit Vcpu::classify_mmio() const {

@@ -14,12 +14,16 @@ namespace gpremap {
 
 namespace exits {
 
-// `out` to GPREMAP_HYPERCALL_PORT: number and arguments are in the registers. What is put into rax is
-// the result; rip is advanced by the next run().
-struct Hypercall {};
-
-// A ring 0 exception stub: rax is the vector, rsp points to an ExceptionFrame.
-struct Exception {};
+// An access to a port. What `in` is given and `out` has brought lies at `data`, `size` bytes a time, until the next
+// run(), which advances rip.
+struct Io {
+    enum class Direction { in, out };
+    uint16_t port;
+    Direction direction;
+    unsigned size;   // bytes
+    unsigned count;  // more than one of a repeated string instruction
+    std::byte* data;
+};
 
 // The host's mapping under a slot did not allow an access. The registers are those before the
 // instruction; KVM does not tell the address. The next run() repeats the instruction.
@@ -50,8 +54,8 @@ struct Unexpected {
 
 }  // namespace exits
 
-using Exit = std::variant<exits::Hypercall, exits::Exception, exits::HostFault, exits::Mmio,
-                          exits::Unemulated, exits::Interrupted, exits::Shutdown, exits::Unexpected>;
+using Exit = std::variant<exits::Io, exits::HostFault, exits::Mmio, exits::Unemulated, exits::Interrupted,
+                          exits::Shutdown, exits::Unexpected>;
 
 class Vcpu {
   public:
@@ -64,6 +68,9 @@ class Vcpu {
 
     // Enters the guest until the next exit. Only by the vCPU's own thread. Throws std::system_error.
     Exit run();
+
+    // The last exit in words, for reports.
+    std::string describe_exit() const;
 
     // As of the last exit. What is set is in force from the next run().
     const kvm_regs& registers();
@@ -97,9 +104,8 @@ class Vcpu {
 
   private:
     int enter_once();
-    Exit classify_io() const;
+    Exit classify_io();
     Exit classify_mmio() const;
-    std::string describe_exit() const;
     void load_registers();
     void store_registers();
 

@@ -1,11 +1,9 @@
 #include "vmm/kvm/vm.h"
 
-#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <system_error>
 
@@ -13,17 +11,6 @@
 
 namespace gpremap {
 namespace {
-
-std::span<std::byte> map_agent_memory() {
-    void* memory = mmap(nullptr, abi::agent_size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) throw_errno("mapping the agent's memory");
-    return {static_cast<std::byte*>(memory), abi::agent_size};
-}
-
-bool is_inside_agent(uint64_t gpa, std::size_t size) {
-    return gpa - abi::agent_base < abi::agent_size && abi::agent_size - (gpa - abi::agent_base) >= size;
-}
 
 // Without this, deleting or moving one slot drops the second-stage mappings of all.
 void keep_other_slots_mapped(const Descriptor& vm) {
@@ -48,21 +35,10 @@ const std::vector<std::string> vcpu_statistics = {"pf_taken", "tlb_flush"};
 
 }  // namespace
 
-Vm::Vm(const Kvm& kvm) : kvm_(kvm), fd_(kvm.create_vm()), agent_memory_(map_agent_memory()) {
-    try {
-        if (capabilities().exit_on_emulation_failure) tell_of_failed_emulation(fd_);
-        if (capabilities().slot_zap_all_optional) keep_other_slots_mapped(fd_);
-        if (capabilities().statistics) statistics_ = std::make_unique<Statistics>(fd_, vm_statistics);
-        set_memory(agent_slot, abi::agent_base, abi::agent_size, agent_memory_.data(), 0);
-    } catch (...) {
-        munmap(agent_memory_.data(), agent_memory_.size());
-        throw;
-    }
-}
-
-Vm::~Vm() {
-    fd_ = Descriptor();
-    munmap(agent_memory_.data(), agent_memory_.size());
+Vm::Vm(const Kvm& kvm) : kvm_(kvm), fd_(kvm.create_vm()) {
+    if (capabilities().exit_on_emulation_failure) tell_of_failed_emulation(fd_);
+    if (capabilities().slot_zap_all_optional) keep_other_slots_mapped(fd_);
+    if (capabilities().statistics) statistics_ = std::make_unique<Statistics>(fd_, vm_statistics);
 }
 
 void Vm::set_memory(uint32_t slot, uint64_t gpa, uint64_t size, void* host, uint32_t flags) {
@@ -85,18 +61,6 @@ void Vm::set_memory(uint32_t slot, uint64_t gpa, uint64_t size, void* host, uint
         slots_.erase(entry);
     else
         entry->second = Slot{gpa, size, static_cast<std::byte*>(host)};
-}
-
-bool Vm::read_agent(uint64_t gpa, void* to, std::size_t size) const {
-    if (!is_inside_agent(gpa, size)) return false;
-    std::memcpy(to, agent_memory_.data() + (gpa - abi::agent_base), size);
-    return true;
-}
-
-bool Vm::write_agent(uint64_t gpa, const void* from, std::size_t size) {
-    if (!is_inside_agent(gpa, size)) return false;
-    std::memcpy(agent_memory_.data() + (gpa - abi::agent_base), from, size);
-    return true;
 }
 
 // The kernel does the reading: it stops where the host has nothing, and a range in motion cannot

@@ -1,5 +1,4 @@
-// One KVM virtual machine: its memory slots, the agent's own memory, its statistics, and the pause of
-// its vCPUs.
+// One KVM virtual machine: its memory slots, its statistics, and the pause of its vCPUs.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +10,6 @@
 #include <span>
 #include <vector>
 
-#include "guest/abi/agent.h"
 #include "remap/range.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/kvm/kvm_counts.h"
@@ -24,12 +22,11 @@ class Vcpu;
 
 class Vm {
   public:
-    // The agent's memory is slot 0.
-    static constexpr uint32_t agent_slot = 0;
+    // Slots below this number are for the guest's own memory, which no call can remap.
+    static constexpr uint32_t guest_slots = 1;
 
-    // Creates the VM with the agent's memory, zeroed, in place. Throws std::system_error.
+    // Creates the VM, without memory. Throws std::system_error.
     explicit Vm(const Kvm& kvm);
-    ~Vm();
     Vm(const Vm&) = delete;
     Vm& operator=(const Vm&) = delete;
 
@@ -38,13 +35,6 @@ class Vm {
     // Adds slot `slot`, moves it (same size, host and flags, another gpa), or with size 0 deletes it.
     // Bytes, multiples of 4096. Throws std::system_error and changes nothing where KVM refuses.
     void set_memory(uint32_t slot, uint64_t gpa, uint64_t size, void* host, uint32_t flags);
-
-    std::span<std::byte> agent_memory() { return agent_memory_; }
-
-    // Copies from or to the agent's own memory, whole or not at all: false where any byte of it is
-    // elsewhere. The guest may write the same bytes at any time: read once, check the copy.
-    [[nodiscard]] bool read_agent(uint64_t gpa, void* to, std::size_t size) const;
-    [[nodiscard]] bool write_agent(uint64_t gpa, const void* from, std::size_t size);
 
     // Copies what is readable at `gpa`, in any slot, up to the first byte that is not. Returns how
     // much. Host memory that is not mapped, or in motion, counts as not readable.
@@ -77,7 +67,6 @@ class Vm {
   private:
     const Kvm& kvm_;
     Descriptor fd_;
-    std::span<std::byte> agent_memory_;
     mutable std::mutex slots_mutex_;
     std::map<uint32_t, Slot> slots_;
     std::unique_ptr<Statistics> statistics_;

@@ -4,9 +4,8 @@
 #include <vector>
 
 #include "vmm/base/errors.h"
-#include "vmm/guests/agent/world.h"
+#include "vmm/guests/agent/agent_guest.h"
 #include "vmm/kvm/kvm.h"
-#include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/vcpus/vcpu_thread.h"
 
@@ -19,35 +18,36 @@ const MachineConfig& checked(const MachineConfig& config) {
     return config;
 }
 
+// The only place that knows which guests there are.
+std::unique_ptr<Guest> load_guest(Vm& vm, const MachineConfig& config) {
+    return std::make_unique<AgentGuest>(vm, config.vcpus,
+                                        Aperture{config.memory.aperture_base, config.memory.aperture_size});
+}
+
 }  // namespace
 
 // In the order of construction; destroyed in reverse, the threads first.
 struct Machine::State {
     explicit State(const MachineConfig& config)
-        : vm(kvm),
-          entry(build_agent_world(vm.agent_memory(),
-                                  {config.memory.aperture_base, config.memory.aperture_size},
-                                  kvm.capabilities())),
-          remapper(vm, config.memory),
-          crew(vm, remapper, entry) {}
+        : vm(kvm), guest(load_guest(vm, config)), remapper(vm, config.memory), crew{vm, remapper, *guest} {}
 
     ~State() {
         crew.stop(nullptr);
-        workers.clear();
+        threads.clear();
     }
 
     Kvm kvm;
     Vm vm;
-    uint64_t entry;
+    std::unique_ptr<Guest> guest;
     Remapper remapper;
     Crew crew;
-    std::vector<std::unique_ptr<VcpuWorker>> workers;
+    std::vector<std::unique_ptr<VcpuThread>> threads;
 };
 
 Machine::Machine(const MachineConfig& config) : state_(std::make_unique<State>(checked(config))) {
     for (unsigned vcpu = 0; vcpu < config.vcpus; vcpu++)
-        state_->workers.push_back(std::make_unique<VcpuWorker>(vcpu, state_->vm.create_vcpu(), state_->crew));
-    for (auto& worker : state_->workers) worker->wait_until_ready();
+        state_->threads.push_back(std::make_unique<VcpuThread>(vcpu, state_->vm.create_vcpu(), state_->crew));
+    for (unsigned vcpu = 0; vcpu < config.vcpus; vcpu++) state_->guest->wait_until_ready(vcpu);
 }
 
 Machine::~Machine() = default;
@@ -58,19 +58,27 @@ Performed Machine::perform(unsigned vcpu, const abi::Step& step) {
 }
 
 void Machine::start(unsigned vcpu, const abi::Step& step) {
-    state_->workers.at(vcpu)->start(step);
+    state_->guest->begin(vcpu, step);
 }
 
 Performed Machine::finish(unsigned vcpu) {
-    return state_->workers.at(vcpu)->finish();
+    return state_->guest->finish(vcpu);
 }
 
 void Machine::pre_fault(unsigned vcpu, uint64_t gpa, uint64_t size) {
-    state_->workers.at(vcpu)->pre_fault(gpa, size);
+    state_->threads.at(vcpu)->pre_fault(gpa, size);
 }
 
 unsigned Machine::vcpus() const {
-    return static_cast<unsigned>(state_->workers.size());
+    return static_cast<unsigned>(state_->threads.size());
+}
+
+Called Machine::call(abi::Call number, const std::array<uint64_t, 6>& args) {
+    return state_->remapper.call({*state_->guest}, number, args);
+}
+
+Guest& Machine::guest() {
+    return *state_->guest;
 }
 
 Remapper& Machine::remapper() {

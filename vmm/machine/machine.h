@@ -1,28 +1,29 @@
-// A running VM with its agent: what scenarios, case files, the bench and the tests drive.
+// A running VM with its guest: what scenarios, case files, the bench and the tests drive.
 //
 //     Machine machine(config);
-//     Performed done = machine.perform(0, step);   // vCPU 0's agent does the step and reports
+//     Performed done = machine.perform(0, step);   // vCPU 0's guest does the step and reports
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 
 #include "guest/abi/agent.h"
 #include "vmm/config/machine_config.h"
-#include "vmm/guests/agent/performed.h"
 #include "vmm/memory/remapper.h"
+#include "vmm/vcpus/guest.h"
 
 namespace gpremap {
 
 class Machine {
   public:
-    // Opens KVM, creates the VM and its vCPUs, loads the agent and waits until it has said hello.
+    // Opens KVM, creates the VM and its vCPUs, loads the guest and waits until it takes steps.
     // Throws HostLacks without /dev/kvm or a needed capability.
     explicit Machine(const MachineConfig& config);
     ~Machine();
 
-    // Has the agent on `vcpu` do `step` and waits for its report. Throws GuestDied with registers and
+    // Has the guest on `vcpu` do `step` and waits for its report. Throws GuestDied with registers and
     // the last hypercalls when the guest dies or a fault is unhandled.
     Performed perform(unsigned vcpu, const abi::Step& step);
 
@@ -35,7 +36,10 @@ class Machine {
     void pre_fault(unsigned vcpu, uint64_t gpa, uint64_t size);
 
     unsigned vcpus() const;
+    // A call that the host makes: no vCPU's. Structures that its arguments point to lie in the guest's own memory.
+    Called call(abi::Call number, const std::array<uint64_t, 6>& args);
     Remapper& remapper();
+    Guest& guest();
     // For the pause of all vCPUs (Vm::pause_others with VcpuGate::nobody), statistics and capabilities.
     Vm& vm();
 

@@ -1,9 +1,11 @@
 // What one call cost: counted where the system calls are made, summed by whoever reports them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
-#include <vector>
+
+#include "guest/abi/agent.h"
 
 namespace gpremap {
 
@@ -36,8 +38,10 @@ struct CallRecord {
     const char* mechanism_reason = "";
     SyscallCounts syscalls;
     PoolCounts pool;
-    uint64_t pre_faulted = 0;        // bytes that KVM has mapped before the entry, as pre_fault asks for
-    std::vector<uint64_t> stall_ns;  // for each vCPU: how long it has waited on its own fault, at the end
+    uint64_t pre_faulted = 0;  // bytes that KVM has mapped before the entry, as pre_fault asks for
+    std::array<uint64_t, abi::max_vcpus>
+        stall_ns{};  // for each vCPU: how long it has waited on its own fault, at
+                     // the end of the call
 };
 
 }  // namespace gpremap

@@ -102,15 +102,14 @@ struct Remapper::State {
           pool(pool_for(config)),
           stage2(stage2_for(vm, config, space.aperture(), object)) {
         if (pool) stage2->use(*pool);
-        for (CallRecord& record : records) record.stall_ns.resize(abi::max_vcpus);
     }
 
-    int64_t call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args);
-    int64_t query(const std::array<uint64_t, 6>& args);
-    int64_t batch(unsigned vcpu, const std::array<uint64_t, 6>& args);
-    int apply(unsigned vcpu, remap::Plan& plan);
-    void begin_record(unsigned vcpu);
-    void end_record(unsigned vcpu);
+    int64_t call(const Caller& caller, abi::Call number, const std::array<uint64_t, 6>& args, Called& called);
+    int64_t query(const Caller& caller, const std::array<uint64_t, 6>& args);
+    int64_t batch(const Caller& caller, const std::array<uint64_t, 6>& args, Called& called);
+    int apply(const Caller& caller, remap::Plan& plan, Called& called);
+    void begin_counting();
+    void end_counting(CallRecord& record);
     std::vector<remap::stage2::Piece> possible_pieces(const Range& range) const;
     Backing backing_of(const remap::Extent& extent) const;
 
@@ -124,36 +123,41 @@ struct Remapper::State {
     std::unique_ptr<WarmPool> pool;  // where one is configured
     std::unique_ptr<Stage2> stage2;
 
-    std::array<CallRecord, abi::max_vcpus> records;
-    std::array<std::vector<Range>, abi::max_vcpus>
-        targets;  // of the last call, where it is to be pre-faulted
     // Since when each vCPU waits on its own fault, in now_ns(); 0 while it does not.
     std::array<std::atomic<uint64_t>, abi::max_vcpus> waiting_since{};
+    std::atomic<uint64_t> generation = 0;
 };
 
 Remapper::Remapper(Vm& vm, const MemoryConfig& config) : state_(std::make_unique<State>(vm, config)) {}
 Remapper::~Remapper() = default;
 
-int64_t Remapper::call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args) {
+Called Remapper::call(const Caller& caller, abi::Call number, const std::array<uint64_t, 6>& args) {
     std::lock_guard lock(state_->mutex);
-    state_->begin_record(vcpu);
-    int64_t result = 0;
+    state_->generation++;
+    state_->begin_counting();
+    Called called;
     try {
-        result = state_->call(vcpu, number, args);
+        called.result = state_->call(caller, number, args, called);
     } catch (const std::bad_alloc&) {
         // Planning and Stage2::apply leave everything as it was.
-        result = minus(remap::Errno::enomem);
+        called.result = minus(remap::Errno::enomem);
     }
-    state_->end_record(vcpu);
-    return result;
+    state_->end_counting(called.record);
+    state_->generation++;
+    return called;
 }
 
-int64_t Remapper::State::call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args) {
-    if (number == abi::Call::query) return query(args);
-    if (number == abi::Call::batch) return batch(vcpu, args);
+uint64_t Remapper::generation() const {
+    return state_->generation;
+}
+
+int64_t Remapper::State::call(const Caller& caller, abi::Call number, const std::array<uint64_t, 6>& args,
+                              Called& called) {
+    if (number == abi::Call::query) return query(caller, args);
+    if (number == abi::Call::batch) return batch(caller, args, called);
     auto plan = plan_call(space, number, args);
     if (!plan) return minus(plan.error());
-    if (int error = apply(vcpu, *plan)) return -error;
+    if (int error = apply(caller, *plan, called)) return -error;
     return static_cast<int64_t>(plan->result.value);
 }
 
@@ -172,7 +176,7 @@ bool replaces_memory(const std::vector<remap::Step>& steps, const remap::Space& 
 
 // Makes the plan true, or changes nothing and returns the errno. ENOMEM is the host's; anything else that
 // the host refuses is a defect of the VMM and not the guest's business.
-int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
+int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& called) {
     plan.steps = remap::coalesced(plan.steps);
     bool copies = std::any_of(plan.steps.begin(), plan.steps.end(), [](const remap::Step& step) {
         return std::holds_alternative<remap::step::Copy>(step);
@@ -180,8 +184,9 @@ int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
     // A copy of what others write to at the same time would be of no moment in particular.
     Stage2::Choice choice = stage2->choose(plan.steps, space);
     bool must_pause = copies || replaces_memory(plan.steps, space) || choice.way == Stage2::Way::memslot;
-    auto kept_out = must_pause ? std::optional(vm.pause_others(vcpu)) : vm.keep_others_out(vcpu);
-    CallRecord& record = records[vcpu];
+    auto kept_out =
+        must_pause ? std::optional(vm.pause_others(caller.vcpu)) : vm.keep_others_out(caller.vcpu);
+    CallRecord& record = called.record;
     record.mechanism = name_of(choice.way);
     record.mechanism_reason = choice.reason;
     auto others = kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run;
@@ -190,7 +195,7 @@ int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
     if (error == ENOMEM || error == ENOSPC || error == EAGAIN) return ENOMEM;
     if (error != 0) throw std::system_error(error, std::generic_category(), "carrying out a call");
     space = std::move(plan.after);
-    targets[vcpu] = std::move(where);
+    called.targets = std::move(where);
     record.bytes += plan.bytes.bytes;
     if (pool) record.pool = pool->counts();
     record.moved = record.moved || plan.moved;
@@ -198,27 +203,22 @@ int Remapper::State::apply(unsigned vcpu, remap::Plan& plan) {
     return 0;
 }
 
-// Allocates nothing: that could fail.
-void Remapper::State::begin_record(unsigned vcpu) {
+void Remapper::State::begin_counting() {
     stage2->calls().reset_counts();
     if (pool) pool->reset_counts();
-    auto stall_ns = std::move(records[vcpu].stall_ns);
-    records[vcpu] = {};
-    records[vcpu].stall_ns = std::move(stall_ns);
-    targets[vcpu].clear();
 }
 
 // Whoever waits now will wait no longer: the call is over.
-void Remapper::State::end_record(unsigned vcpu) {
-    records[vcpu].syscalls = stage2->calls().counts();
-    for (unsigned other = 0; other < abi::max_vcpus; other++) {
-        uint64_t since = waiting_since[other];
-        records[vcpu].stall_ns[other] = since == 0 ? 0 : now_ns() - since;
+void Remapper::State::end_counting(CallRecord& record) {
+    record.syscalls = stage2->calls().counts();
+    for (unsigned vcpu = 0; vcpu < abi::max_vcpus; vcpu++) {
+        uint64_t since = waiting_since[vcpu];
+        record.stall_ns[vcpu] = since == 0 ? 0 : now_ns() - since;
     }
 }
 
-// Writes what fits into the guest's buffer; the count tells it whether that was all.
-int64_t Remapper::State::query(const std::array<uint64_t, 6>& args) {
+// Writes what fits into the caller's buffer; the count tells it whether that was all.
+int64_t Remapper::State::query(const Caller& caller, const std::array<uint64_t, 6>& args) {
     const auto [at, len, buffer, capacity, unused0, unused1] = args;
     auto extents = remap::native::query(space, at, len);
     if (!extents) return minus(extents.error());
@@ -229,24 +229,25 @@ int64_t Remapper::State::query(const std::array<uint64_t, 6>& args) {
         auto outlook = remap::stage2::outlook_of(pieces, extent.range);
         infos.push_back(extent_info(extent, remap::stage2::page_size(outlook.largest).bytes));
     }
-    if (!vm.write_agent(buffer, infos.data(), infos.size() * sizeof(abi::ExtentInfo)))
+    if (!caller.memory.write(buffer, infos.data(), infos.size() * sizeof(abi::ExtentInfo)))
         return minus(remap::Errno::efault);
     return static_cast<int64_t>(extents->size());
 }
 
-int64_t Remapper::State::batch(unsigned vcpu, const std::array<uint64_t, 6>& args) {
+int64_t Remapper::State::batch(const Caller& caller, const std::array<uint64_t, 6>& args, Called& called) {
     const auto [address, count, unused0, unused1, unused2, unused3] = args;
     if (!is_batch_size(count)) return minus(remap::Errno::einval);
     std::vector<abi::BatchCall> calls(count);
     uint64_t bytes = count * sizeof(abi::BatchCall);
-    if (!vm.read_agent(address, calls.data(), bytes)) return minus(remap::Errno::efault);
+    if (!caller.memory.read(address, calls.data(), bytes)) return minus(remap::Errno::efault);
 
     auto plan = plan_batch(space, calls);
     if (!plan) return minus(plan.error());
-    auto paused = vm.pause_others(vcpu);
-    if (int error = apply(vcpu, *plan)) return -error;
+    auto paused = vm.pause_others(caller.vcpu);
+    if (int error = apply(caller, *plan, called)) return -error;
     // The calls were read from there a moment ago, so this can only succeed.
-    if (!vm.write_agent(address, calls.data(), bytes)) throw std::logic_error("the agent's memory has gone");
+    if (!caller.memory.write(address, calls.data(), bytes))
+        throw std::logic_error("the caller's memory has gone");
     return 0;
 }
 
@@ -262,16 +263,11 @@ FaultVerdict Remapper::fault(unsigned vcpu, uint64_t gpa, abi::FaultKind kind) {
     return allowed ? FaultVerdict::retry : FaultVerdict::report;
 }
 
-const CallRecord& Remapper::last_call(unsigned vcpu) const {
-    return state_->records[vcpu];
-}
-
-std::vector<Range> Remapper::to_pre_fault(unsigned vcpu) const {
-    // Only calls of this vCPU write them, so most calls need not wait for one that others are making.
-    if (state_->targets[vcpu].empty()) return {};
+std::vector<Range> Remapper::resident_in(const std::vector<Range>& targets) const {
+    if (targets.empty()) return {};  // no need to wait for a call that others are making
     std::lock_guard lock(state_->mutex);
     std::vector<Range> found;
-    for (const Range& target : state_->targets[vcpu])
+    for (const Range& target : targets)
         for (const auto& piece : gpremap::resident_pieces(state_->space, state_->vm, target)) {
             if (!found.empty() && found.back().end() == piece.mapped().start())
                 found.back() = Range::between(found.back().start(), piece.mapped().end());

@@ -1,5 +1,5 @@
 // One VM's remapper: holds the space, lets the core plan each call, and has stage 2 apply the plan.
-// Called by vCPU threads; one call at a time changes the space, and a vCPU that faults waits for it.
+// Called by any thread; one call at a time changes the space, and a vCPU that faults waits for it.
 #pragma once
 
 #include <array>
@@ -11,7 +11,7 @@
 #include "guest/abi/agent.h"
 #include "remap/stage2/prediction.h"
 #include "vmm/config/memory_config.h"
-#include "vmm/memory/counts.h"
+#include "vmm/memory/caller.h"
 
 namespace gpremap {
 
@@ -45,20 +45,19 @@ class Remapper {
     Remapper(Vm& vm, const MemoryConfig& config);
     ~Remapper();
 
-    // A native, Linux, NetBSD or UTek call. Returns the result or -errno; any number that is not
-    // such a call is -ENOSYS. A host failure that leaves the VM unusable throws std::system_error.
-    int64_t call(unsigned vcpu, abi::Call number, const std::array<uint64_t, 6>& args);
+    // A native, Linux, NetBSD or UTek call; any number that is not such a call is -ENOSYS. The record is without
+    // call_ns and pre_faulted, which the vCPU's loop knows. A host failure that leaves the VM unusable throws
+    // std::system_error.
+    Called call(const Caller& caller, abi::Call number, const std::array<uint64_t, 6>& args);
+
+    // Changes when a call begins, and when it ends, whoever makes it.
+    uint64_t generation() const;
 
     // A vCPU's access found no mapping that allows it. Waits until no call is in progress, then decides.
     FaultVerdict fault(unsigned vcpu, uint64_t gpa, abi::FaultKind kind);
 
-    // The record of the last call() of this vCPU, without call_ns, which the vCPU's loop measures.
-    const CallRecord& last_call(unsigned vcpu) const;
-
-    // What KVM is to map after the last call() of this vCPU, by MemoryConfig::pre_fault: where the call has
-    // put memory, as far as the host has it in its page tables now. The rest would be made, and may never be
-    // used.
-    std::vector<remap::Range> to_pre_fault(unsigned vcpu) const;
+    // What of Called::targets the host has in its page tables now. The rest would be made, and may never be used.
+    std::vector<remap::Range> resident_in(const std::vector<remap::Range>& targets) const;
 
     // Every extent, by address, with what it is made of.
     std::vector<MapEntry> map() const;

@@ -98,7 +98,7 @@ class SlottedStage2 : public Stage2 {
     std::vector<HostRange> leaving_;                      // places that are free once the call has succeeded
     std::vector<uint32_t> free_numbers_;                  // of slots that were deleted
     std::vector<uint32_t> numbers_taken_, numbers_left_;  // by the call in progress
-    uint32_t next_number_ = Vm::agent_slot + 1;
+    uint32_t next_number_ = Vm::guest_slots;
 };
 
 template <class Visit>

@@ -28,8 +28,7 @@ JsonObject or_null(const std::optional<T>& value) {
 
 JsonObject stalls(const CallRecord& record, unsigned vcpus) {
     JsonObject all = JsonObject::object();
-    for (unsigned vcpu = 0; vcpu < vcpus; vcpu++)
-        all["vcpu" + std::to_string(vcpu)] = vcpu < record.stall_ns.size() ? record.stall_ns[vcpu] : 0;
+    for (unsigned vcpu = 0; vcpu < vcpus; vcpu++) all["vcpu" + std::to_string(vcpu)] = record.stall_ns[vcpu];
     return all;
 }
 

@@ -14,6 +14,7 @@
 
 #include "tests/vmm/kvm_test.h"
 #include "vmm/base/units.h"
+#include "vmm/guests/agent/agent_memory.h"
 #include "vmm/guests/agent/world.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/vcpus/post_mortem.h"
@@ -274,7 +275,7 @@ TEST_F(MachineTest, TripleFaultIsReportedWithRegistersAndCalls) {
     boot(2);
     perform(call(Call::query, 1, 2, 3, 4));
     abi::Tables tables;
-    ASSERT_TRUE(machine_->vm().read_agent(layout::tables_block, &tables, sizeof tables));
+    ASSERT_TRUE(machine_->guest().read(layout::tables_block, &tables, sizeof tables));
     std::string report = death_of(step(Op::fill, tables.root, 8, abi::Pattern::byte, 0));
     if (report == "nothing died") report = death_of(call(Call::flush_tlb));
     EXPECT_NE(report.find("triple fault"), std::string::npos) << report;
@@ -288,7 +289,7 @@ TEST_F(MachineTest, TripleFaultNamesTheExceptionBefore) {
     boot(1);
     perform(step(Op::access, base - page, FaultKind::read));
     abi::Tables tables;
-    ASSERT_TRUE(machine_->vm().read_agent(layout::tables_block, &tables, sizeof tables));
+    ASSERT_TRUE(machine_->guest().read(layout::tables_block, &tables, sizeof tables));
     std::string report = death_of(step(Op::fill, tables.root, 8, abi::Pattern::byte, 0));
     if (report == "nothing died") report = death_of(call(Call::flush_tlb));
     EXPECT_NE(report.find("triple fault; the last exception delivered to ring 0: rip 0x1"), std::string::npos)
@@ -340,7 +341,7 @@ TEST_F(MachineTest, PausedVcpusStandStill) {
     const uint64_t moving = layout::mailbox(1) + offsetof(abi::Mailbox, report.tsc_begin);
     auto read_clock = [&] {
         uint64_t value = 0;
-        EXPECT_TRUE(machine_->vm().read_agent(moving, &value, sizeof value));
+        EXPECT_TRUE(machine_->guest().read(moving, &value, sizeof value));
         return value;
     };
     for (int round = 0; round < 50; round++) {
@@ -435,16 +436,17 @@ TEST_F(MachineTest, RecordsCallsAndTheirTime) {
     EXPECT_FALSE(machine_->perform(0, call(Call::nop)).call);
 }
 
-TEST_F(MachineTest, VmCopiesOnlyWithinTheAgentsMemory) {
+TEST_F(MachineTest, CopiesOnlyWithinTheAgentsMemory) {
     Kvm kvm;
     Vm vm(kvm);
+    AgentMemory memory(vm);
     uint64_t value = 0;
-    EXPECT_TRUE(vm.write_agent(abi::agent_size - 8, &value, 8));
-    EXPECT_FALSE(vm.write_agent(abi::agent_size - 7, &value, 8));
-    EXPECT_FALSE(vm.read_agent(~0ull, &value, 8));
-    EXPECT_FALSE(vm.read_agent(0, &value, ~0ull));
-    EXPECT_TRUE(vm.read_agent(0, &value, 0));
-    EXPECT_THROW(vm.set_memory(1, abi::agent_base, page, vm.agent_memory().data(), 0), std::system_error);
+    EXPECT_TRUE(memory.write(abi::agent_size - 8, &value, 8));
+    EXPECT_FALSE(memory.write(abi::agent_size - 7, &value, 8));
+    EXPECT_FALSE(memory.read(~0ull, &value, 8));
+    EXPECT_FALSE(memory.read(0, &value, ~0ull));
+    EXPECT_TRUE(memory.read(0, &value, 0));
+    EXPECT_THROW(vm.set_memory(1, abi::agent_base, page, memory.bytes().data(), 0), std::system_error);
 }
 
 TEST_F(MachineTest, StatisticsCountFaults) {

@@ -111,7 +111,7 @@ class AtomicityTest : public testing::TestWithParam<Variant> {
 
     uint64_t at(uint64_t number) const { return base + number * granule; }
 
-    int64_t remap(Call number, const Arguments& args) { return machine_->remapper().call(0, number, args); }
+    int64_t remap(Call number, const Arguments& args) { return machine_->call(number, args).result; }
 
     void must(Call number, const Arguments& args) { ASSERT_GE(remap(number, args), 0); }
 

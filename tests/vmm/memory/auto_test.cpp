@@ -257,18 +257,18 @@ TEST_F(AutoTest, FailuresLeaveSlotsAndMemoryAsTheyWere) {
             };
             auto before = slots();
             machine_->remapper().fail_host_call(point);
-            int64_t result = machine_->remapper().call(0, number, args);
-            if (result >= 0) {
+            const Called called = machine_->call(number, args);
+            if (called.result >= 0) {
+                EXPECT_EQ(called.record.mechanism, "memslot");
                 points += static_cast<int>(point);
                 break;
             }
-            ASSERT_EQ(result, -ENOMEM);
+            ASSERT_EQ(called.result, -ENOMEM);
             EXPECT_EQ(slots(), before) << "failure at point " << point;
             expect_stamp(a, size, 1);
             expect_stamp(b, size, 2);
             if (HasFailure()) return;
         }
-        EXPECT_EQ(machine_->remapper().last_call(0).mechanism, "memslot");
     }
     EXPECT_GT(points, 10);
 }
@@ -288,11 +288,11 @@ TEST_F(AutoTest, BatchThatSetsTheSameRangeAsideTwiceIsUndone) {
     add(Call::unmap, {base, 8 * page});
     add(Call::map, {base, 8 * page, rw, 0});
     add(Call::move, {base + mib, base + 2 * mib, page, 0});
-    ASSERT_TRUE(machine_->vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]));
+    ASSERT_TRUE(machine_->guest().write(layout::shared, calls.data(), calls.size() * sizeof calls[0]));
     uint64_t point = 0;
     for (;; ++point) {
         machine_->remapper().fail_host_call(point);
-        if (machine_->remapper().call(0, Call::batch, {layout::shared, calls.size()}) == 0) break;
+        if (machine_->call(Call::batch, {layout::shared, calls.size()}).result == 0) break;
         expect_stamp(base, 8 * page, 1);
         if (HasFailure()) return;
     }
@@ -314,11 +314,11 @@ TEST_F(AutoTest, BatchThatReadsWhatItReleasedIsUndone) {
     add(Call::release, {base, 8 * page});
     add(Call::snapshot, {base, base + 2 * mib, 8 * page, rw});
     add(Call::map, {base + 3 * mib, page, rw});
-    ASSERT_TRUE(machine_->vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]));
+    ASSERT_TRUE(machine_->guest().write(layout::shared, calls.data(), calls.size() * sizeof calls[0]));
     uint64_t point = 0;
     for (;; ++point) {
         machine_->remapper().fail_host_call(point);
-        if (machine_->remapper().call(0, Call::batch, {layout::shared, calls.size()}) == 0) break;
+        if (machine_->call(Call::batch, {layout::shared, calls.size()}).result == 0) break;
         expect_stamp(base, 4 * page, 1);
         expect_stamp(base + mib, 4 * page, 1);
         EXPECT_EQ(machine_->remapper().resident_bytes(), resident) << "failure at point " << point;

@@ -56,7 +56,7 @@ TEST_F(CallCostTest, AnEmptyCallIsOneEntryAndNoRegisterIoctl) {
 class BatchCostTest : public CallCostTest, public testing::WithParamInterface<Variant> {
   protected:
     SyscallCounts syscalls_of_batch(Machine& machine, const std::vector<abi::BatchCall>& calls) {
-        EXPECT_TRUE(machine.vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]));
+        EXPECT_TRUE(machine.guest().write(layout::shared, calls.data(), calls.size() * sizeof calls[0]));
         Performed done = machine.perform(0, call(Call::batch, layout::shared, calls.size()));
         EXPECT_EQ(done.report.result, 0);
         return done.call->syscalls;

@@ -115,7 +115,7 @@ TEST_P(PieceLimitTest, PiecesThatNobodySeesAreLimitedToo) {
             calls.push_back({static_cast<uint64_t>(Call::alias), {base + 2 * i * page, far, page, rw, 0}, 0});
             calls.push_back({static_cast<uint64_t>(Call::unmap), {far, page}, 0});
         }
-        ASSERT_TRUE(machine.vm().write_agent(layout::shared, calls.data(), calls.size() * sizeof calls[0]));
+        ASSERT_TRUE(machine.guest().write(layout::shared, calls.data(), calls.size() * sizeof calls[0]));
         result = machine.perform(0, call(Call::batch, layout::shared, calls.size())).report.result;
     }
     EXPECT_EQ(result, -ENOMEM);

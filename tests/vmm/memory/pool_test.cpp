@@ -207,19 +207,19 @@ class PoolAtomicityTest : public PoolTest {
     // Lets the call fail at each point in turn. A pool that the host refuses is no failure: the call then
     // does without. So success does not mean that all points have been seen; `seen_all` does.
     void fail_everywhere(const Trial& trial, const std::function<void(uint64_t)>& arm,
-                         const std::function<bool(uint64_t)>& seen_all) {
+                         const std::function<bool(uint64_t, const CallRecord&)>& seen_all) {
         draw();
         for (uint64_t point = 0;; point++) {
             SCOPED_TRACE(std::string(trial.name) + ", failure at point " + std::to_string(point));
             arm(point);
-            int64_t result = machine_->remapper().call(0, trial.number, trial.args);
-            bool last = seen_all(point);
-            if (result >= 0) {
+            const Called called = machine_->call(trial.number, trial.args);
+            bool last = seen_all(point, called.record);
+            if (called.result >= 0) {
                 if (last) return;
                 draw();
                 continue;
             }
-            EXPECT_EQ(result, -ENOMEM);
+            EXPECT_EQ(called.result, -ENOMEM);
             expect_unchanged();
             if (HasFailure()) return;
         }
@@ -230,8 +230,8 @@ TEST_P(PoolAtomicityTest, SystemCallsThatFail) {
     for (const Trial& trial : trials)
         fail_everywhere(
             trial, [&](uint64_t point) { machine_->remapper().fail_host_call(point); },
-            [&](uint64_t point) {
-                const SyscallCounts& made = machine_->remapper().last_call(0).syscalls;
+            [](uint64_t point, const CallRecord& record) {
+                const SyscallCounts& made = record.syscalls;
                 return made.total() + made.copies <= point;
             });
 }
@@ -240,7 +240,7 @@ TEST_P(PoolAtomicityTest, AllocationsThatFail) {
     for (const Trial& trial : trials)
         fail_everywhere(
             trial, [](uint64_t point) { allocations_left = static_cast<int64_t>(point); },
-            [](uint64_t) { return std::exchange(allocations_left, -1) >= 0; });
+            [](uint64_t, const CallRecord&) { return std::exchange(allocations_left, -1) >= 0; });
 }
 
 // Memory that a grow took from the pool and lost again has been the guest's.
@@ -249,7 +249,7 @@ TEST_P(PoolAtomicityTest, WhatAFailedCallTookIsZeroedAgain) {
     uint64_t before = machine_->remapper().pool().ready;
     machine_->remapper().set_limits(1ull << 30, 1ull << 30, 30000);
     machine_->remapper().fail_host_call(1);
-    int64_t result = machine_->remapper().call(0, Call::map, {base + 12 * huge, 3 * huge + 4096, rw});
+    int64_t result = machine_->call(Call::map, {base + 12 * huge, 3 * huge + 4096, rw}).result;
     EXPECT_EQ(result, -ENOMEM);
     const PoolContents pool = machine_->remapper().pool();
     EXPECT_EQ(pool.ready + pool.unclean, before);

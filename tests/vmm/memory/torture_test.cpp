@@ -77,12 +77,12 @@ class TortureTest : public testing::TestWithParam<Variant> {
 
     template <typename Value>
     void put(uint64_t offset_in_arena, const Value& value) {
-        ASSERT_TRUE(machine_->vm().write_agent(arena_at + offset_in_arena, &value, sizeof value));
+        ASSERT_TRUE(machine_->guest().write(arena_at + offset_in_arena, &value, sizeof value));
     }
 
     Arena arena() const {
         auto copy = std::make_unique<Arena>();
-        EXPECT_TRUE(machine_->vm().read_agent(arena_at, copy.get(), sizeof *copy));
+        EXPECT_TRUE(machine_->guest().read(arena_at, copy.get(), sizeof *copy));
         return *copy;
     }
 
@@ -133,7 +133,7 @@ class TortureTest : public testing::TestWithParam<Variant> {
         while (remaps_ < remaps && arena().stop == 0 && !HasFailure()) {
             auto script = shuffler_->next(std::min(script_length, remaps - remaps_));
             ASSERT_TRUE(
-                machine_->vm().write_agent(script_at, script.data(), script.size() * sizeof(abi::Remap)));
+                machine_->guest().write(script_at, script.data(), script.size() * sizeof(abi::Remap)));
             put(offsetof(Arena, next), uint64_t{0});
             Performed done =
                 machine_->perform(remapper, step(Op::shuffle, arena_at, script_at, script.size(), workers));

@@ -95,7 +95,7 @@ class FaultTest : public testing::TestWithParam<std::tuple<Variant, State, Acces
         EXPECT_GE(report.fault.rip, abi::image_base);
         EXPECT_LT(report.fault.rip, abi::image_limit);
         uint8_t first = 0;
-        ASSERT_TRUE(machine_->vm().read_agent(report.fault.rip, &first, 1));
+        ASSERT_TRUE(machine_->guest().read(report.fault.rip, &first, 1));
         EXPECT_TRUE(access().prefix == 0 || access().prefix == first)
             << "at 0x" << std::hex << report.fault.rip;
     }

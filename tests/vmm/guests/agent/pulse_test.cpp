@@ -35,7 +35,7 @@ class PulseTest : public testing::TestWithParam<Mechanism> {
         config.vcpus = 2;
         config.memory.mechanism = GetParam();
         machine_ = std::make_unique<Machine>(config);
-        machine_->remapper().call(0, Call::map,
+        machine_->call(Call::map,
                                   {here, pages * page, GPREMAP_PROT_READ | GPREMAP_PROT_WRITE, 0});
     }
 
@@ -45,7 +45,7 @@ class PulseTest : public testing::TestWithParam<Mechanism> {
         pulse.place[1] = there;
         pulse.words = words;
         pulse.stride = page;
-        ASSERT_TRUE(machine_->vm().write_agent(layout::shared, &pulse, sizeof pulse));
+        ASSERT_TRUE(machine_->guest().write(layout::shared, &pulse, sizeof pulse));
         abi::Step step = {};
         step.op = abi::Op::pulse;
         step.arg[0] = layout::shared;
@@ -55,13 +55,13 @@ class PulseTest : public testing::TestWithParam<Mechanism> {
 
     abi::Report stop() {
         uint64_t yes = 1;
-        EXPECT_TRUE(machine_->vm().write_agent(layout::shared + offsetof(Pulse, stop), &yes, sizeof yes));
+        EXPECT_TRUE(machine_->guest().write(layout::shared + offsetof(Pulse, stop), &yes, sizeof yes));
         return machine_->finish(1).report;
     }
 
     Pulse read() const {
         Pulse pulse;
-        EXPECT_TRUE(machine_->vm().read_agent(layout::shared, &pulse, sizeof pulse));
+        EXPECT_TRUE(machine_->guest().read(layout::shared, &pulse, sizeof pulse));
         return pulse;
     }
 
@@ -69,9 +69,7 @@ class PulseTest : public testing::TestWithParam<Mechanism> {
         for (uint64_t before = read().writes; read().writes - before <= pages;) std::this_thread::yield();
     }
 
-    int64_t call(Call number, std::array<uint64_t, 6> args) {
-        return machine_->remapper().call(0, number, args);
-    }
+    int64_t call(Call number, std::array<uint64_t, 6> args) { return machine_->call(number, args).result; }
 
     std::unique_ptr<Machine> machine_;
 };

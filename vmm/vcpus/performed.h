@@ -1,4 +1,4 @@
-// What came of one step that the agent was given.
+// What came of one step that a guest was given.
 #pragma once
 
 #include <cstdint>
