@@ -270,6 +270,7 @@ TEST(Folders, IncludeWhatTheirRowSays) {
     for (const auto& [folder, files] : sources_by_folder()) {
         if (!rules.contains(folder)) continue;  // said above
         for (const fs::path& path : files) {
+            if (path.extension() == ".py") continue;  // # begins a comment there
             std::ifstream source(path);
             ASSERT_TRUE(source) << path;
             const std::string file = fs::relative(path, project).string();
