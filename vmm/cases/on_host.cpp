@@ -194,7 +194,7 @@ class HostPlace : public CasePlace {
         for (const CaseStep& step : c.steps) need_host_step(step);
         // Twice what is mapped: the most that a move with DONTUNMAP needs at once.
         const auto mapped = c.before.size() - static_cast<size_t>(std::ranges::count(c.before, '.'));
-        const auto huge = c.granule == huge_granule ? read_huge_2m() : std::nullopt;
+        const auto huge = c.granule == huge_granule ? read_huge_pages(huge_granule) : std::nullopt;
         if (c.granule == huge_granule && (!huge || huge->free < 2 * mapped))
             throw CaseSkipped(
                 fmt::format("needs {} free huge pages: raise /proc/sys/vm/nr_hugepages", 2 * mapped));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "vmm/base/units.h"
 #include "vmm/cases/runner.h"
 #include "vmm/guests/agent/world.h"
 #include "vmm/host/facts.h"
@@ -187,8 +188,9 @@ VmCases::VmCases(Mechanism mechanism, Backing backing)
 VmCases::~VmCases() = default;
 
 CaseOutcome VmCases::run(const Case& c) {
-    if (state_->backing == Backing::hugetlb_2m && c.granule < 2ull << 20)
-        return {CaseOutcome::Status::skipped, c.after, "", "hugetlb-2M has no granules of 4 KiB"};
+    if (const BackingTraits& backing = traits_of(state_->backing); c.granule < backing.least_granule)
+        return {CaseOutcome::Status::skipped, c.after, "",
+                fmt::format("{} has no granules of {}", backing.name, format_size(c.granule))};
     std::unique_ptr<Machine>& machine = state_->machines[c.granule];
     if (!machine) {
         MachineConfig config;

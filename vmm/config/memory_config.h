@@ -1,7 +1,10 @@
 // The memory of a VM as it is configured: plain data, and the names of its values.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <iterator>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -10,18 +13,36 @@ namespace gpremap {
 enum class Backing { automatic, anon, memfd, hugetlb_2m };
 enum class Mechanism { automatic, window, memslot };
 
-// As scenarios, the command line and results write them.
-inline constexpr std::pair<std::string_view, Backing> backing_names[] = {{"auto", Backing::automatic},
-                                                                         {"anon", Backing::anon},
-                                                                         {"memfd", Backing::memfd},
-                                                                         {"hugetlb-2M", Backing::hugetlb_2m}};
+// What tells the backings apart: whoever asks for a property asks here.
+struct BackingTraits {
+    Backing backing;
+    std::string_view name;          // as scenarios, the command line and results write it
+    bool begins_anonymous;          // whether ranges begin as anonymous memory; else as pages of a file
+    uint64_t huge_page = 0;         // bytes: the size of the reserved huge pages that it is made of, if it is
+    uint64_t least_granule = 4096;  // bytes
+};
+inline constexpr BackingTraits backing_traits[] = {
+    {Backing::automatic, "auto", true},
+    {Backing::anon, "anon", true},
+    {Backing::memfd, "memfd", false},
+    {Backing::hugetlb_2m, "hugetlb-2M", false, 2ull << 20, 2ull << 20},
+};
+
+// The names of values, as scenarios, the command line and results write them.
+inline constexpr auto backing_names = [] {
+    std::array<std::pair<std::string_view, Backing>, std::size(backing_traits)> names;
+    for (size_t i = 0; i < names.size(); ++i) names[i] = {backing_traits[i].name, backing_traits[i].backing};
+    return names;
+}();
 inline constexpr std::pair<std::string_view, Mechanism> mechanism_names[] = {
     {"auto", Mechanism::automatic}, {"window", Mechanism::window}, {"memslot", Mechanism::memslot}};
 inline constexpr std::pair<std::string_view, uint64_t> granule_names[] = {{"4KiB", 4096},
                                                                           {"2MiB", 2ull << 20}};
 
+const BackingTraits& traits_of(Backing backing);
 std::string_view name_of(Backing backing);
 std::string_view name_of(Mechanism mechanism);
+std::string_view name_of_granule(uint64_t granule);
 
 // `absent`, for tests: nothing that the pool was given is ever handed out again.
 enum class PoolCleaner { runs, absent };
@@ -42,9 +63,17 @@ struct MemoryConfig {
     bool pre_fault = false;
 };
 
-// The warm pool is of anonymous memory: whether ranges of this backing begin as that.
-constexpr bool can_use_pool(Backing backing) {
-    return backing == Backing::automatic || backing == Backing::anon;
+// The warm pool is of anonymous memory.
+inline bool can_use_pool(Backing backing) {
+    return traits_of(backing).begins_anonymous;
 }
+
+// Bytes; 0 where it is not made of reserved huge pages.
+inline uint64_t huge_page_of(Backing backing) {
+    return traits_of(backing).huge_page;
+}
+
+// The backing that is made of reserved huge pages of so many bytes, if there is one.
+std::optional<Backing> backing_of_huge_pages(uint64_t size);
 
 }  // namespace gpremap

@@ -1,5 +1,7 @@
 #include "vmm/config/vm_section.h"
 
+#include <fmt/format.h>
+
 #include <string>
 
 #include "guest/abi/agent.h"
@@ -78,9 +80,11 @@ void check_vm(const TomlTable& root, const Overrides& overrides, const MemoryCon
     if (memory.pool % large_page != 0 || memory.pool > memory.limit)
         blame(root, "pool", overrides.pool.has_value(),
               "pool must be a multiple of 2 MiB and not above limit; got " + format_size(memory.pool));
-    if (memory.backing == Backing::hugetlb_2m && memory.granule != large_page) {
+    if (const BackingTraits& backing = traits_of(memory.backing); memory.granule < backing.least_granule) {
+        const std::string_view least = name_of_granule(backing.least_granule);
         const std::string problem =
-            "backing \"hugetlb-2M\" cannot be mapped by 4 KiB; set granule = \"2MiB\" (or --granule 2MiB)";
+            fmt::format("backing \"{}\" cannot be mapped by {}; set granule = \"{}\" (or --granule {})",
+                        backing.name, format_size(memory.granule), least, least);
         if (overrides.granule) blame(root, "granule", true, problem);
         blame(root, "backing", overrides.backing.has_value(), problem);
     }

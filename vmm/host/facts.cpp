@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "vmm/base/errors.h"
+#include "vmm/base/units.h"
 #include "vmm/host/resident_pages.h"
 #include "vmm/kvm/kvm.h"
 
@@ -53,10 +54,15 @@ std::string mmu_kind() {
     return "none";
 }
 
+// Of huge pages of `size` bytes.
+std::string folder_of(uint64_t size) {
+    return "/sys/kernel/mm/hugepages/hugepages-" + std::to_string(size >> 10) + "kB/";
+}
+
 }  // namespace
 
-std::optional<HugePages> read_huge_2m() {
-    const std::string folder = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
+std::optional<HugePages> read_huge_pages(uint64_t size) {
+    const std::string folder = folder_of(size);
     auto total = number_in(folder + "nr_hugepages");
     auto free = number_in(folder + "free_hugepages");
     if (!total || !free) return std::nullopt;
@@ -79,17 +85,18 @@ HostFacts read_host() {
     host.memory_total = memory_field("MemTotal");
     host.memory_available = memory_field("MemAvailable");
     host.max_map_count = number_in("/proc/sys/vm/max_map_count").value_or(0);
-    host.huge_2m = read_huge_2m();
+    host.huge_2m = read_huge_pages(2ull << 20);
     return host;
 }
 
 void require_huge_pages(const MemoryConfig& memory) {
-    if (memory.backing != Backing::hugetlb_2m) return;
-    auto pages = read_huge_2m();
+    const BackingTraits& backing = traits_of(memory.backing);
+    if (backing.huge_page == 0) return;
+    auto pages = read_huge_pages(backing.huge_page);
     if (pages && pages->free > 0) return;
-    throw HostLacks(
-        "no huge page of 2 MiB is free, which backing hugetlb-2M is made of: "
-        "echo N > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
+    throw HostLacks("no huge page of " + format_size(backing.huge_page) + " is free, which backing " +
+                    std::string(backing.name) + " is made of: echo N > " + folder_of(backing.huge_page) +
+                    "nr_hugepages");
 }
 
 }  // namespace gpremap

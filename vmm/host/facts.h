@@ -28,7 +28,8 @@ struct HostFacts {
 
 HostFacts read_host();
 
-std::optional<HugePages> read_huge_2m();
+// Of huge pages of `size` bytes; nothing where the kernel does not support that size.
+std::optional<HugePages> read_huge_pages(uint64_t size);
 // Pages; nothing where the host has no such node.
 std::optional<uint64_t> free_huge_2m_of_node(unsigned node);
 

@@ -92,17 +92,18 @@ void DomainReader::read_vcpus() {
 
 void DomainReader::read_huge_pages(const XmlElement& pages) {
     unsigned line = line_of({"memoryBacking", "hugepages"});
+    uint64_t size = large_page;
     for (const XmlElement& page : pages.children("page")) {
         if (page.attribute("nodeset"))
             fail(line, "<hugepages> for some nodes: all memory of a VM has one backing; leave nodeset out");
-        uint64_t size = bytes_in(page.attribute("size").value_or("2048"));
-        if (size != large_page)
+        size = bytes_in(page.attribute("size").value_or("2048"));
+        if (!backing_of_huge_pages(size))
             fail(line, fmt::format("<hugepages> of {} KiB: a backing has huge pages of 2 MiB; state "
                                    "<page size='2' unit='MiB'/>",
                                    size >> 10));
     }
-    memory_.backing = Backing::hugetlb_2m;
-    memory_.granule = large_page;
+    memory_.backing = *backing_of_huge_pages(size);
+    memory_.granule = traits_of(memory_.backing).least_granule;
 }
 
 void DomainReader::read_backing() {

@@ -89,15 +89,14 @@ std::vector<Mechanism> mechanisms(const Overrides& overrides) {
 
 // Without a choice, huge pages only where some are free.
 std::vector<Backing> backings(const Overrides& overrides) {
-    Backing chosen = overrides.backing.value_or(Backing::automatic);
-    if (chosen == Backing::hugetlb_2m) {
-        MemoryConfig memory;
-        memory.backing = chosen;
-        require_huge_pages(memory);
-    }
-    if (chosen != Backing::automatic) return {chosen};
-    std::vector<Backing> all{Backing::anon, Backing::memfd};
-    if (overrides.granule != small_granule) all.push_back(Backing::hugetlb_2m);
+    MemoryConfig memory;
+    memory.backing = overrides.backing.value_or(Backing::automatic);
+    require_huge_pages(memory);
+    if (memory.backing != Backing::automatic) return {memory.backing};
+    std::vector<Backing> all;
+    for (const BackingTraits& each : backing_traits)
+        if (each.backing != Backing::automatic && overrides.granule.value_or(~0ull) >= each.least_granule)
+            all.push_back(each.backing);
     return all;
 }
 
@@ -105,8 +104,8 @@ Settings settings_of(const BenchOptions& options) {
     Settings settings;
     for (Backing backing : backings(options.overrides))
         for (Mechanism mechanism : mechanisms(options.overrides)) {
-            uint64_t granule = backing == Backing::hugetlb_2m ? large_page : small_granule;
-            settings.push_back({.granule = options.overrides.granule.value_or(granule),
+            uint64_t least = traits_of(backing).least_granule;
+            settings.push_back({.granule = options.overrides.granule.value_or(least),
                                 .backing = backing,
                                 .mechanism = mechanism,
                                 .runs = options.runs});
@@ -118,8 +117,10 @@ Settings settings_of(const BenchOptions& options) {
 std::vector<uint64_t> sizes_for(const BenchSetting& setting, const BenchOptions& options,
                                 const HostFacts& host) {
     uint64_t available = host.memory_available / 2;
-    if (setting.backing == Backing::hugetlb_2m)
-        available = host.huge_2m ? host.huge_2m->free * large_page : 0;
+    if (uint64_t huge_page = huge_page_of(setting.backing)) {
+        auto pages = read_huge_pages(huge_page);
+        available = pages ? pages->free * huge_page : 0;
+    }
     std::vector<uint64_t> fitting;
     for (uint64_t size : sizes)
         if (size <= options.max_size.value_or(sizes.back()) && 2 * size + large_page <= available)
@@ -182,7 +183,7 @@ class Plan {
     }
 
     void add_single(const BenchSetting& setting) {
-        bool anon = setting.backing == Backing::anon;
+        bool anon = traits_of(setting.backing).begins_anonymous;
         all_.push_back({"retouch", setting, "ns", "the same before the move", bench_retouch});
         all_.push_back({"retouch", setting, "ns, and move", "the guest's memmove", bench_move_and_reread});
         if (can_pre_fault_)
@@ -214,7 +215,7 @@ class Plan {
         all_.push_back({"hypercall", setting, fmt::format("ns, map+unmap of {}", GPREMAP_MAX_BATCH),
                         "one by one", bench_batched_maps});
         // Huge pages are reserved with each extent, and there are not as many.
-        if (setting.backing == Backing::hugetlb_2m) return;
+        if (huge_page_of(setting.backing) != 0) return;
         setting.granule = setting.size = small_granule;
         for (uint64_t extents : extent_counts) {
             setting.extents = extents;
@@ -235,8 +236,10 @@ void check_options(const BenchOptions& options) {
     if (options.runs == 0) throw ConfigError("--runs: expected 1 or more");
     if (options.max_size.value_or(sizes.front()) < sizes.front())
         throw ConfigError("--max-size: expected 2MiB or more, the smallest size that is measured");
-    if (options.overrides.backing == Backing::hugetlb_2m && options.overrides.granule == small_granule)
-        throw ConfigError("backing hugetlb-2M cannot be mapped by 4 KiB: use --granule 2MiB");
+    const auto& [backing, granule] = std::pair(options.overrides.backing, options.overrides.granule);
+    if (!backing || !granule || *granule >= traits_of(*backing).least_granule) return;
+    throw ConfigError(fmt::format("backing {} cannot be mapped by {}: use --granule {}", name_of(*backing),
+                                  format_size(*granule), name_of_granule(traits_of(*backing).least_granule)));
 }
 
 // ---- the result ----

@@ -73,8 +73,8 @@ std::string metadata_of(std::string toml) {
 QemuDomain::MemoryBacking backing_of(Backing backing) {
     using Source = QemuDomain::MemoryBacking::Source;
     QemuDomain::MemoryBacking result;
-    if (backing == Backing::memfd || backing == Backing::hugetlb_2m) result.source = Source::memfd;
-    if (backing == Backing::hugetlb_2m) result.huge_page = large_page;
+    if (!traits_of(backing).begins_anonymous) result.source = Source::memfd;
+    if (uint64_t size = huge_page_of(backing)) result.huge_page = size;
     if (backing == Backing::anon) result.stated = true;
     return result;
 }
