@@ -1,11 +1,13 @@
-// What the tests on a VM have in common: units, steps for the agent, the kinds of memory to test with, and
-// whether this host has them.
+// What the tests on a VM have in common: units, steps for the agent, the kinds of memory to test with,
+// whether this host has them, and the fixture.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdint>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <tuple>
 
@@ -113,5 +115,38 @@ inline std::string lack_of(Backing backing, uint64_t huge_pages) {
     return "needs " + std::to_string(huge_pages) + " free huge pages of 2 MiB, there are " +
            std::to_string(there) + ": raise /proc/sys/vm/nr_hugepages";
 }
+
+// ---- the fixture ----
+
+// A test on a VM, which begins when the test boots it. Skipped where the host lacks what it needs.
+class KvmTest : public testing::Test {
+  protected:
+    // For what one test alone needs: the reason to skip it, and what is to be there when it begins.
+    virtual std::string lack() const { return lack_of_kvm(); }
+    virtual void prepare() {}
+
+    void SetUp() final {
+        if (std::string reason = lack(); !reason.empty()) GTEST_SKIP() << reason;
+        prepare();
+    }
+
+    // The VM before, if there is one, ends first: the host may not have the memory for two.
+    void boot(const MachineConfig& config) {
+        machine_.reset();
+        machine_ = std::make_unique<Machine>(config);
+    }
+
+    Performed perform(const abi::Step& what, unsigned vcpu = 0) { return machine_->perform(vcpu, what); }
+
+    // A call that the host makes in the name of vCPU 0.
+    int64_t remap(abi::Call number, const std::array<uint64_t, 6>& args) {
+        return machine_->call(number, args).result;
+    }
+
+    std::unique_ptr<Machine> machine_;
+};
+
+template <class Parameter>
+class KvmTestWith : public KvmTest, public testing::WithParamInterface<Parameter> {};
 
 }  // namespace gpremap

@@ -32,9 +32,8 @@ uint64_t ns_since(Clock::time_point begin) {
 }
 
 std::optional<BackingObject> object_for(Backing backing) {
-    using Kind = BackingObject::Kind;
-    if (backing == Backing::anon) return std::nullopt;
-    return BackingObject(backing == Backing::hugetlb_2m ? Kind::hugetlb : Kind::ordinary);
+    if (traits_of(backing).begins_anonymous) return std::nullopt;
+    return BackingObject(backing);
 }
 
 }  // namespace
@@ -71,7 +70,7 @@ void HostMemory::map_pages_of_hugetlb() {
 }
 
 bool HostMemory::is_hugetlb() const {
-    return object_ && object_->pages() == BackingObject::Pages::huge_2m;
+    return object_ && object_->pages() == BackingObject::Pages::hugetlb;
 }
 
 HostMemory::~HostMemory() {

@@ -3,9 +3,10 @@
 
 #include <array>
 #include <cstdint>
-#include <string>
+#include <optional>
 
 #include "guest/abi/agent.h"
+#include "vmm/config/memory_config.h"
 
 namespace gpremap {
 
@@ -34,7 +35,8 @@ struct CallRecord {
     uint64_t bytes = 0;     // of guest-physical memory that the call was about
     bool moved = false;     // the result is another address than the source
     bool huge_kept = true;  // no huge page had to be split, no congruence was lost
-    std::string mechanism;  // "window" or "memslot"; empty where nothing was to be changed
+    // Never automatic; nothing where nothing was to be changed.
+    std::optional<Mechanism> mechanism;
     const char* mechanism_reason = "";
     SyscallCounts syscalls;
     PoolCounts pool;

@@ -7,7 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <vector>
+
+#include "vmm/kvm/vm.h"
 
 namespace gpremap {
 namespace {
@@ -60,6 +63,15 @@ int HostCalls::advise(std::byte* at, uint64_t size, int advice) {
     return madvise(at, size, advice) != 0 ? errno : 0;
 }
 
+int HostCalls::close(std::byte* at, uint64_t size) {
+    return map(at, size, PROT_NONE, closed_flags | MAP_FIXED, -1, 0);
+}
+
+int HostCalls::ask_for_huge_pages(std::byte* at, uint64_t size) {
+    int error = advise(at, size, MADV_HUGEPAGE);
+    return error == EINVAL ? 0 : error;
+}
+
 int HostCalls::allocate(int fd, int mode, uint64_t offset, uint64_t size) {
     ++counts_.fallocate;
     mode |= FALLOC_FL_KEEP_SIZE;
@@ -74,9 +86,8 @@ int HostCalls::punch_hole(int fd, uint64_t offset, uint64_t size) {
 // Mapping reserves huge pages, and only a page that exists takes its reservation along when it goes: what was
 // never touched would stay reserved as long as the object lives. So it is made to exist first, page by page,
 // for where nothing is reserved that may fail, and nothing is to be given back.
-int HostCalls::punch_hole_in_hugetlb_file(int fd, uint64_t offset, uint64_t size) {
+int HostCalls::punch_hole_in_hugetlb_file(int fd, uint64_t offset, uint64_t size, uint64_t huge_page) {
     if (fails_now()) return ENOMEM;
-    constexpr uint64_t huge_page = uint64_t{2} << 20;
     for (uint64_t at = offset; at < offset + size; at += huge_page)
         while (allocate(fd, 0, at, huge_page) == EINTR) {
         }
@@ -236,9 +247,14 @@ int HostCalls::copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t s
     return 0;
 }
 
-int HostCalls::about_to_set_memslot() {
+int HostCalls::set_memslot(Vm& vm, uint32_t slot, uint64_t gpa, uint64_t size, std::byte* host) {
     if (fails_now()) return ENOMEM;
     ++counts_.memslot_ioctls;
+    try {
+        vm.set_memory(slot, gpa, size, host, 0);
+    } catch (const std::system_error& error) {
+        return error.code().value();
+    }
     return 0;
 }
 

@@ -2,6 +2,9 @@
 // test can prove for each of them that its failure leaves everything as it was.
 #pragma once
 
+#include <sys/mman.h>
+
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -12,6 +15,11 @@
 #include "vmm/memory/counts.h"
 
 namespace gpremap {
+
+class Vm;
+
+// Of address space that is taken, with nothing in it.
+inline constexpr int closed_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 class HostCalls {
   public:
@@ -24,9 +32,13 @@ class HostCalls {
     int move_and_leave(std::byte* from, std::byte* to, uint64_t size);
     int protect(std::byte* at, uint64_t size, int prot);
     int advise(std::byte* at, uint64_t size, int advice);
+    // Replaces whatever is there by what nobody can access.
+    int close(std::byte* at, uint64_t size);
+    // Small ranges ask, too: neighbours grow together. A kernel without huge pages is no failure.
+    int ask_for_huge_pages(std::byte* at, uint64_t size);
     int punch_hole(int fd, uint64_t offset, uint64_t size);
-    // The same for a file of hugetlb: the reservations of its pages go, too.
-    int punch_hole_in_hugetlb_file(int fd, uint64_t offset, uint64_t size);
+    // The same for a file of hugetlb with pages of `huge_page` bytes: their reservations go, too.
+    int punch_hole_in_hugetlb_file(int fd, uint64_t offset, uint64_t size, uint64_t huge_page);
     // Copies the pages of `from` that hold something into the file, which gets small pages for it, or
     // (huge_mapping) transparent huge ones. Where `from` is a private mapping of the same file, `shown` is
     // the offset of what it shows.
@@ -37,8 +49,8 @@ class HostCalls {
     int copy_to_hugetlb_file(const std::byte* from, int fd, uint64_t offset, uint64_t size);
     // Copies what the file has into memory that reads zero.
     int copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t size);
-    // A memslot ioctl that is about to be made: 0, or the errno of an injected failure.
-    int about_to_set_memslot();
+    // Adds the slot, moves it to another gpa or, with size 0, deletes it.
+    int set_memslot(Vm& vm, uint32_t slot, uint64_t gpa, uint64_t size, std::byte* host);
 
     const SyscallCounts& counts() const { return counts_; }
     void reset_counts() { counts_ = {}; }
@@ -49,6 +61,12 @@ class HostCalls {
     // done already. And the end of it.
     bool make_room() { return ballast_.drop(); }
     void take_room_back() { ballast_.restore(); }
+    // Makes an attempt that must not fail, and that can be made again: for want of memory it is, with room.
+    template <class Attempt>
+    int insist(Attempt attempt) {
+        int error = attempt();
+        return error == ENOMEM && make_room() ? attempt() : error;
+    }
 
     // Takes fail_call() back: what undoes and what finishes a call is never made to fail.
     void cancel_failure() { fail_in_.reset(); }

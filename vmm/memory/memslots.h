@@ -22,25 +22,13 @@ class Memslots final : public SlottedStage2 {
     Choice choose(const std::vector<remap::Step>& steps, const remap::Space& before) const override;
 
   private:
-    int carry_out(const remap::Step& step) override;
-    bool can_destroy(const remap::Step& step) const override;
-    int destroy(const remap::Step& step) override;
-
-    using SlottedStage2::make;
-    int make(const remap::step::Map& step);
-    int make(const remap::step::View& step);
-    int make(const remap::step::Unmap& step);
-    int make(const remap::step::Move& step);
-    int make(const remap::step::Exchange& step);
-    int make(const remap::step::Promote& step);
-    int make(const remap::step::Privatize& step);
-    int make(const remap::step::Populate& step);
-    int make(const remap::step::Discard& step);
-    int make(const remap::step::Free& step);
-
-    int map_new(const remap::Range& range, remap::Memory memory, remap::Prot prot);
-    int set_aside(const Part& part, const std::vector<remap::Range>& anonymous = {});
-    void close_at_end(std::byte* at, uint64_t size);
+    int make(const remap::step::Unmap& step) override;
+    int make(const remap::step::Move& step) override;
+    int make(const remap::step::Exchange& step) override;
+    int map_new(const remap::Range& range, remap::Memory memory, remap::Prot prot) override;
+    // Elsewhere in the arena.
+    Waiting waiting() const override { return {arena(), Vacant::closed}; }
+    Copied copied() const override { return Copied::where_it_is; }
 };
 
 }  // namespace gpremap

@@ -108,11 +108,10 @@ Size BackingPages::of(MemoryKind kind) const {
     return remap::kib4;
 }
 
-BackingPages backing_pages(BackingObject::Pages object) {
+BackingPages backing_pages(const BackingObject& object) {
     BackingPages pages;
-    if (object != BackingObject::Pages::small) pages.object = remap::mib2;
-    // A private copy of one of them is a small page, but of hugetlb.
-    if (object == BackingObject::Pages::huge_2m) pages.cow = remap::mib2;
+    pages.object = Size{object.largest_page()};
+    pages.cow = Size{object.largest_private_page()};
     if (std::string setting = thp_setting("enabled"); setting == "always" || setting == "madvise")
         pages.anon = remap::mib2;
     return pages;

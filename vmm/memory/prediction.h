@@ -24,7 +24,7 @@ struct BackingPages {
 };
 
 // As the host is set now: whether anonymous memory that asks for huge pages gets them.
-BackingPages backing_pages(BackingObject::Pages object);
+BackingPages backing_pages(const BackingObject& object);
 
 // What is mapped in `range`, and around it as far as the backing's largest page reaches, as it can be once
 // all of it has been touched. In order. What allows no access is not mapped.

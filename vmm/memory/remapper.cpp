@@ -50,7 +50,7 @@ remap::Limits limits_of(const MemoryConfig& config) {
 }
 
 remap::Space empty_space(const MemoryConfig& config) {
-    bool anon = can_use_pool(config.backing);
+    bool anon = traits_of(config.backing).begins_anonymous;
     return {Range::of(Gpa{config.aperture_base}, Size{config.aperture_size}), Size{config.granule},
             anon ? remap::FreshMemory::anon : remap::FreshMemory::object, limits_of(config)};
 }
@@ -58,9 +58,7 @@ remap::Space empty_space(const MemoryConfig& config) {
 std::unique_ptr<Stage2> stage2_for(Vm& vm, const MemoryConfig& config, const Range& aperture,
                                    const BackingObject& object) {
     if (config.mechanism == Mechanism::memslot) return std::make_unique<Memslots>(vm, aperture, object);
-    bool automatic = config.mechanism == Mechanism::automatic;
-    return std::make_unique<Window>(
-        vm, aperture, object, automatic ? Window::MoveSlots::to_keep_huge_pages : Window::MoveSlots::never);
+    return std::make_unique<Window>(vm, aperture, object, config.mechanism);
 }
 
 // Where the steps put memory that may have been touched already.
@@ -85,19 +83,14 @@ std::unique_ptr<WarmPool> pool_for(const MemoryConfig& config) {
     return std::make_unique<WarmPool>(config.pool, config.pool_cleaner);
 }
 
-const char* name_of(Stage2::Way way) {
-    return way == Stage2::Way::window ? "window" : "memslot";
-}
-
 }  // namespace
 
 struct Remapper::State {
     State(Vm& the_vm, const MemoryConfig& the_config)
         : vm(the_vm),
           config(the_config),
-          object(config.backing == Backing::hugetlb_2m ? BackingObject::Kind::hugetlb
-                                                       : BackingObject::Kind::ordinary),
-          backing_pages(gpremap::backing_pages(object.pages())),
+          object(config.backing),
+          backing_pages(gpremap::backing_pages(object)),
           space(empty_space(config)),
           pool(pool_for(config)),
           stage2(stage2_for(vm, config, space.aperture(), object)) {
@@ -183,15 +176,15 @@ int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& call
     });
     // A copy of what others write to at the same time would be of no moment in particular.
     Stage2::Choice choice = stage2->choose(plan.steps, space);
-    bool must_pause = copies || replaces_memory(plan.steps, space) || choice.way == Stage2::Way::memslot;
+    bool must_pause = copies || replaces_memory(plan.steps, space) || choice.mechanism == Mechanism::memslot;
     auto kept_out =
         must_pause ? std::optional(vm.pause_others(caller.vcpu)) : vm.keep_others_out(caller.vcpu);
     CallRecord& record = called.record;
-    record.mechanism = name_of(choice.way);
+    record.mechanism = choice.mechanism;
     record.mechanism_reason = choice.reason;
     auto others = kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run;
     std::vector<Range> where = config.pre_fault ? targets_of(plan.steps) : std::vector<Range>{};
-    int error = stage2->apply(plan.steps, choice.way, others);
+    int error = stage2->apply(plan.steps, choice.mechanism, others);
     if (error == ENOMEM || error == ENOSPC || error == EAGAIN) return ENOMEM;
     if (error != 0) throw std::system_error(error, std::generic_category(), "carrying out a call");
     space = std::move(plan.after);
@@ -279,7 +272,7 @@ std::vector<Range> Remapper::resident_in(const std::vector<Range>& targets) cons
 
 Backing Remapper::State::backing_of(const remap::Extent& extent) const {
     if (extent.memory.kind == remap::MemoryKind::anon) return Backing::anon;
-    return config.backing == Backing::hugetlb_2m ? Backing::hugetlb_2m : Backing::memfd;
+    return huge_page_of(config.backing) != 0 ? config.backing : Backing::memfd;
 }
 
 std::vector<MapEntry> Remapper::map() const {

@@ -1,12 +1,17 @@
 #include "vmm/memory/slotted.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <new>
+#include <system_error>
 
 namespace gpremap {
 
 using remap::Gpa;
+using remap::Memory;
+using remap::MemoryKind;
 using remap::Range;
 using remap::Size;
 namespace step = remap::step;
@@ -116,40 +121,42 @@ int SlottedStage2::add(const Range& range, HostAddress host) {
     } else if (number >= vm_.capabilities().memslots) {
         return ENOMEM;
     }
-    make_room_for_notes(1);
+    journal_.make_room();
     books_.slots.insert({range, host, number});
-    if (int error = set_slot(number, range.start().value, range.size().bytes, pointer_to(host))) return error;
-    undo({.kind = HostAction::Kind::set_slot, .slot = number});
+    if (int error =
+            calls_.set_memslot(vm_, number, range.start().value, range.size().bytes, pointer_to(host)))
+        return error;
+    journal_.undo({.kind = HostAction::Kind::set_slot, .slot = number});
     free_numbers_.empty() ? void(++next_number_) : free_numbers_.pop_back();
     numbers_taken_.push_back(number);
     return 0;
 }
 
 int SlottedStage2::remove(const Slot& slot) {
-    make_room_for_notes(1);
+    journal_.make_room();
     books_.slots.erase_starting_in(slot.range);
-    if (int error = set_slot(slot.number, slot.range.start().value, 0, nullptr)) return error;
-    undo({.kind = HostAction::Kind::set_slot,
-          .at = pointer_to(slot.host),
-          .size = slot.range.size().bytes,
-          .slot = slot.number,
-          .gpa = slot.range.start().value});
+    if (int error = calls_.set_memslot(vm_, slot.number, slot.range.start().value, 0, nullptr)) return error;
+    journal_.undo({.kind = HostAction::Kind::set_slot,
+                   .at = pointer_to(slot.host),
+                   .size = slot.range.size().bytes,
+                   .slot = slot.number,
+                   .gpa = slot.range.start().value});
     numbers_left_.push_back(slot.number);
     return 0;
 }
 
 int SlottedStage2::move_slot(const Slot& slot, Gpa to) {
-    make_room_for_notes(1);
+    journal_.make_room();
     books_.slots.erase_starting_in(slot.range);
     books_.slots.insert({Range::of(to, slot.range.size()), slot.host, slot.number});
     std::byte* at = pointer_to(slot.host);
     uint64_t size = slot.range.size().bytes;
-    if (int error = set_slot(slot.number, to.value, size, at)) return error;
-    undo({.kind = HostAction::Kind::set_slot,
-          .at = at,
-          .size = size,
-          .slot = slot.number,
-          .gpa = slot.range.start().value});
+    if (int error = calls_.set_memslot(vm_, slot.number, to.value, size, at)) return error;
+    journal_.undo({.kind = HostAction::Kind::set_slot,
+                   .at = at,
+                   .size = size,
+                   .slot = slot.number,
+                   .gpa = slot.range.start().value});
     return 0;
 }
 
@@ -206,7 +213,68 @@ int SlottedStage2::exchange_slots(const Range& a, const Range& b) {
     return 0;
 }
 
-// ---- steps ----
+// ---- memory that is on its way ----
+
+int SlottedStage2::set_aside(const Part& part, std::byte*& aside, const std::vector<Range>& anonymous) {
+    uint64_t size = part.range.size().bytes;
+    const auto [within, vacant] = waiting();
+    if (int error = take_place(within, size, address_of(part.host).value, aside)) return error;
+    leave_place_at_end(aside, size);
+    if (vacant == Vacant::closed) journal_.undo({.kind = HostAction::Kind::close, .at = aside, .size = size});
+    if (int error = move_undoably(part.host, aside, size)) return error;
+    for (const Range& range : anonymous)
+        if (auto here = part.range.intersection(range))
+            reclaim_at_end(aside + here->start().above(part.range.start()).bytes, here->size().bytes);
+    auto emptied = vacant == Vacant::closed ? HostAction::Kind::close : HostAction::Kind::drop;
+    journal_.finish({.kind = emptied, .at = aside, .size = size});
+    return 0;
+}
+
+int SlottedStage2::close_vacated(std::byte* at, uint64_t size) {
+    int error = calls_.map(at, size, PROT_NONE, closed_flags | MAP_FIXED_NOREPLACE, -1, 0);
+    if (error == EEXIST)
+        throw std::system_error(error, std::generic_category(), "foreign memory in the window of the guest");
+    return error;
+}
+
+int SlottedStage2::prot_until_end(const Part& part, int prot) {
+    if (!(prot & PROT_WRITE) || others_ == Others::kept_out) return prot;
+    uint64_t size = part.range.size().bytes;
+    journal_.finish({.kind = HostAction::Kind::protect, .at = part.host, .size = size, .prot = prot});
+    return prot & PROT_READ;
+}
+
+int SlottedStage2::map(std::byte* at, uint64_t size, Memory memory, int prot) {
+    return memory.kind == MemoryKind::anon ? map_anonymous(at, size, prot)
+                                           : map_object(at, size, memory, prot);
+}
+
+// ---- the steps ----
+
+int SlottedStage2::carry_out(const remap::Step& step) {
+    return std::visit([&](const auto& which) { return make(which); }, step);
+}
+
+bool SlottedStage2::can_destroy(const remap::Step& step) const {
+    return std::holds_alternative<step::Free>(step);
+}
+
+int SlottedStage2::destroy(const remap::Step& step) {
+    return free_now(std::get<step::Free>(step));
+}
+
+// The guest, or a copy, may put something into new pages of the object before a later step fails.
+int SlottedStage2::make(const step::Map& step) {
+    if (step.memory.kind == MemoryKind::object)
+        journal_.undo({.kind = HostAction::Kind::punch_hole,
+                       .size = step.range.size().bytes,
+                       .offset = step.memory.offset.value});
+    return map_new(step.range, step.memory, step.prot);
+}
+
+int SlottedStage2::make(const step::View& step) {
+    return map_new(step.range, step.memory, step.prot);
+}
 
 int SlottedStage2::make(const step::Protect& step) {
     int now = host_prot(step.prot), was = host_prot(step.was);
@@ -214,8 +282,58 @@ int SlottedStage2::make(const step::Protect& step) {
     for (const Part& part : parts_of(step.range)) {
         uint64_t size = part.range.size().bytes;
         // A change that fails half-way has changed the first mappings.
-        undo({.kind = HostAction::Kind::protect, .at = part.host, .size = size, .prot = was});
+        journal_.undo({.kind = HostAction::Kind::protect, .at = part.host, .size = size, .prot = was});
         if (int error = calls_.protect(part.host, size, now)) return error;
+    }
+    return 0;
+}
+
+int SlottedStage2::make(const step::Promote& step) {
+    for (const Part& part : parts_of(step.range)) {
+        if (int error = copy_and_set_aside(part, step)) return error;
+        Memory memory{MemoryKind::object, step.offset.advanced(part.range.start().above(step.range.start()))};
+        int prot = prot_until_end(part, host_prot(step.prot));
+        if (int error = map_object(part.host, part.range.size().bytes, memory, prot)) return error;
+    }
+    return 0;
+}
+
+int SlottedStage2::copy_and_set_aside(const Part& part, const step::Promote& step) {
+    std::byte* aside = nullptr;
+    if (copied() == Copied::where_it_is) {
+        if (int error = copy_readable(part.host, part, step)) return error;
+        return set_aside(part, aside);
+    }
+    if (int error = set_aside(part, aside)) return error;
+    if (int error = close_vacated(part.host, part.range.size().bytes)) return error;
+    return copy_readable(aside, part, step);
+}
+
+// `from`: where the memory of the part is now.
+int SlottedStage2::copy_readable(std::byte* from, const Part& part, const step::Promote& step) {
+    uint64_t size = part.range.size().bytes;
+    Size skipped = part.range.start().above(step.range.start());
+    uint64_t offset = step.offset.advanced(skipped).value;
+    if (int prot = host_prot(step.prot); prot == PROT_NONE) {
+        journal_.undo({.kind = HostAction::Kind::protect, .at = from, .size = size, .prot = prot});
+        if (int error = calls_.protect(from, size, PROT_READ)) return error;
+    }
+    journal_.undo({.kind = HostAction::Kind::punch_hole, .size = size, .offset = offset});
+    return copy_to_object(from, offset, size, step.was.advanced(skipped));
+}
+
+// What the range had mapped before is a view of the same pages.
+int SlottedStage2::make(const step::Privatize& step) {
+    int prot = host_prot(step.prot);
+    for (const Part& part : parts_of(step.range)) {
+        Memory memory = step.memory.advanced(part.range.start().above(step.range.start()));
+        uint64_t size = part.range.size().bytes;
+        journal_.undo({.kind = HostAction::Kind::view,
+                       .at = part.host,
+                       .size = size,
+                       .prot = prot,
+                       .offset = memory.offset.value});
+        if (int error = map_object(part.host, size, memory, prot_until_end(part, prot))) return error;
     }
     return 0;
 }
@@ -228,6 +346,31 @@ int SlottedStage2::make(const step::Copy& step) {
             return error;
     }
     return 0;
+}
+
+// What this call has promoted may not be writable yet (EINVAL). It is shared, so reading makes its pages.
+int SlottedStage2::make(const step::Populate& step) {
+    for (const Part& part : parts_of(step.range)) {
+        int error = populate(part.host, part.range.size().bytes, step.prot);
+        if (error == EINVAL) error = populate(part.host, part.range.size().bytes, {remap::readable});
+        if (error != 0) return error;
+    }
+    return 0;
+}
+
+// Where other steps follow.
+int SlottedStage2::make(const step::Discard& step) {
+    for (const Part& part : parts_of(step.range)) {
+        std::byte* aside = nullptr;
+        if (int error = set_aside(part, aside, {part.range})) return error;
+        int prot = prot_until_end(part, host_prot(step.prot));
+        if (int error = map_anonymous(part.host, part.range.size().bytes, prot)) return error;
+    }
+    return 0;
+}
+
+int SlottedStage2::make(const step::Free& step) {
+    return free_undoably(step);
 }
 
 }  // namespace gpremap

@@ -74,14 +74,61 @@ class SlottedStage2 : public Stage2 {
     int move_slots(const remap::Range& from, remap::Gpa to);
     int exchange_slots(const remap::Range& a, const remap::Range& b);
 
-    // Steps that both mechanisms carry out in the same way.
-    int make(const remap::step::Protect& step);
-    int make(const remap::step::Copy& step);
+    // ---- the steps: each notes how to undo it, and returns the errno of a host call that failed ----
+
+    // Those in which the mechanisms differ.
+    virtual int make(const remap::step::Unmap& step) = 0;
+    virtual int make(const remap::step::Move& step) = 0;
+    virtual int make(const remap::step::Exchange& step) = 0;
+    // Fresh memory, or a view, at a range where nothing is mapped.
+    virtual int map_new(const remap::Range& range, remap::Memory memory, remap::Prot prot) = 0;
+
+    // Where memory waits until the call has succeeded: in the places of `within`, where otherwise nothing is
+    // mapped (hole), or what nobody can access (closed).
+    enum class Vacant { hole, closed };
+    struct Waiting {
+        HostRange within;
+        Vacant vacant;
+    };
+    virtual Waiting waiting() const = 0;
+    // What a vCPU writes to memory while it is copied would be lost, so it has to wait before that where vCPUs
+    // run. Where they are paused it is copied from where it is, and no hole is left for so long.
+    enum class Copied { after_it_was_set_aside, where_it_is };
+    virtual Copied copied() const = 0;
+
+    // Moves the memory of the part to where it waits: it goes back on failure, and away on success. What the
+    // part had is a hole. Of what is `anonymous`, the pool gets its share once the call has succeeded.
+    int set_aside(const Part& part, std::byte*& aside, const std::vector<remap::Range>& anonymous = {});
+    // Fills the hole that has been left. Anything that is there already is not ours: the guest would see it,
+    // so std::system_error is thrown.
+    int close_vacated(std::byte* at, uint64_t size);
+    // The rights of new memory: without writing, which is allowed when the call has succeeded, where a vCPU can
+    // run. What it wrote would be lost if the call failed.
+    int prot_until_end(const Part& part, int prot);
+    int map(std::byte* at, uint64_t size, remap::Memory memory, int prot);
+
+    bool can_destroy(const remap::Step& step) const override;
+    int destroy(const remap::Step& step) override;
 
     static HostAddress address_of(const std::byte* at) { return {reinterpret_cast<uint64_t>(at)}; }
     static std::byte* pointer_to(HostAddress at) { return reinterpret_cast<std::byte*>(at.value); }
 
   private:
+    int carry_out(const remap::Step& step) final;
+
+    // Those that both carry out in the same way.
+    int make(const remap::step::Map& step);
+    int make(const remap::step::View& step);
+    int make(const remap::step::Protect& step);
+    int make(const remap::step::Promote& step);
+    int make(const remap::step::Privatize& step);
+    int make(const remap::step::Copy& step);
+    int make(const remap::step::Populate& step);
+    int make(const remap::step::Discard& step);
+    int make(const remap::step::Free& step);
+    int copy_and_set_aside(const Part& part, const remap::step::Promote& step);
+    int copy_readable(std::byte* from, const Part& part, const remap::step::Promote& step);
+
     struct Place {
         HostRange range;
     };

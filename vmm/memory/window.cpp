@@ -45,8 +45,8 @@ bool is_congruent(const std::byte* at, uint64_t other) {
 
 }  // namespace
 
-Window::Window(Vm& vm, const Range& aperture, const BackingObject& object, MoveSlots move_slots)
-    : SlottedStage2(vm, aperture, object), move_slots_(move_slots) {
+Window::Window(Vm& vm, const Range& aperture, const BackingObject& object, Mechanism mechanism)
+    : SlottedStage2(vm, aperture, object), may_move_slots_(mechanism == Mechanism::automatic) {
     if (aperture_.size().bytes / chunk.bytes + 2 > vm.capabilities().memslots)
         throw HostLacks("KVM has " + std::to_string(vm.capabilities().memslots) +
                         " memslots of 1 GiB: make vm.aperture.size smaller");
@@ -55,20 +55,21 @@ Window::Window(Vm& vm, const Range& aperture, const BackingObject& object, MoveS
 // ---- which way ----
 
 Stage2::Choice Window::choose(const std::vector<remap::Step>& steps, const remap::Space& before) const {
-    if (move_slots_ == MoveSlots::never) return {Way::window, "as configured"};
+    if (!may_move_slots_) return {Mechanism::window, "as configured"};
     auto splits = [&](const remap::Step& step) { return splits_huge_pages(step, before); };
     if (std::any_of(steps.begin(), steps.end(), splits)) {
         if (slots_left() < slots_kept_for_chunks)
-            return {Way::window, "its huge pages are split, since KVM has few memslots left"};
-        return {Way::memslot, "mremap would split its huge pages, so its slot moves and the vCPUs pause"};
+            return {Mechanism::window, "its huge pages are split, since KVM has few memslots left"};
+        return {Mechanism::memslot,
+                "mremap would split its huge pages, so its slot moves and the vCPUs pause"};
     }
     auto misfit = [&](const remap::Step& step) {
         const auto* map = std::get_if<step::Map>(&step);
         return map && is_badly_placed(map->range);
     };
     if (std::any_of(steps.begin(), steps.end(), misfit))
-        return {Way::memslot, "the slot there lies where no huge page fits, so it is made anew"};
-    return {Way::window, "host mappings change, so the vCPUs run on"};
+        return {Mechanism::memslot, "the slot there lies where no huge page fits, so it is made anew"};
+    return {Mechanism::window, "host mappings change, so the vCPUs run on"};
 }
 
 bool Window::splits_huge_pages(const remap::Step& step, const remap::Space& before) const {
@@ -114,40 +115,23 @@ bool Window::is_badly_placed(const Range& range) const {
 }
 
 bool Window::can_destroy(const remap::Step& step) const {
-    if (std::holds_alternative<step::Free>(step)) return true;
+    if (SlottedStage2::can_destroy(step)) return true;
     const auto* unmap = std::get_if<step::Unmap>(&step);
     const auto* discard = std::get_if<step::Discard>(&step);
-    if (way_ == Way::memslot || (!unmap && !discard)) return false;
+    if (mechanism_ == Mechanism::memslot || (!unmap && !discard)) return false;
     // With one host call, or the second could fail when the first has destroyed something.
     int parts = 0;
     visit_parts(unmap ? unmap->range : discard->range, [&](const Part&) { ++parts; });
     return parts == 1;
 }
 
-int Window::carry_out(const remap::Step& step) {
-    return std::visit([&](const auto& which) { return make(which); }, step);
-}
-
-// ---- the steps: each notes how to undo it, and returns the errno of a host call that failed ----
-
-int Window::make(const step::Map& step) {
-    // The guest, or a copy, may have put something into new pages of the object by then.
-    if (step.memory.kind == MemoryKind::object)
-        undo({.kind = HostAction::Kind::punch_hole,
-              .size = step.range.size().bytes,
-              .offset = step.memory.offset.value});
-    return map_new(step.range, step.memory, step.prot);
-}
-
-int Window::make(const step::View& step) {
-    return map_new(step.range, step.memory, step.prot);
-}
+// ---- the steps ----
 
 // Set aside until the call has succeeded.
 int Window::make(const step::Unmap& step) {
     for (const Part& part : parts_of(step.range)) {
         std::byte* aside = nullptr;
-        if (int error = displace(part, aside, step.anonymous)) return error;
+        if (int error = set_aside(part, aside, step.anonymous)) return error;
         if (int error = close_vacated(part.host, part.range.size().bytes)) return error;
     }
     return 0;
@@ -155,11 +139,11 @@ int Window::make(const step::Unmap& step) {
 
 int Window::make(const step::Move& step) {
     Range from = step.from, to = Range::of(step.to, step.from.size());
-    if (way_ == Way::memslot && splits_huge_pages(from, to)) return move_by_slots(from, to);
+    if (mechanism_ == Mechanism::memslot && splits_huge_pages(from, to)) return move_by_slots(from, to);
     if (int error = open_slots(to)) return error;
     // mremap unmaps its target before it can fail.
     for (const Part& fresh : parts_of(without(to, from)))
-        undo({.kind = HostAction::Kind::close, .at = fresh.host, .size = fresh.range.size().bytes});
+        journal_.undo({.kind = HostAction::Kind::close, .at = fresh.host, .size = fresh.range.size().bytes});
     if (from.overlaps(to)) return move_over_itself(from, to);
     for (const Passage& passage : passages(from, to))
         if (int error = move_apart(passage)) return error;
@@ -167,7 +151,8 @@ int Window::make(const step::Move& step) {
 }
 
 int Window::make(const step::Exchange& step) {
-    if (way_ == Way::memslot && splits_huge_pages(step.a, step.b)) return exchange_slots(step.a, step.b);
+    if (mechanism_ == Mechanism::memslot && splits_huge_pages(step.a, step.b))
+        return exchange_slots(step.a, step.b);
     for (const Passage& pair : passages(step.a, step.b)) {
         std::byte* aside = nullptr;
         if (int error = take_place(annex(), pair.size, address_of(pair.from).value, aside)) return error;
@@ -178,64 +163,9 @@ int Window::make(const step::Exchange& step) {
     return 0;
 }
 
-// The old memory waits in the annex. Until the call has succeeded no vCPU may write to the new: that write
-// would be lost if the call failed.
-int Window::make(const step::Promote& step) {
-    int prot = host_prot(step.prot);
-    for (const Part& part : parts_of(step.range)) {
-        uint64_t size = part.range.size().bytes;
-        remap::Size skipped = part.range.start().above(step.range.start());
-        uint64_t offset = step.offset.advanced(skipped).value;
-        std::byte* aside = nullptr;
-        if (int error = displace(part, aside)) return error;
-        if (int error = close_vacated(part.host, size)) return error;
-        if (prot == PROT_NONE) {
-            undo({.kind = HostAction::Kind::protect, .at = aside, .size = size, .prot = PROT_NONE});
-            if (int error = calls_.protect(aside, size, PROT_READ)) return error;
-        }
-        undo({.kind = HostAction::Kind::punch_hole, .size = size, .offset = offset});
-        if (int error = copy_to_object(aside, offset, size, step.was.advanced(skipped))) return error;
-        Memory memory{MemoryKind::object, remap::Offset{offset}};
-        if (int error = map_object(part.host, size, memory, prot_until_end(part, prot))) return error;
-    }
-    return 0;
-}
-
-// As with Promote. What the range had mapped before is a view of the same pages.
-int Window::make(const step::Privatize& step) {
-    int prot = host_prot(step.prot);
-    for (const Part& part : parts_of(step.range)) {
-        Memory memory = step.memory.advanced(part.range.start().above(step.range.start()));
-        uint64_t size = part.range.size().bytes;
-        undo({.kind = HostAction::Kind::view,
-              .at = part.host,
-              .size = size,
-              .prot = prot,
-              .offset = memory.offset.value});
-        if (int error = map_object(part.host, size, memory, prot_until_end(part, prot))) return error;
-    }
-    return 0;
-}
-
-// Where other steps follow: the old pages wait in the annex. As with Promote, what a vCPU wrote to the new
-// would be lost if the call failed.
-int Window::make(const step::Discard& step) {
-    for (const Part& part : parts_of(step.range)) {
-        std::byte* aside = nullptr;
-        if (int error = displace(part, aside, {part.range})) return error;
-        int prot = prot_until_end(part, host_prot(step.prot));
-        if (int error = map_anonymous(part.host, part.range.size().bytes, prot)) return error;
-    }
-    return 0;
-}
-
-int Window::make(const step::Free& step) {
-    return free_undoably(step);
-}
-
 // The direct form of what cannot be undone. Nothing in it may fail for want of memory.
 int Window::destroy(const remap::Step& any) {
-    if (auto* free = std::get_if<step::Free>(&any)) return free_now(*free);
+    if (std::holds_alternative<step::Free>(any)) return SlottedStage2::destroy(any);
     auto* unmap = std::get_if<step::Unmap>(&any);
     int error = 0;
     visit_parts(unmap ? unmap->range : std::get<step::Discard>(any).range,
@@ -253,7 +183,7 @@ int Window::destroy(const Part& part, const std::vector<Range>& anonymous) {
         if (left == size) return calls_.protect(part.host, size, PROT_NONE);
         if (left == 0) reclaim(at, bytes, Leaves::hole);
     }
-    return close(part.host, size);
+    return calls_.close(part.host, size);
 }
 
 int Window::discard(const Part& part) {
@@ -262,30 +192,17 @@ int Window::discard(const Part& part) {
     return calls_.advise(part.host, size, MADV_DONTNEED);
 }
 
-// What has been promoted by this call may not be writable yet (EINVAL). It is shared, so reading makes its
-// pages.
-int Window::make(const step::Populate& step) {
-    for (const Part& part : parts_of(step.range)) {
-        int error = populate(part.host, part.range.size().bytes, step.prot);
-        if (error == EINVAL) error = populate(part.host, part.range.size().bytes, {remap::readable});
-        if (error != 0) return error;
-    }
-    return 0;
-}
-
 // ---- mapping ----
 
 int Window::map_new(const Range& range, Memory memory, Prot prot) {
-    if (way_ == Way::memslot && is_badly_placed(range))
+    if (mechanism_ == Mechanism::memslot && is_badly_placed(range))
         if (int error = remove_slots(range)) return error;
     if (int error = open_slots(range)) return error;
     for (const Part& part : parts_of(range)) {
         uint64_t size = part.range.size().bytes;
         Memory here = memory.advanced(part.range.start().above(range.start()));
-        undo({.kind = HostAction::Kind::close, .at = part.host, .size = size});
-        int error = memory.kind == MemoryKind::anon ? map_anonymous(part.host, size, host_prot(prot))
-                                                    : map_object(part.host, size, here, host_prot(prot));
-        if (error != 0) return error;
+        journal_.undo({.kind = HostAction::Kind::close, .at = part.host, .size = size});
+        if (int error = map(part.host, size, here, host_prot(prot))) return error;
     }
     return 0;
 }
@@ -312,7 +229,7 @@ int Window::open_slot(const Range& gap) {
     if (take_place_at(HostRange::of(home, gap.size())) == Taken::yes) return add(gap, home);
     std::byte* at = nullptr;
     if (int error = take_place(annex(), size, gap.start().value, at)) return error;
-    if (int error = close(at, size)) return error;
+    if (int error = calls_.close(at, size)) return error;
     return add(gap, address_of(at));
 }
 
@@ -324,14 +241,6 @@ int Window::remove_slots(const Range& range) {
         leave_place_at_end(pointer_to(slot.host), slot.range.size().bytes);
     }
     return 0;
-}
-
-// Without writing, which is allowed when the call has succeeded, where a vCPU can run.
-int Window::prot_until_end(const Part& part, int prot) {
-    if (!(prot & PROT_WRITE) || others_ == Others::kept_out) return prot;
-    finish(
-        {.kind = HostAction::Kind::protect, .at = part.host, .size = part.range.size().bytes, .prot = prot});
-    return prot & PROT_READ;
 }
 
 // ---- moving ----
@@ -352,10 +261,10 @@ std::vector<Window::Passage> Window::passages(const Range& from, const Range& to
 int Window::move_apart(const Passage& passage) {
     auto [from, to, size] = passage;
     if (may_leave(size)) {
-        make_room_for_notes(1);
+        journal_.make_room();
         int error = move_memory(calls_, from, to, size, Leaves::zero);
         if (error == 0) {
-            undo({.kind = HostAction::Kind::move, .at = to, .to = from, .size = size});
+            journal_.undo({.kind = HostAction::Kind::move, .at = to, .to = from, .size = size});
             return calls_.protect(from, size, PROT_NONE);
         }
         if (error != EINVAL) return error;  // huge pages of hugetlb leave nothing
@@ -396,29 +305,6 @@ int Window::move_by_slots(const Range& from, const Range& to) {
     if (int error = move_slots(from, to.start())) return error;
     for (Gpa end : {from.start(), from.end(), to.start(), to.end()})
         if (int error = join(end, chunk)) return error;
-    return 0;
-}
-
-// Fills the hole that a move has left. Anything that is there already is not ours: the guest would see it.
-int Window::close_vacated(std::byte* at, uint64_t size) {
-    int error = calls_.map(at, size, PROT_NONE, closed_flags | MAP_FIXED_NOREPLACE, -1, 0);
-    if (error == EEXIST)
-        throw std::system_error(error, std::generic_category(), "foreign memory in the window of the guest");
-    return error;
-}
-
-// Moves the memory of the part into the annex, from where it goes back on failure and away on success.
-// Leaves a hole in the window.
-// Of what is `anonymous`, the pool gets its share before that.
-int Window::displace(const Part& part, std::byte*& aside, const std::vector<Range>& anonymous) {
-    uint64_t size = part.range.size().bytes;
-    if (int error = take_place(annex(), size, address_of(part.host).value, aside)) return error;
-    leave_place_at_end(aside, size);
-    if (int error = move_undoably(part.host, aside, size)) return error;
-    for (const Range& range : anonymous)
-        if (auto here = part.range.intersection(range))
-            reclaim_at_end(aside + here->start().above(part.range.start()).bytes, here->size().bytes);
-    finish({.kind = HostAction::Kind::drop, .at = aside, .size = size});
     return 0;
 }
 

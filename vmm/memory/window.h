@@ -28,29 +28,22 @@ namespace gpremap {
 
 class Window final : public SlottedStage2 {
   public:
-    enum class MoveSlots { never, to_keep_huge_pages };
-
-    // `object` may be mapped by every extent; both must outlive the window. Throws HostLacks.
-    Window(Vm& vm, const remap::Range& aperture, const BackingObject& object, MoveSlots move_slots);
+    // `object` may be mapped by every extent; both must outlive the window. `mechanism`: window, or automatic.
+    // Throws HostLacks.
+    Window(Vm& vm, const remap::Range& aperture, const BackingObject& object, Mechanism mechanism);
 
     Choice choose(const std::vector<remap::Step>& steps, const remap::Space& before) const override;
 
   private:
-    int carry_out(const remap::Step& step) override;
     bool can_destroy(const remap::Step& step) const override;
     int destroy(const remap::Step& step) override;
 
-    using SlottedStage2::make;
-    int make(const remap::step::Map& step);
-    int make(const remap::step::View& step);
-    int make(const remap::step::Unmap& step);
-    int make(const remap::step::Move& step);
-    int make(const remap::step::Exchange& step);
-    int make(const remap::step::Promote& step);
-    int make(const remap::step::Privatize& step);
-    int make(const remap::step::Populate& step);
-    int make(const remap::step::Discard& step);
-    int make(const remap::step::Free& step);
+    int make(const remap::step::Unmap& step) override;
+    int make(const remap::step::Move& step) override;
+    int make(const remap::step::Exchange& step) override;
+    int map_new(const remap::Range& range, remap::Memory memory, remap::Prot prot) override;
+    Waiting waiting() const override { return {annex(), Vacant::hole}; }
+    Copied copied() const override { return Copied::after_it_was_set_aside; }
 
     // Memory on its way from one place to another, each in one piece.
     struct Passage {
@@ -67,18 +60,14 @@ class Window final : public SlottedStage2 {
     int open_slots(const remap::Range& range);
     int open_slot(const remap::Range& gap);
     int remove_slots(const remap::Range& range);
-    int map_new(const remap::Range& range, remap::Memory memory, remap::Prot prot);
     int move_by_slots(const remap::Range& from, const remap::Range& to);
     int move_over_itself(const remap::Range& from, const remap::Range& to);
     int move_apart(const Passage& passage);
     bool may_leave(uint64_t size) const;
-    int close_vacated(std::byte* at, uint64_t size);
-    int displace(const Part& part, std::byte*& aside, const std::vector<remap::Range>& anonymous = {});
     int destroy(const Part& part, const std::vector<remap::Range>& anonymous);
     int discard(const Part& part);
-    int prot_until_end(const Part& part, int prot);
 
-    const MoveSlots move_slots_;
+    const bool may_move_slots_;
 };
 
 }  // namespace gpremap

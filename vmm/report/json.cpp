@@ -56,7 +56,7 @@ JsonObject json_of(const StepResult& step, unsigned vcpus) {
         {"stage2", json_of(record, step.kvm)},
         {"huge_kept", record.huge_kept},
         {"moved", or_null(step.moved)},
-        {"mechanism", record.mechanism.empty() ? JsonObject(nullptr) : JsonObject(record.mechanism)},
+        {"mechanism", record.mechanism ? JsonObject(name_of(*record.mechanism)) : JsonObject(nullptr)},
         {"host_returned", or_null(step.host_returned)},
         {"pool_bytes", record.pool.taken},
         {"pool_given", record.pool.given},

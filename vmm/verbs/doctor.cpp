@@ -133,8 +133,7 @@ Finding examine_shmem(const HostFacts& host) {
     HugeTmpfsFile file = open_huge_tmpfs_file();
     if (file.fd.valid())
         return ok(what, setting + ", and a tmpfs of the VM's own has huge pages all the same");
-    if (BackingObject(BackingObject::Kind::ordinary).pages() == BackingObject::Pages::transparent)
-        return ok(what, setting);
+    if (BackingObject(Backing::memfd).pages() == BackingObject::Pages::transparent) return ok(what, setting);
     return slower(what, file.lack + ": what has been aliased is of 4 KiB pages and slow to move", file.mend);
 }
 

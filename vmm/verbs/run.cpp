@@ -61,8 +61,9 @@ size_t count_results(const std::vector<ScenarioStep>& steps) {
 void log_step(const StepResult& step) {
     spdlog::info("step {}: {} {}: {}", step.index, step.call, step.summary,
                  step.ok ? step.outcome : step.problem);
-    if (step.record && !step.record->mechanism.empty())
-        spdlog::info("step {}: {}: {}", step.index, step.record->mechanism, step.record->mechanism_reason);
+    if (step.record && step.record->mechanism)
+        spdlog::info("step {}: {}: {}", step.index, name_of(*step.record->mechanism),
+                     step.record->mechanism_reason);
 }
 
 void log_domain(const VmDomain& domain) {

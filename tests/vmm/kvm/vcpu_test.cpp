@@ -26,10 +26,9 @@ bool is_hypercall(const Exit& exit) {
            io->size == 4;
 }
 
-class VcpuTest : public testing::Test {
+class VcpuTest : public KvmTest {
   protected:
-    void SetUp() override {
-        if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
+    void prepare() override {
         kvm_ = std::make_unique<Kvm>();
         vm_ = std::make_unique<Vm>(*kvm_);
         vcpu_ = vm_->create_vcpu();

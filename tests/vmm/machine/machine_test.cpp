@@ -27,16 +27,12 @@ using abi::FaultKind;
 using abi::Op;
 using abi::Outcome;
 
-class MachineTest : public testing::Test {
+class MachineTest : public KvmTest {
   protected:
-    void SetUp() override {
-        if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
-    }
-
-    void boot(unsigned vcpus) { machine_ = std::make_unique<Machine>(config_of(automatic, vcpus, 4 * gib)); }
+    void boot(unsigned vcpus) { KvmTest::boot(config_of(automatic, vcpus, 4 * gib)); }
 
     abi::Report perform(const abi::Step& what, unsigned vcpu = 0) {
-        return machine_->perform(vcpu, what).report;
+        return KvmTest::perform(what, vcpu).report;
     }
 
     void map(uint64_t at, uint64_t len, uint64_t prot = rw) {
@@ -69,8 +65,6 @@ class MachineTest : public testing::Test {
         }
         return "nothing died";
     }
-
-    std::unique_ptr<Machine> machine_;
 };
 
 TEST_F(MachineTest, StartsAndStops) {

@@ -65,23 +65,17 @@ class HugePagePool {
 
 // The tests that say how many huge pages there are need a host that gives them.
 bool host_gives_huge_pages() {
-    return backing_pages(BackingObject::Pages::small).anon == remap::mib2;
+    return backing_pages(BackingObject(Backing::memfd)).anon == remap::mib2;
 }
 constexpr const char* no_huge_pages =
     "anonymous memory has no huge pages: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled";
 
-class PredictionTest : public testing::TestWithParam<Mechanism> {
+class PredictionTest : public KvmTestWith<Mechanism> {
   protected:
-    void SetUp() override {
-        if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
-    }
-
     void boot(Backing backing = Backing::automatic) {
-        machine_ = std::make_unique<Machine>(config_of({GetParam(), backing}, 1, 32 * gib));
+        KvmTest::boot(config_of({GetParam(), backing}, 1, 32 * gib));
         refused_before_ = huge_pages_refused();
     }
-
-    Performed perform(const abi::Step& what) { return machine_->perform(0, what); }
 
     // A call that must succeed.
     template <typename... Arguments>
@@ -140,7 +134,6 @@ class PredictionTest : public testing::TestWithParam<Mechanism> {
                 ASSERT_EQ(madvise(slot.host + (gpa - slot.gpa), large, madv_collapse), 0) << strerror(errno);
     }
 
-    std::unique_ptr<Machine> machine_;
     uint64_t refused_before_ = 0;
     std::string not_compared_;
 };
@@ -302,7 +295,7 @@ TEST_P(PredictionTest, OfMemfds) {
 
 // The first alias copies the range into huge pages, and both views, moved or not, are mapped with them.
 TEST_P(PredictionTest, AliasedMemoryStaysInHugePages) {
-    if (BackingObject(BackingObject::Kind::ordinary).pages() != BackingObject::Pages::transparent)
+    if (BackingObject(Backing::memfd).pages() != BackingObject::Pages::transparent)
         GTEST_SKIP() << "see gpremap doctor: THP for shmem";
     constexpr uint64_t size = 32 * mib, view = base + 2 * gib, elsewhere = base + 5 * gib + 6 * large;
     boot();

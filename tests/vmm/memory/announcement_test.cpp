@@ -50,26 +50,24 @@ class Announcements {
     bool works_ = false;
 };
 
-class AnnouncementTest : public testing::TestWithParam<Backing> {
+class AnnouncementTest : public KvmTestWith<Backing> {
   protected:
-    void SetUp() override {
-        if (std::string lack = lack_of(GetParam(), 600); !lack.empty()) GTEST_SKIP() << lack;
-        if (!announcements_.works())
-            GTEST_SKIP() << "KVM's trace points cannot be used: run as root, with tracefs mounted at "
-                            "/sys/kernel/tracing";
+    std::string lack() const override {
+        if (std::string lack = lack_of(GetParam(), 600); !lack.empty()) return lack;
+        if (announcements_.works()) return "";
+        return "KVM's trace points cannot be used: run as root, with tracefs mounted at /sys/kernel/tracing";
     }
 
     // Of a call that moves `size` bytes, all of which the guest has touched, to where memory has been before.
     int of_move(uint64_t size) {
-        Machine machine(config_of({Mechanism::window, GetParam()}, 1, 32 * gib));
+        boot(config_of({Mechanism::window, GetParam()}, 1, 32 * gib));
         constexpr uint64_t there = base + 16 * gib;
-        machine.perform(0, call(Call::map, base, size, rw));
-        machine.perform(0, step(abi::Op::touch, base, size, 1, page));
-        machine.perform(0, call(Call::move, base, there, size, 0));
-        machine.perform(0, step(abi::Op::touch, there, size, 1, page));
+        perform(call(Call::map, base, size, rw));
+        perform(step(abi::Op::touch, base, size, 1, page));
+        perform(call(Call::move, base, there, size, 0));
+        perform(step(abi::Op::touch, there, size, 1, page));
         announcements_.clear();
-        EXPECT_EQ(machine.perform(0, call(Call::move, there, base, size, 0)).report.result,
-                  static_cast<int64_t>(base));
+        EXPECT_EQ(perform(call(Call::move, there, base, size, 0)).report.result, static_cast<int64_t>(base));
         return announcements_.count(size);
     }
 

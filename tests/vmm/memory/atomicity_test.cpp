@@ -101,33 +101,27 @@ struct Picture {
     uint64_t resident;
 };
 
-class AtomicityTest : public testing::TestWithParam<Variant> {
+class AtomicityTest : public KvmTestWith<Variant> {
   protected:
-    void SetUp() override {
-        constexpr uint64_t huge_pages = 256;
-        if (std::string lack = lack_of(std::get<Backing>(GetParam()), huge_pages); !lack.empty())
-            GTEST_SKIP() << lack;
-    }
+    std::string lack() const override { return lack_of(std::get<Backing>(GetParam()), 256); }
 
     uint64_t at(uint64_t number) const { return base + number * granule; }
-
-    int64_t remap(Call number, const Arguments& args) { return machine_->call(number, args).result; }
 
     void must(Call number, const Arguments& args) { ASSERT_GE(remap(number, args), 0); }
 
     void fill(uint64_t from, uint64_t count, char letter) {
         auto filling = step(abi::Op::fill, at(from), count * granule, abi::Pattern::byte, letter);
-        ASSERT_EQ(machine_->perform(0, filling).report.outcome, abi::Outcome::ok);
+        ASSERT_EQ(perform(filling).report.outcome, abi::Outcome::ok);
     }
 
     // Keeps the contents.
     void write_to_each(uint64_t from, uint64_t count) {
         auto writing = step(abi::Op::touch, at(from), count * granule, 1, page);
-        ASSERT_EQ(machine_->perform(0, writing).report.outcome, abi::Outcome::ok);
+        ASSERT_EQ(perform(writing).report.outcome, abi::Outcome::ok);
     }
 
     void draw() {
-        machine_ = std::make_unique<Machine>(config_of(GetParam(), 1, 2 * gib));
+        boot(config_of(GetParam(), 1, 2 * gib));
         must(Call::map, {at(0), 4 * granule, rw, 0});
         must(Call::map, {at(4), 2 * granule, rw, 0});
         must(Call::map, {at(8), 3 * granule, rw, 0});
@@ -202,7 +196,6 @@ class AtomicityTest : public testing::TestWithParam<Variant> {
     }
 
     const uint64_t granule = granule_of(std::get<Backing>(GetParam()));
-    std::unique_ptr<Machine> machine_;
 };
 
 TEST_P(AtomicityTest, SystemCallsThatFail) {

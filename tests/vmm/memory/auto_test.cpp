@@ -23,21 +23,17 @@ using abi::Outcome;
 
 constexpr uint64_t aperture = 4 * gib;
 
-class AutoTest : public testing::Test {
+class AutoTest : public KvmTest {
   protected:
-    void SetUp() override {
-        if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
-        boot(Backing::automatic);
-    }
+    void prepare() override { boot(Backing::automatic); }
 
     void boot(Backing backing, Mechanism mechanism = Mechanism::automatic) {
-        machine_.reset();
-        machine_ = std::make_unique<Machine>(config_of({mechanism, backing}, 2, aperture));
+        KvmTest::boot(config_of({mechanism, backing}, 2, aperture));
     }
 
     template <typename... Arguments>
     Performed call(Call number, Arguments... arguments) {
-        return machine_->perform(0, step(Op::call, number, arguments...));
+        return perform(step(Op::call, number, arguments...));
     }
 
     void map(uint64_t at, uint64_t size) {
@@ -47,15 +43,16 @@ class AutoTest : public testing::Test {
     // Which way the call went.
     std::string way(const Performed& done) {
         EXPECT_GE(done.report.result, 0);
-        return done.call ? done.call->mechanism : "no call";
+        if (!done.call) return "no call";
+        return done.call->mechanism ? std::string(name_of(*done.call->mechanism)) : "";
     }
 
     void stamp(uint64_t at, uint64_t size, uint64_t seed) {
-        auto done = machine_->perform(0, step(Op::fill, at, size, abi::Pattern::stamp, seed, 0));
+        auto done = perform(step(Op::fill, at, size, abi::Pattern::stamp, seed, 0));
         ASSERT_EQ(done.report.outcome, Outcome::ok);
     }
     void expect_stamp(uint64_t at, uint64_t size, uint64_t seed) {
-        auto done = machine_->perform(0, step(Op::verify, at, size, abi::Pattern::stamp, seed, 0));
+        auto done = perform(step(Op::verify, at, size, abi::Pattern::stamp, seed, 0));
         EXPECT_EQ(done.report.outcome, Outcome::ok) << std::hex << at << " of " << size << " bytes";
     }
 
@@ -68,8 +65,6 @@ class AutoTest : public testing::Test {
                 bytes += piece.mapped().size().bytes;
         return bytes;
     }
-
-    std::unique_ptr<Machine> machine_;
 };
 
 TEST_F(AutoTest, SlotsMoveOnlyWhereHugePagesWouldBeSplit) {
@@ -259,7 +254,7 @@ TEST_F(AutoTest, FailuresLeaveSlotsAndMemoryAsTheyWere) {
             machine_->remapper().fail_host_call(point);
             const Called called = machine_->call(number, args);
             if (called.result >= 0) {
-                EXPECT_EQ(called.record.mechanism, "memslot");
+                EXPECT_EQ(called.record.mechanism, Mechanism::memslot);
                 points += static_cast<int>(point);
                 break;
             }

@@ -45,7 +45,7 @@ class BackingObjectTest : public testing::Test {
 
     HostCalls calls_;
     Reservation reservation_{1ull << 30};
-    BackingObject object_{BackingObject::Kind::ordinary};
+    BackingObject object_{Backing::memfd};
 };
 
 TEST_F(BackingObjectTest, IsEmptyAndGivesHugePagesToMappingsThatHoldThem) {

@@ -1,7 +1,6 @@
 // What a call costs in system calls: exits and register ioctls of its vCPU, and host calls of a batch.
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <vector>
 
 #include "tests/vmm/kvm_test.h"
@@ -14,15 +13,7 @@ namespace {
 
 using abi::Call;
 
-class CallCostTest : public testing::Test {
-  protected:
-    void SetUp() override {
-        if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
-        sync_regs_ = Kvm().capabilities().sync_regs;
-    }
-
-    bool sync_regs_ = false;
-};
+using CallCostTest = KvmTest;
 
 struct Ioctls {
     uint64_t run;
@@ -49,11 +40,12 @@ TEST_F(CallCostTest, AnEmptyCallIsOneEntryAndNoRegisterIoctl) {
     const Ioctls with = ioctls_of(call(Call::nop), times), without = ioctls_of(nothing, times);
     // A machine that ends may do so before or after its vCPU's last entry, and there are two.
     EXPECT_NEAR(static_cast<double>(with.run) - static_cast<double>(without.run), times, 2);
-    if (!sync_regs_) GTEST_SKIP() << "this host's KVM has no KVM_CAP_SYNC_REGS: registers cost ioctls";
+    if (!Kvm().capabilities().sync_regs)
+        GTEST_SKIP() << "this host's KVM has no KVM_CAP_SYNC_REGS: registers cost ioctls";
     EXPECT_EQ(with.registers, 0u);
 }
 
-class BatchCostTest : public CallCostTest, public testing::WithParamInterface<Variant> {
+class BatchCostTest : public KvmTestWith<Variant> {
   protected:
     SyscallCounts syscalls_of_batch(Machine& machine, const std::vector<abi::BatchCall>& calls) {
         EXPECT_TRUE(machine.guest().write(layout::shared, calls.data(), calls.size() * sizeof calls[0]));

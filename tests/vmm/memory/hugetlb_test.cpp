@@ -4,7 +4,6 @@
 // time would have used it up.
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <string>
 
 #include "tests/vmm/kvm_test.h"
@@ -14,19 +13,17 @@ namespace {
 
 using abi::Call;
 
-class HugetlbTest : public testing::TestWithParam<Mechanism> {
+class HugetlbTest : public KvmTestWith<Mechanism> {
   protected:
-    void SetUp() override {
-        constexpr uint64_t huge_pages = 32;
-        if (std::string lack = lack_of(Backing::hugetlb_2m, huge_pages); !lack.empty()) GTEST_SKIP() << lack;
+    std::string lack() const override { return lack_of(Backing::hugetlb_2m, 32); }
+    void prepare() override {
         pool_ = free_huge_pages();
-        machine_ = std::make_unique<Machine>(config_of({GetParam(), Backing::hugetlb_2m}, 1, 32 * gib));
+        boot(config_of({GetParam(), Backing::hugetlb_2m}, 1, 32 * gib));
     }
 
-    int64_t make(const abi::Step& step) { return machine_->perform(0, step).report.result; }
+    int64_t make(const abi::Step& step) { return perform(step).report.result; }
 
     uint64_t pool_ = 0;  // pages
-    std::unique_ptr<Machine> machine_;
 };
 
 TEST_P(HugetlbTest, UntouchedPagesGoBackToThePool) {
@@ -55,9 +52,7 @@ TEST_P(HugetlbTest, MapThatThePoolIsTooSmallForTakesNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Mechanisms, HugetlbTest, testing::Values(Mechanism::window, Mechanism::memslot),
-                         [](const auto& which) {
-                             return which.param == Mechanism::window ? "window" : "memslot";
-                         });
+                         name_of_mechanism);
 
 }  // namespace
 }  // namespace gpremap

@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include <fstream>
-#include <memory>
 #include <vector>
 
 #include "tests/vmm/kvm_test.h"
@@ -41,17 +40,12 @@ class Crowd {
     size_t made_ = 1;
 };
 
-class MapCountTest : public testing::TestWithParam<Mechanism> {
-  protected:
-    void SetUp() override {
-        if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
-    }
-};
+class MapCountTest : public KvmTestWith<Mechanism> {};
 
 constexpr uint64_t far = base + gib;
 
 // A range of three pieces, in pages with letters, and one more elsewhere.
-void prepare(Machine& machine) {
+void lay_out(Machine& machine) {
     machine.perform(0, call(Call::map, base, 16 * page, rw));
     machine.perform(0, call(Call::map, far, 16 * page, rw));
     machine.perform(0, step(abi::Op::fill, base, 16 * page, 0, 'a'));
@@ -82,7 +76,7 @@ TEST_P(MapCountTest, CallsWorkOrChangeNothing) {
             SCOPED_TRACE(testing::Message() << "call " << which << ", room for " << room);
             crowd.leave(enough);
             Machine machine(config_of({GetParam(), Backing::anon}, 1, 8 * gib));
-            prepare(machine);
+            lay_out(machine);
             const size_t extents = machine.remapper().map().size();
             crowd.leave(room);
             int64_t result = machine.perform(0, calls()[which]).report.result;

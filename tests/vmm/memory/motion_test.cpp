@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <chrono>
 #include <iostream>
-#include <memory>
 #include <string>
 #include <thread>
 
@@ -24,21 +23,18 @@ using abi::Op;
 constexpr uint64_t here = base, there = base + gib, elsewhere = base + 2 * gib;
 constexpr unsigned in_motion = 1, apart = 2;  // vCPUs; the host makes the calls in the name of vCPU 0
 
-class MotionTest : public testing::TestWithParam<Backing> {
+class MotionTest : public KvmTestWith<Backing> {
   protected:
-    void SetUp() override {
-        if (std::string lack = lack_of(GetParam(), (size + size_elsewhere) / large); !lack.empty())
-            GTEST_SKIP() << lack;
-        machine_ = std::make_unique<Machine>(config_of({Mechanism::window, GetParam()}, 3, 4 * gib));
+    std::string lack() const override { return lack_of(GetParam(), (size + size_elsewhere) / large); }
+    void prepare() override {
+        boot(config_of({Mechanism::window, GetParam()}, 3, 4 * gib));
         map_filled(elsewhere, size_elsewhere);
         map_filled(here, size);
     }
 
-    int64_t remap(Call number, std::array<uint64_t, 6> args) { return machine_->call(number, args).result; }
-
     void map_filled(uint64_t at, uint64_t bytes) {
         ASSERT_EQ(remap(Call::map, {at, bytes, rw, 0}), static_cast<int64_t>(at));
-        machine_->perform(0, step(Op::fill, at, bytes, abi::Pattern::byte, 0));
+        perform(step(Op::fill, at, bytes, abi::Pattern::byte, 0));
     }
 
     // ---- the vCPUs that write, each in a range of its own: a place in each eighth of it ----
@@ -116,7 +112,7 @@ class MotionTest : public testing::TestWithParam<Backing> {
         ASSERT_GE(called.result, 0);
         seen.done_elsewhere += tally(apart).operations - before;
         const CallRecord& record = called.record;
-        ASSERT_EQ(record.mechanism, "window");
+        ASSERT_EQ(record.mechanism, Mechanism::window);
         EXPECT_EQ(record.stall_ns[apart], 0u);
         seen.stall_ns = std::max(seen.stall_ns, record.stall_ns[in_motion]);
         seen.copies += record.syscalls.copies;
@@ -142,8 +138,6 @@ class MotionTest : public testing::TestWithParam<Backing> {
     // Of the range in motion. Small pages make a move long, and those of the host's pool are few.
     const uint64_t size = GetParam() == Backing::anon ? 256 * mib : 64 * mib;
     static constexpr uint64_t size_elsewhere = large;
-
-    std::unique_ptr<Machine> machine_;
 };
 
 TEST_P(MotionTest, WaitsWhileTheRangeMoves) {

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <chrono>
 #include <functional>
-#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -22,21 +21,13 @@ constexpr uint64_t huge = 2ull << 20;
 constexpr uint64_t far = base + (1ull << 30);
 constexpr uint64_t capacity = 16 * huge;
 
-class PoolTest : public testing::TestWithParam<Mechanism> {
+class PoolTest : public KvmTestWith<Mechanism> {
   protected:
-    void SetUp() override {
-        if (std::string lack = lack_of_kvm(); !lack.empty()) GTEST_SKIP() << lack;
-    }
-
     void boot(PoolCleaner cleaner, unsigned vcpus = 1) {
-        MachineConfig config;
-        config.vcpus = vcpus;
-        config.memory.aperture_base = base;
-        config.memory.aperture_size = 4ull << 30;
-        config.memory.mechanism = GetParam();
+        MachineConfig config = config_of({GetParam(), Backing::automatic}, vcpus, 4 * gib);
         config.memory.pool = capacity;
         config.memory.pool_cleaner = cleaner;
-        machine_ = std::make_unique<Machine>(config);
+        KvmTest::boot(config);
     }
 
     Performed perform(unsigned vcpu, abi::Op op, const std::array<uint64_t, 5>& args) {
@@ -61,8 +52,6 @@ class PoolTest : public testing::TestWithParam<Mechanism> {
         while (machine_->remapper().pool().unclean > 0)
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-
-    std::unique_ptr<Machine> machine_;
 };
 
 TEST_P(PoolTest, MemoryGoesThereAndComesBackZeroed) {

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -52,12 +51,11 @@ constexpr uint64_t size_with(const Variant& variant) {
     return std::max(8 * page, granule_of(std::get<Backing>(variant)));
 }
 
-class FaultTest : public testing::TestWithParam<std::tuple<Variant, State, AccessKind>> {
+class FaultTest : public KvmTestWith<std::tuple<Variant, State, AccessKind>> {
   protected:
-    void SetUp() override {
-        if (std::string lack = lack_of(std::get<Backing>(variant()), huge_pages); !lack.empty())
-            GTEST_SKIP() << lack;
-        machine_ = std::make_unique<Machine>(config_of(variant(), 2, gib));
+    std::string lack() const override { return lack_of(std::get<Backing>(variant()), huge_pages); }
+    void prepare() override {
+        boot(config_of(variant(), 2, gib));
         perform(call(Call::map, good, size, rw));
         perform(call(Call::map, bad, size, rw));
         for (uint64_t at : {good, bad}) perform(step(Op::fill, at, size, abi::Pattern::byte, contents));
@@ -77,7 +75,7 @@ class FaultTest : public testing::TestWithParam<std::tuple<Variant, State, Acces
     }
 
     abi::Report perform(const abi::Step& what, unsigned vcpu = 0) {
-        abi::Report report = machine_->perform(vcpu, what).report;
+        abi::Report report = KvmTest::perform(what, vcpu).report;
         EXPECT_GE(report.result, 0);
         return report;
     }
@@ -106,7 +104,6 @@ class FaultTest : public testing::TestWithParam<std::tuple<Variant, State, Acces
     }
 
     const uint64_t size = size_with(variant());
-    std::unique_ptr<Machine> machine_;
 };
 
 TEST_P(FaultTest, IsReportedExactlyAndWritesNothing) {
@@ -157,27 +154,30 @@ INSTANTIATE_TEST_SUITE_P(Matrix, FaultTest,
 
 // ---- code that goes away while it runs: the one fetch that stage 2 itself refuses ----
 
-class RunningCodeTest : public testing::TestWithParam<std::tuple<Variant, State>> {};
+class RunningCodeTest : public KvmTestWith<std::tuple<Variant, State>> {
+  protected:
+    std::string lack() const override {
+        return lack_of(std::get<Backing>(std::get<0>(GetParam())), huge_pages);
+    }
+};
 
 TEST_P(RunningCodeTest, FaultsWhereItStands) {
     auto [variant, state] = GetParam();
-    if (std::string lack = lack_of(std::get<Backing>(variant), huge_pages); !lack.empty())
-        GTEST_SKIP() << lack;
     const uint64_t size = size_with(variant);
-    Machine machine(config_of(variant, 2, gib));
-    machine.perform(0, call(Call::map, bad, size, rw | GPREMAP_PROT_EXEC));
+    boot(config_of(variant, 2, gib));
+    perform(call(Call::map, bad, size, rw | GPREMAP_PROT_EXEC));
     const uint8_t turning[] = {0x90, 0xeb, 0xfd};  // 1: nop; jmp 1b
     abi::Step code = step(Op::write, place, sizeof turning);
     std::ranges::copy(turning, code.bytes);
-    machine.perform(0, code);
+    perform(code);
 
-    machine.start(1, step(Op::exec, place, 0));
+    machine_->start(1, step(Op::exec, place, 0));
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     if (state == State::unmapped)
-        machine.perform(0, call(Call::unmap, bad, size));
+        perform(call(Call::unmap, bad, size));
     else
-        machine.perform(0, call(Call::protect, bad, size, 0));
-    abi::Report report = machine.finish(1).report;
+        perform(call(Call::protect, bad, size, 0));
+    abi::Report report = machine_->finish(1).report;
     EXPECT_EQ(report.outcome, Outcome::fault);
     EXPECT_EQ(report.fault.kind, FaultKind::execute);
     EXPECT_EQ(report.fault.cause, abi::FaultCause::stage2);
