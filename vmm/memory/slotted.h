@@ -91,8 +91,8 @@ class SlottedStage2 : public Stage2 {
         Vacant vacant;
     };
     virtual Waiting waiting() const = 0;
-    // What a vCPU writes to memory while it is copied would be lost, so it has to wait before that where vCPUs
-    // run. Where they are paused it is copied from where it is, and no hole is left for so long.
+    // When memory that is promoted is copied. Where vCPUs run it has been set aside by then: what one wrote
+    // to it meanwhile would be lost. Where they are paused it need not, and leaves no hole for as long.
     enum class Copied { after_it_was_set_aside, where_it_is };
     virtual Copied copied() const = 0;
 
@@ -102,11 +102,13 @@ class SlottedStage2 : public Stage2 {
     // Fills the hole that has been left. Anything that is there already is not ours: the guest would see it,
     // so std::system_error is thrown.
     int close_vacated(std::byte* at, uint64_t size);
-    // The rights of new memory: without writing, which is allowed when the call has succeeded, where a vCPU can
-    // run. What it wrote would be lost if the call failed.
+    // The rights of new memory. Where a vCPU can run, writing is allowed when the call has succeeded: what it
+    // wrote before would be lost if the call failed.
     int prot_until_end(const Part& part, int prot);
+    // Anonymous or of the object, in place of what is there.
     int map(std::byte* at, uint64_t size, remap::Memory memory, int prot);
 
+    // Of both: Free, which punches its hole at once.
     bool can_destroy(const remap::Step& step) const override;
     int destroy(const remap::Step& step) override;
 

@@ -28,8 +28,8 @@ namespace gpremap {
 
 class Window final : public SlottedStage2 {
   public:
-    // `object` may be mapped by every extent; both must outlive the window. `mechanism`: window, or automatic.
-    // Throws HostLacks.
+    // `object` may be mapped by every extent; both must outlive the window. `mechanism`: window, or
+    // automatic. Throws HostLacks.
     Window(Vm& vm, const remap::Range& aperture, const BackingObject& object, Mechanism mechanism);
 
     Choice choose(const std::vector<remap::Step>& steps, const remap::Space& before) const override;
