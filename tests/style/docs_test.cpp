@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "vmm/base/errors.h"
+#include "vmm/calls/catalogue.h"
 #include "vmm/cases/divergences.h"
 #include "vmm/cases/reading.h"
 #include "vmm/scenario/reading.h"
@@ -163,6 +164,29 @@ TEST(Abi, ListsTheArgumentsOfEveryCall) {
     EXPECT_THAT(documented, ElementsAreArray(expected));
 }
 
+TEST(Abi, IsWhatTheCatalogueSays) {
+    const std::string header = text_of("guest/abi/hypercall.h");
+    const std::regex call(R"(X\((\w+), (0x[0-9a-f]+)\)\s*/\* \(([^)]*)\)\s*-> (\w+))");
+    size_t rows = 0;
+    for (std::sregex_iterator i(header.begin(), header.end(), call), end; i != end; ++i) {
+        const auto number = static_cast<gpremap::abi::Call>(std::stoull((*i)[2], nullptr, 16));
+        const gpremap::CallRow* row = gpremap::find_call(number);
+        const bool is_control = number < gpremap::abi::Call::map;
+        EXPECT_EQ(row == nullptr, is_control || number == gpremap::abi::Call::batch) << (*i)[1];
+        if (!row) continue;
+        rows++;
+        std::string arguments;
+        for (const gpremap::Parameter& each : row->parameters)
+            arguments += (arguments.empty() ? "" : ", ") + std::string(each.label);
+        EXPECT_EQ(arguments, (*i)[3]) << (*i)[1];
+        EXPECT_EQ(row->returns_address, (*i)[4] == "address") << (*i)[1];
+        // A native call and one of Linux's further ones are steps by their own names, another by its system's.
+        EXPECT_THAT((*i)[1].str(), testing::StartsWith(std::string(row->verb)));
+    }
+    EXPECT_EQ(rows, gpremap::catalogue().size());
+    EXPECT_TRUE(std::ranges::is_sorted(gpremap::catalogue(), {}, &gpremap::CallRow::number));
+}
+
 TEST(Abi, NamesTheVersionAndThePort) {
     std::string text = text_of("docs/abi.md");
     EXPECT_NE(text.find(fmt::format("Version: **{}**", GPREMAP_ABI_VERSION)), std::string::npos);
@@ -272,6 +296,24 @@ TEST(Cases, DescribeEveryKeyAndCall) {
     std::vector<std::string> documented = documented_in("docs/cases.md");
     EXPECT_THAT(documented, IsSupersetOf(words_known_to(of_case, "known here: ")));
     EXPECT_THAT(documented, IsSupersetOf(words_known_to(of_native, "known: ")));
+}
+
+// Every argument of every call, and every word of its flags.
+TEST(Cases, DescribeEveryArgument) {
+    const std::string text = text_of("docs/cases.md");
+    auto is_described = [&](std::string_view word) {
+        return std::regex_search(text, std::regex(fmt::format("[`\"{{ ]{}[`\", ]", word)));
+    };
+    for (const gpremap::CallRow& row : gpremap::catalogue()) {
+        if (row.set == gpremap::CallRow::Set::native && !row.is_batchable()) continue;
+        EXPECT_TRUE(is_described(row.verb)) << row.verb;
+        for (const gpremap::Parameter& each : row.parameters) {
+            if (!each.keys.empty()) EXPECT_TRUE(is_described(each.label)) << row.verb << ": " << each.label;
+            for (const auto& [word, bits] : each.words) EXPECT_TRUE(is_described(word)) << word;
+            for (const gpremap::Switch& flag : each.switches) EXPECT_TRUE(is_described(flag.key)) << flag.key;
+            if (each.field) EXPECT_TRUE(is_described(each.field->key)) << each.field->key;
+        }
+    }
 }
 
 // ---- links ----

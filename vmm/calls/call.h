@@ -8,22 +8,27 @@
 #include <vector>
 
 #include "guest/abi/agent.h"
+#include "vmm/calls/catalogue.h"
 #include "vmm/calls/names.h"
 #include "vmm/config/toml_reader.h"
 
 namespace gpremap {
 
-// An address or a size that a step states. Ranges move, so it has a value only when the step runs.
+// An address or a size as a file states it. Ranges move, and a case file counts in granules, so it has a
+// value only when the call is made.
 struct Operand {
     enum class Kind {
-        number,      // offset
-        address_of,  // where `range` begins, plus offset (modulo 2^64: "heap-4KiB")
+        number,      // offset and granules
+        address_of,  // where `range` begins, plus both (modulo 2^64: "heap-4KiB")
         size_of,     // what of `range` lies behind offset
     };
     Kind kind = Kind::number;
     std::string range;
     uint64_t offset = 0;  // bytes
     TomlPlace place;
+    int64_t granules = 0;  // of a case file; in a scenario everything is in bytes
+
+    bool is_zero() const { return kind == Kind::number && offset == 0 && granules == 0; }
 
     // Throws ConfigError for a name that no step has defined.
     uint64_t in(const Names& names) const;
@@ -34,27 +39,18 @@ struct Span {
     Operand size;
 };
 
-// What a successful call means for the names of ranges.
-enum class Effect {
-    none,
-    defines,    // `name` is [result, new_size)
-    relocates,  // `source` is now at the result (or at `destination`, for calls that return none)
-    unmaps,     // `source` is gone
-    exchanges,  // `source` and [destination, source.size) have changed places
-};
-
 struct Argument {
     std::string_view label;
     Operand value;
 };
 
-// A hypercall, its arguments in the order of guest/abi/hypercall.h.
+// A hypercall, its arguments in the order of guest/abi/hypercall.h; those that no file states are left out.
 struct CallAction {
     abi::Call number = abi::Call::nop;
     std::vector<Argument> args;
     Effect effect = Effect::none;
     std::string name;                    // defines
-    std::optional<Span> source;          // all but map
+    std::optional<Span> source;          // where it has one
     std::optional<Operand> destination;  // where one is stated
     Operand new_size;                    // of the result: defines, relocates
 };

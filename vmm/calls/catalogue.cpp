@@ -1,5 +1,7 @@
 #include "vmm/calls/catalogue.h"
 
+#include <algorithm>
+
 #include "remap/linux.h"
 #include "remap/native.h"
 #include "remap/netbsd.h"
@@ -40,86 +42,373 @@ static_assert(GPREMAP_UTEK_RELEASE_ZFILL == utek::release_zfill && GPREMAP_UTEK_
 static_assert(GPREMAP_EMCOLLIDE == static_cast<int64_t>(remap::Errno::emcollide) &&
               GPREMAP_EMRANGE == static_cast<int64_t>(remap::Errno::emrange));
 
-}  // namespace
+// ---- planners: from the raw arguments to a function of the core that takes as many as it needs ----
 
-remap::Answer plan_call(const remap::Space& space, abi::Call number, const std::array<uint64_t, 6>& args) {
+template <auto function>
+struct Unpacked;
+
+template <typename... Raw, remap::Answer (*function)(const remap::Space&, Raw...)>
+struct Unpacked<function> {
+    static remap::Answer plan(const remap::Space& space, const RawArguments& args) {
+        return [&]<size_t... i>(std::index_sequence<i...>) {
+            return function(space, args[i]...);
+        }
+        (std::index_sequence_for<Raw...>());
+    }
+};
+
+template <auto function>
+constexpr CallRow::Planner plan = Unpacked<function>::plan;
+
+template <native::Which which, native::Value value>
+remap::Answer set_attribute(const remap::Space& space, uint64_t at, uint64_t len) {
+    return native::set_attribute(space, at, len, which, value);
+}
+
+// ---- arguments that many calls have ----
+
+using Kind = Parameter::Kind;
+using Role = Parameter::Role;
+using Omitted = Parameter::Omitted;
+using Set = CallRow::Set;
+using Keys = std::vector<std::string_view>;
+
+constexpr uint64_t read_write = GPREMAP_PROT_READ | GPREMAP_PROT_WRITE;
+
+Parameter source(std::string_view label, Keys keys) {
+    return {.label = label, .role = Role::source, .keys = std::move(keys)};
+}
+
+Parameter source_size(std::string_view label, Keys keys) {
+    return {.label = label,
+            .kind = Kind::size,
+            .role = Role::source_size,
+            .keys = std::move(keys),
+            .omitted = Omitted::follows};
+}
+
+Parameter new_size(std::string_view label, Keys keys, Omitted omitted = Omitted::refused) {
+    return {.label = label, .kind = Kind::size, .role = Role::new_size, .keys = keys, .omitted = omitted};
+}
+
+Parameter destination(std::string_view label, Keys keys, Omitted omitted = Omitted::otherwise) {
+    return {.label = label, .role = Role::destination, .keys = std::move(keys), .omitted = omitted};
+}
+
+Parameter prot(std::optional<uint64_t> otherwise) {
+    return {.label = "prot",
+            .kind = Kind::prot,
+            .keys = {"prot"},
+            .omitted = otherwise ? Omitted::otherwise : Omitted::refused,
+            .otherwise = otherwise.value_or(0)};
+}
+
+// Flags that a file sets one by one, under keys of their own.
+Parameter switches(std::vector<Switch> switches) {
+    return {.label = "flags",
+            .kind = Kind::flags,
+            .omitted = Omitted::otherwise,
+            .switches = std::move(switches)};
+}
+
+// Flags that a file lists under `flags`; `otherwise` without that key.
+Parameter flags(std::vector<Word> words, uint64_t otherwise = 0) {
+    return {.label = "flags",
+            .kind = Kind::flags,
+            .omitted = Omitted::otherwise,
+            .otherwise = otherwise,
+            .has_flags = true,
+            .words = std::move(words)};
+}
+
+Parameter with_flags(Parameter parameter, std::vector<Word> words) {
+    parameter.has_flags = true;
+    parameter.words = std::move(words);
+    return parameter;
+}
+
+// ---- rows ----
+
+// (at, len) and no more.
+CallRow on_range(abi::Call number, std::string_view verb, CallRow::Planner plan) {
+    return {.number = number,
+            .verb = verb,
+            .set = Set::native,
+            .plan = plan,
+            .parameters = {source("at", {"range", "at"}), source_size("len", {"size", "len"})}};
+}
+
+template <native::Which which, native::Value value>
+CallRow attribute(abi::Call number, std::string_view verb) {
+    return on_range(number, verb, plan<set_attribute<which, value>>);
+}
+
+// alias and snapshot
+CallRow duplicate(abi::Call number, std::string_view verb, CallRow::Planner plan) {
+    return {.number = number,
+            .verb = verb,
+            .set = Set::native,
+            .plan = plan,
+            .parameters = {source("from", {"range", "from", "at"}), destination("to", {"to"}),
+                           source_size("len", {"size", "len"}), prot(GPREMAP_PROT_PREVIOUS), switches({})},
+            .effect = Effect::defines,
+            .returns_address = true,
+            .without_destination = GPREMAP_FLAG_ANYWHERE};
+}
+
+// Linux's calls on (addr, len), and what else they have.
+CallRow on_linux_range(abi::Call number, std::string_view verb, CallRow::Planner plan,
+                       std::vector<Parameter> more = {}) {
+    CallRow row{.number = number,
+                .verb = verb,
+                .set = Set::personality,
+                .plan = plan,
+                .parameters = {source("addr", {"range", "addr", "at"}), source_size("len", {"size", "len"})}};
+    row.parameters.insert(row.parameters.end(), more.begin(), more.end());
+    return row;
+}
+
+CallRow with_effect(CallRow row, Effect effect) {
+    row.effect = effect;
+    return row;
+}
+
+CallRow giving_back(CallRow row) {
+    row.gives_back_with = 0;
+    return row;
+}
+
+std::vector<CallRow> native_rows() {
+    using Call = abi::Call;
     using native::Value;
     using native::Which;
-    const auto [a, b, c, d, e, f] = args;
-    switch (number) {
-        case abi::Call::map:
-            return native::map(space, a, b, c, d);
-        case abi::Call::unmap:
-            return native::unmap(space, a, b);
-        case abi::Call::move:
-            return native::move(space, a, b, c, d);
-        case abi::Call::grow:
-            return native::grow(space, a, b, c, d);
-        case abi::Call::shrink:
-            return native::shrink(space, a, b, c);
-        case abi::Call::alias:
-            return native::alias(space, a, b, c, d, e);
-        case abi::Call::protect:
-            return native::protect(space, a, b, c);
-        case abi::Call::release:
-            return native::release(space, a, b);
-        case abi::Call::exchange:
-            return native::exchange(space, a, b, c);
-        case abi::Call::snapshot:
-            return native::snapshot(space, a, b, c, d, e);
-        case abi::Call::seal:
-            return native::set_attribute(space, a, b, Which::sealed, Value::on);
-        case abi::Call::lock:
-            return native::set_attribute(space, a, b, Which::locked, Value::on);
-        case abi::Call::unlock:
-            return native::set_attribute(space, a, b, Which::locked, Value::off);
-        case abi::Call::pin:
-            return native::set_attribute(space, a, b, Which::pinned, Value::on);
-        case abi::Call::unpin:
-            return native::set_attribute(space, a, b, Which::pinned, Value::off);
-        case abi::Call::linux_mremap:
-            return linux_calls::mremap(space, a, b, c, d, e);
-        case abi::Call::linux_mmap:
-            return linux_calls::mmap(space, a, b, c, d);
-        case abi::Call::linux_munmap:
-            return linux_calls::munmap(space, a, b);
-        case abi::Call::linux_mprotect:
-            return linux_calls::mprotect(space, a, b, c);
-        case abi::Call::linux_madvise:
-            return linux_calls::madvise(space, a, b, c);
-        case abi::Call::linux_mlock:
-            return linux_calls::mlock(space, a, b);
-        case abi::Call::linux_munlock:
-            return linux_calls::munlock(space, a, b);
-        case abi::Call::linux_mseal:
-            return linux_calls::mseal(space, a, b, c);
-        case abi::Call::netbsd_mremap:
-            return netbsd::mremap(space, a, b, c, d, e);
-        case abi::Call::utek_mremap:
-            return utek::mremap(space, a, b, c, d);
-        default:
-            return remap::fails(remap::Errno::enosys);
-    }
+    return {
+        {.number = Call::map,
+         .verb = "map",
+         .set = Set::native,
+         .plan = plan<native::map>,
+         .parameters = {destination("at", {"at"}), new_size("len", {"size", "len"}), prot(read_write),
+                        switches({{"hint", GPREMAP_FLAG_HINT, Switch::Needs::destination},
+                                  {"shared", GPREMAP_FLAG_SHARED}})},
+         .effect = Effect::defines,
+         .returns_address = true,
+         .without_destination = GPREMAP_FLAG_ANYWHERE},
+        giving_back(with_effect(on_range(Call::unmap, "unmap", plan<native::unmap>), Effect::unmaps)),
+        {.number = Call::move,
+         .verb = "move",
+         .set = Set::native,
+         .plan = plan<native::move>,
+         .parameters = {source("from", {"range", "from", "at"}), destination("to", {"to"}),
+                        source_size("len", {"size", "len"}),
+                        switches(
+                            {{"replace", GPREMAP_FLAG_REPLACE}, {"keep_holes", GPREMAP_FLAG_KEEP_HOLES}})},
+         .effect = Effect::relocates,
+         .returns_address = true,
+         .without_destination = GPREMAP_FLAG_ANYWHERE},
+        {.number = Call::grow,
+         .verb = "grow",
+         .set = Set::native,
+         .plan = plan<native::grow>,
+         .parameters = {source("at", {"range", "at"}), source_size("len", {"size", "len"}),
+                        new_size("new_len", {"new_size", "new_len"}),
+                        switches({{"may_move", GPREMAP_FLAG_MAY_MOVE}})},
+         .effect = Effect::relocates,
+         .returns_address = true,
+         .stays_without = GPREMAP_FLAG_MAY_MOVE},
+        {.number = Call::shrink,
+         .verb = "shrink",
+         .set = Set::native,
+         .plan = plan<native::shrink>,
+         .parameters = {source("at", {"range", "at"}), source_size("len", {"size", "len"}),
+                        new_size("new_len", {"new_size", "new_len"})},
+         .effect = Effect::relocates,
+         .returns_address = true,
+         .stays_without = 0},
+        duplicate(Call::alias, "alias", plan<native::alias>),
+        {.number = Call::protect,
+         .verb = "protect",
+         .set = Set::native,
+         .plan = plan<native::protect>,
+         .parameters = {source("at", {"range", "at"}), source_size("len", {"size", "len"}),
+                        prot(std::nullopt)}},
+        giving_back(on_range(Call::release, "release", plan<native::release>)),
+        {.number = Call::query,
+         .verb = "query",
+         .set = Set::native,
+         .plan = nullptr,
+         .parameters = {source("at", {"range", "at"}),
+                        source_size("len", {"size", "len"}),
+                        {.label = "buffer", .kind = Kind::buffer},
+                        {.label = "capacity", .kind = Kind::buffer}}},
+        {.number = Call::exchange,
+         .verb = "exchange",
+         .set = Set::native,
+         .plan = plan<native::exchange>,
+         .parameters = {source("a", {"a"}), destination("b", {"b"}, Omitted::refused),
+                        source_size("len", {"size", "len"})},
+         .effect = Effect::exchanges},
+        duplicate(Call::snapshot, "snapshot", plan<native::snapshot>),
+        attribute<Which::sealed, Value::on>(Call::seal, "seal"),
+        attribute<Which::locked, Value::on>(Call::lock, "lock"),
+        attribute<Which::locked, Value::off>(Call::unlock, "unlock"),
+        attribute<Which::pinned, Value::on>(Call::pin, "pin"),
+        attribute<Which::pinned, Value::off>(Call::unpin, "unpin"),
+    };
+}
+
+std::vector<CallRow> linux_rows() {
+    using Call = abi::Call;
+    return {
+        {.number = Call::linux_mremap,
+         .verb = "linux",
+         .set = Set::personality,
+         .plan = plan<linux_calls::mremap>,
+         .parameters = {source("old", {"range", "old"}), source_size("old_size", {"old_size"}),
+                        new_size("new_size", {"new_size"}, Omitted::follows),
+                        flags({{"MAYMOVE", GPREMAP_LINUX_MREMAP_MAYMOVE},
+                               {"FIXED", GPREMAP_LINUX_MREMAP_FIXED},
+                               {"DONTUNMAP", GPREMAP_LINUX_MREMAP_DONTUNMAP}}),
+                        destination("new", {"new", "to"})},
+         .effect = Effect::relocates,
+         .returns_address = true,
+         .duplicates_from_nothing = true,
+         .heeds_destination_with = GPREMAP_LINUX_MREMAP_FIXED | GPREMAP_LINUX_MREMAP_DONTUNMAP,
+         .stays_without = GPREMAP_LINUX_MREMAP_MAYMOVE},
+        {.number = Call::linux_mmap,
+         .verb = "linux_mmap",
+         .set = Set::personality,
+         .plan = plan<linux_calls::mmap>,
+         .parameters = {destination("addr", {"addr", "at"}), new_size("len", {"size", "len"}),
+                        prot(read_write),
+                        flags({{"SHARED", GPREMAP_LINUX_MAP_SHARED},
+                               {"PRIVATE", GPREMAP_LINUX_MAP_PRIVATE},
+                               {"FIXED", GPREMAP_LINUX_MAP_FIXED},
+                               {"ANONYMOUS", GPREMAP_LINUX_MAP_ANONYMOUS},
+                               {"FIXED_NOREPLACE", GPREMAP_LINUX_MAP_FIXED_NOREPLACE}},
+                              GPREMAP_LINUX_MAP_PRIVATE | GPREMAP_LINUX_MAP_ANONYMOUS)},
+         .effect = Effect::defines,
+         .returns_address = true,
+         .heeds_destination_with = GPREMAP_LINUX_MAP_FIXED | GPREMAP_LINUX_MAP_FIXED_NOREPLACE},
+        giving_back(with_effect(on_linux_range(Call::linux_munmap, "linux_munmap", plan<linux_calls::munmap>),
+                                Effect::unmaps)),
+        on_linux_range(Call::linux_mprotect, "linux_mprotect", plan<linux_calls::mprotect>,
+                       {prot(std::nullopt)}),
+        giving_back(on_linux_range(Call::linux_madvise, "linux_madvise", plan<linux_calls::madvise>,
+                                   {{.label = "advice",
+                                     .kind = Kind::word,
+                                     .keys = {"advice"},
+                                     .words = {{"DONTNEED", GPREMAP_LINUX_MADV_DONTNEED},
+                                               {"REMOVE", GPREMAP_LINUX_MADV_REMOVE},
+                                               {"POPULATE_WRITE", GPREMAP_LINUX_MADV_POPULATE_WRITE}}}})),
+        on_linux_range(Call::linux_mlock, "linux_mlock", plan<linux_calls::mlock>),
+        on_linux_range(Call::linux_munlock, "linux_munlock", plan<linux_calls::munlock>),
+        on_linux_range(Call::linux_mseal, "linux_mseal", plan<linux_calls::mseal>, {flags({})}),
+    };
+}
+
+std::vector<CallRow> other_rows() {
+    using Call = abi::Call;
+    Parameter netbsd_flags =
+        flags({{"FIXED", GPREMAP_NETBSD_MAP_FIXED}, {"REMAPDUP", GPREMAP_NETBSD_MAP_REMAPDUP}});
+    netbsd_flags.field = {"align", GPREMAP_NETBSD_MAP_ALIGNMENT_SHIFT, 255};
+    Parameter utek_prot = with_flags(
+        prot(0), {{"RELEASE_ZFILL", GPREMAP_UTEK_RELEASE_ZFILL}, {"PREVIOUS", GPREMAP_UTEK_PREVIOUS}});
+    utek_prot.needed_without = GPREMAP_UTEK_PREVIOUS;
+    return {
+        {.number = Call::netbsd_mremap,
+         .verb = "netbsd",
+         .set = Set::personality,
+         .plan = plan<netbsd::mremap>,
+         .parameters = {source("old", {"range", "old"}), source_size("old_size", {"old_size"}),
+                        destination("new", {"new", "to"}),
+                        new_size("new_size", {"new_size"}, Omitted::follows), netbsd_flags},
+         .effect = Effect::relocates,
+         .returns_address = true,
+         .duplicates_with = GPREMAP_NETBSD_MAP_REMAPDUP,
+         .heeds_destination_with = GPREMAP_NETBSD_MAP_FIXED},
+        {.number = Call::utek_mremap,
+         .verb = "utek",
+         .set = Set::personality,
+         .plan = plan<utek::mremap>,
+         .parameters = {source("from", {"range", "from"}), destination("to", {"to"}, Omitted::follows),
+                        source_size("len", {"size", "len"}), utek_prot},
+         .effect = Effect::relocates,
+         .gives_back_with = GPREMAP_UTEK_RELEASE_ZFILL},
+    };
+}
+
+std::vector<CallRow> all_rows() {
+    std::vector<CallRow> all = native_rows();
+    for (auto rows : {linux_rows(), other_rows()}) all.insert(all.end(), rows.begin(), rows.end());
+    return all;
+}
+
+}  // namespace
+
+// ---- looking up ----
+
+std::span<const CallRow> catalogue() {
+    static const std::vector<CallRow> rows = all_rows();
+    return rows;
+}
+
+const CallRow* find_call(abi::Call number) {
+    const auto rows = catalogue();
+    const auto found = std::ranges::lower_bound(rows, number, {}, &CallRow::number);
+    return found != rows.end() && found->number == number ? &*found : nullptr;
+}
+
+const CallRow* find_call(std::string_view verb) {
+    const auto rows = catalogue();
+    const auto found = std::ranges::find(rows, verb, &CallRow::verb);
+    return found != rows.end() ? &*found : nullptr;
+}
+
+const Parameter* CallRow::find(Parameter::Role role) const {
+    const auto found = std::ranges::find(parameters, role, &Parameter::role);
+    return found != parameters.end() ? &*found : nullptr;
+}
+
+std::optional<uint64_t> CallRow::value(Parameter::Role role, std::span<const uint64_t> args) const {
+    const Parameter* parameter = find(role);
+    return parameter ? std::optional(args[static_cast<size_t>(parameter - parameters.data())]) : std::nullopt;
+}
+
+uint64_t CallRow::flags(std::span<const uint64_t> args) const {
+    for (size_t i = 0; i < parameters.size(); i++)
+        if (parameters[i].has_flags || parameters[i].kind == Kind::flags) return args[i];
+    return 0;
+}
+
+bool holds(const std::optional<uint64_t>& mask, uint64_t flags) {
+    return mask && (*mask == 0 || (flags & *mask) != 0);
+}
+
+bool gives_memory_back(abi::Call number, std::span<const uint64_t> args) {
+    const CallRow* row = find_call(number);
+    if (!row) return false;
+    const bool gets_smaller =
+        row->resizes() && row->value(Role::new_size, args) < row->value(Role::source_size, args);
+    return gets_smaller || holds(row->gives_back_with, row->flags(args));
+}
+
+// ---- planning ----
+
+remap::Answer plan_call(const remap::Space& space, abi::Call number, const RawArguments& args) {
+    const CallRow* row = find_call(number);
+    return row && row->plan ? row->plan(space, args) : remap::fails(remap::Errno::enosys);
 }
 
 bool is_batch_size(uint64_t count) {
     return count > 0 && count <= GPREMAP_MAX_BATCH;
 }
 
-namespace {
-
-bool is_batchable(abi::Call number) {
-    return number >= abi::Call::map && number < abi::Call::batch && number != abi::Call::query;
-}
-
-}  // namespace
-
 remap::Answer plan_batch(const remap::Space& space, std::span<abi::BatchCall> calls) {
     remap::Plan whole{space, {}};
     for (abi::BatchCall& call : calls) {
-        auto number = static_cast<abi::Call>(call.number);
-        if (!is_batchable(number)) return remap::fails(remap::Errno::einval);
-        auto plan = plan_call(whole.after, number, std::to_array(call.arg));
+        const CallRow* row = find_call(static_cast<abi::Call>(call.number));
+        if (!row || !row->is_batchable()) return remap::fails(remap::Errno::einval);
+        auto plan = row->plan(whole.after, std::to_array(call.arg));
         if (!plan) return plan;
         call.result = static_cast<int64_t>(plan->result.value);
         whole.after = std::move(plan->after);

@@ -6,11 +6,27 @@
 
 namespace gpremap {
 
+namespace {
+
+const CallRow& row_of(const CallAction& call) {
+    return *find_call(call.number);
+}
+
+// The bits that flags are part of are numbers in every file.
+uint64_t flags_of(const CallAction& call) {
+    std::vector<uint64_t> values;
+    for (const Argument& argument : call.args) values.push_back(argument.value.offset);
+    return row_of(call).flags(values);
+}
+
+}  // namespace
+
 uint64_t Operand::in(const Names& names) const {
-    if (kind == Kind::number) return offset;
+    const uint64_t distance = offset + static_cast<uint64_t>(granules) * names.granule();
+    if (kind == Kind::number) return distance;
     const NamedRange* named = names.find(range);
     if (!named) place.fail(fmt::format("no earlier step defines a range '{}'", range));
-    if (kind == Kind::address_of) return named->at + offset;
+    if (kind == Kind::address_of) return named->at + distance;
     if (offset > named->size)
         place.fail(fmt::format("the offset {} is behind the end of '{}', which has {}", format_size(offset),
                                range, format_size(named->size)));
@@ -19,9 +35,23 @@ uint64_t Operand::in(const Names& names) const {
 
 uint64_t predicted_result(const CallAction& call, const Names& names, uint64_t otherwise) {
     if (call.destination) return call.destination->in(names);
-    bool stays = call.source && (call.number == abi::Call::grow || call.number == abi::Call::shrink ||
-                                 call.number == abi::Call::linux_mremap);
-    return stays && call.effect == Effect::relocates ? call.source->at.in(names) : otherwise;
+    bool may_stay = row_of(call).stays_without && call.effect == Effect::relocates;
+    return may_stay ? call.source->at.in(names) : otherwise;
+}
+
+uint64_t place_of_result(const CallAction& call, uint64_t result, const Names& names) {
+    return row_of(call).returns_address ? result : call.destination->in(names);
+}
+
+bool chooses_address(const CallAction& call) {
+    bool places = call.effect == Effect::defines || call.effect == Effect::relocates;
+    const auto& stays_without = row_of(call).stays_without;
+    bool stays = stays_without && (flags_of(call) & *stays_without) == 0;
+    return places && !stays && !call.destination;
+}
+
+std::string moving_name(const CallAction& call) {
+    return call.effect == Effect::defines ? call.name : call.source->at.range;
 }
 
 void follow_call(const CallAction& call, uint64_t result, Names& names) {
@@ -41,8 +71,7 @@ void follow_call(const CallAction& call, uint64_t result, Names& names) {
             return;
         }
         case Effect::relocates:
-            if (call.number == abi::Call::utek_mremap) result = call.destination->in(names);
-            names.relocate(source, size, result, new_size);
+            names.relocate(source, size, place_of_result(call, result, names), new_size);
             return;
         case Effect::unmaps:
             names.unmap(source, size);

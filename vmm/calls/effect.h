@@ -12,4 +12,13 @@ void follow_call(const CallAction& call, uint64_t result, Names& names);
 // that the VMM chooses.
 uint64_t predicted_result(const CallAction& call, const Names& names, uint64_t otherwise);
 
+// Where the result stands of a call that returned `result`: not every call returns it.
+uint64_t place_of_result(const CallAction& call, uint64_t result, const Names& names);
+
+// Whether the VMM, and not the call, says where the range is afterwards.
+bool chooses_address(const CallAction& call);
+
+// The range whose address a call changes; empty for one without a name.
+std::string moving_name(const CallAction& call);
+
 }  // namespace gpremap

@@ -4,7 +4,8 @@
 //     relocate(4 GiB, 256 MiB -> 16 GiB, 512 MiB)
 //                                         heap = [16 GiB, +512 MiB)
 //
-// Used twice: when a scenario is checked, on addresses that are made up, and when it runs.
+// Used when a scenario is checked, on addresses that are made up, and when it runs. The places that the
+// addresses of a case file count from have names, too.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,11 @@ struct NamedRange {
 
 class Names {
   public:
+    // `granule`, in bytes, is what the operands of a case file count in.
+    explicit Names(uint64_t granule = 0) : granule_(granule) {}
+
+    uint64_t granule() const { return granule_; }
+
     // nullptr where no step has defined it. What a call unmapped keeps its name and its place, so that
     // a later access can show that it faults.
     const NamedRange* find(const std::string& name) const;
@@ -40,6 +46,7 @@ class Names {
     void exchange(uint64_t a, uint64_t b, uint64_t size);
 
   private:
+    uint64_t granule_;
     std::map<std::string, NamedRange> ranges_;
 };
 

@@ -201,13 +201,17 @@ class HostPlace : public CasePlace {
     }
 
     void need_host_step(const CaseStep& step) const {
-        const auto* call = std::get_if<CaseCall>(&step.action);
-        if (call != nullptr && call->number != abi::Call::linux_mremap)
+        if (const auto* fault = std::get_if<CaseFault>(&step.action)) return need_relative(fault->at);
+        const auto* call = std::get_if<CallAction>(&step.action);
+        if (call == nullptr || call->number != abi::Call::linux_mremap)
             throw CaseSkipped("the host has only the calls of Linux");
-        const Quantity address = call != nullptr ? call->args[0] : std::get<CaseFault>(step.action).at;
-        const bool absolute_new = call != nullptr && call->args[4].origin == Quantity::Origin::zero &&
-                                  call->args[4].bytes != 0 && call->args[4].bytes < end_;
-        if ((address.origin == Quantity::Origin::zero && address.bytes < end_) || absolute_new)
+        need_relative(call->source->at);
+        const Operand& to = call->args[4].value;
+        if (!to.is_zero()) need_relative(to);
+    }
+
+    void need_relative(const Operand& address) const {
+        if (address.kind == Operand::Kind::number && address.offset < end_)
             throw CaseSkipped("an absolute guest-physical address means nothing on the host");
     }
 

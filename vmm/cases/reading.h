@@ -4,11 +4,10 @@
 //     before = "ab.."      granule 0 holds a's, 1 holds b's, nothing is mapped at 2 and 3
 //     after  = ".b.."
 //
-// Parsing lowers every call to its number and arguments on the wire (guest/abi/hypercall.h), with the addresses
-// still relative: where the window lies is decided by the place that runs the case.
+// Calls are read as everywhere (vmm/calls). Where the window lies, and with it what an address means, is
+// decided by the place that runs the case.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,26 +17,13 @@
 #include <vector>
 
 #include "guest/abi/agent.h"
+#include "vmm/calls/call.h"
 
 namespace gpremap {
 
-// An address, a size or plain bits: origin + granules * granule + bytes, modulo 2^64.
-struct Quantity {
-    enum class Origin { zero, window, aperture_end };
-    Origin origin = Origin::zero;
-    uint64_t granules = 0;  // negative ones in two's complement
-    uint64_t bytes = 0;
-};
-
-struct CaseCall {
-    abi::Call number = abi::Call::nop;
-    std::array<Quantity, 6> args;
-    std::vector<CaseCall> batch;  // for Call::batch, which then has no args
-};
-
 // An access by the guest that must fault.
 struct CaseFault {
-    Quantity at;
+    Operand at;
     abi::FaultKind access = abi::FaultKind::read;
 };
 
@@ -53,7 +39,7 @@ struct Returns {
 };
 
 struct CaseStep {
-    std::variant<CaseCall, CaseFault> action;
+    std::variant<CallAction, BatchAction, CaseFault> action;
     Returns returns;  // of a call
 };
 
@@ -86,8 +72,8 @@ std::vector<Case> read_case_file(const std::string& path);
 // The same for text that stands in no file; `name` takes the file's place in messages.
 std::vector<Case> parse_cases(std::string_view text, const std::string& name);
 
-// Whether this call's result, where it is no error, is an address.
-bool returns_address(abi::Call number);
+// Whether this step's result, where it is no error, is an address.
+bool returns_address(const CaseStep& step);
 
 // Whether a picture may hold this character: '.', '0', a-z, A-Z, '_'.
 bool is_picture(char c);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "vmm/base/errno_names.h"
+#include "vmm/cases/words.h"
 
 namespace gpremap {
 
@@ -37,27 +38,30 @@ class CaseRun {
   private:
     void wrong(const std::string& what) { wrong_ += (wrong_.empty() ? "" : "; ") + what; }
 
-    uint64_t bytes(const Quantity& quantity) const {
-        const uint64_t offset = quantity.granules * case_.granule + quantity.bytes;
-        switch (quantity.origin) {
-            case Quantity::Origin::window:
-                return place_.window() + offset;
-            case Quantity::Origin::aperture_end:
-                return place_.aperture_end() + offset;
-            default:
-                return offset;
-        }
+    uint64_t bytes(const Operand& operand) const {
+        if (!fits(operand, case_.granule))
+            throw CaseSkipped("it counts granules that are 2^64 bytes and more with this granule");
+        Names names(case_.granule);
+        names.define(std::string(window_name), {place_.window()});
+        names.define(std::string(aperture_end_name), {place_.aperture_end()});
+        return operand.in(names);
     }
 
     uint64_t granule(int64_t index) const {
         return place_.window() + static_cast<uint64_t>(index) * case_.granule;
     }
 
-    RawCall raw(const CaseCall& call) const {
+    RawCall raw(const CallAction& call) const {
         RawCall lowered;
         lowered.number = call.number;
-        for (size_t i = 0; i < call.args.size(); ++i) lowered.args[i] = bytes(call.args[i]);
-        for (const CaseCall& element : call.batch) lowered.batch.push_back(raw(element));
+        for (size_t i = 0; i < call.args.size(); ++i) lowered.args[i] = bytes(call.args[i].value);
+        return lowered;
+    }
+
+    RawCall raw(const BatchAction& batch) const {
+        RawCall lowered;
+        lowered.number = abi::Call::batch;
+        for (const CallAction& call : batch.calls) lowered.batch.push_back(raw(call));
         return lowered;
     }
 
@@ -68,10 +72,12 @@ class CaseRun {
         if (built != case_.before) throw CaseFailed("the picture before could not be built: it is " + built);
         for (size_t i = 0; i < case_.steps.size() && wrong_.empty(); ++i) {
             const CaseStep& step = case_.steps[i];
-            if (const auto* call = std::get_if<CaseCall>(&step.action))
-                make_call(i, *call, step.returns);
+            if (const auto* fault = std::get_if<CaseFault>(&step.action))
+                check_fault(i, *fault);
+            else if (const auto* call = std::get_if<CallAction>(&step.action))
+                make_call(i, raw(*call), step);
             else
-                check_fault(i, std::get<CaseFault>(step.action));
+                make_call(i, raw(std::get<BatchAction>(step.action)), step);
         }
     }
 
@@ -94,9 +100,10 @@ class CaseRun {
         }
     }
 
-    void make_call(size_t index, const CaseCall& call, const Returns& expected) {
-        const int64_t result = place_.call(raw(call));
-        if (expected.kind != Returns::Kind::error && returns_address(call.number))
+    void make_call(size_t index, const RawCall& call, const CaseStep& step) {
+        const Returns& expected = step.returns;
+        const int64_t result = place_.call(call);
+        if (expected.kind != Returns::Kind::error && returns_address(step))
             last_address_ = static_cast<uint64_t>(result);
         if (!is_expected(expected, result))
             wrong(

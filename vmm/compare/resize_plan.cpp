@@ -15,16 +15,13 @@ namespace {
 constexpr uint64_t memory_block = 128ull << 20;  // bytes
 constexpr uint64_t virtio_mem_block = 2ull << 20;
 
-bool resizes(const CallAction& call) {
-    return call.number == abi::Call::grow || call.number == abi::Call::shrink ||
-           call.number == abi::Call::linux_mremap || call.number == abi::Call::netbsd_mremap;
-}
-
 // The range that a step resizes as a whole; empty for any other step.
 std::string resized_range(const ScenarioStep& step) {
     if (const auto* inflate = std::get_if<InflateAction>(&step.action)) return inflate->range.range;
     const auto* call = std::get_if<CallAction>(&step.action);
-    if (!call || !resizes(*call) || call->effect != Effect::relocates || !step.expect.success()) return "";
+    if (!call || !find_call(call->number)->resizes() || call->effect != Effect::relocates ||
+        !step.expect.success())
+        return "";
     const bool whole = call->source->at.kind == Operand::Kind::address_of && call->source->at.offset == 0 &&
                        call->source->size.kind == Operand::Kind::size_of;
     return whole && call->new_size.kind == Operand::Kind::number ? call->source->at.range : "";

@@ -45,7 +45,7 @@ std::string child_key(const std::string& parent, std::string_view key) {
     return parent.empty() ? std::string(key) : parent + "." + std::string(key);
 }
 
-std::string listed(std::initializer_list<std::string_view> keys) {
+std::string listed(std::span<const std::string_view> keys) {
     std::string all;
     for (std::string_view key : keys) all += (all.empty() ? "" : ", ") + std::string(key);
     return all;
@@ -62,10 +62,19 @@ size_t end_of_string(std::string_view text, size_t begin) {
     return text.find_first_not_of(quote, at);
 }
 
-// toml++ makes a table of each part of a key, and destroys them recursively. How deep values are nested it
-// limits, this it does not. Only keys have several dots outside of strings and comments.
-void refuse_long_keys(std::string_view text, const std::string& name) {
-    constexpr std::string_view marks = ".=,[]{}\n\"'#";
+[[noreturn]] void fail_at(std::string_view text, size_t at, const std::string& name,
+                          const std::string& what) {
+    throw ConfigError(
+        fmt::format("{}:{}: {}", name, 1 + std::count(text.begin(), text.begin() + at, '\n'), what));
+}
+
+// What toml++ should refuse and does not, outside of strings and comments.
+// - Keys of many parts: it makes a table of each, and destroys them recursively. How deep values are nested
+//   it limits. Only keys have several dots there.
+// - A byte order mark that is not the first character: two files made one.
+void refuse_what_the_parser_lets_pass(std::string_view text, const std::string& name) {
+    constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+    constexpr std::string_view marks = ".=,[]{}\n\"'#\xef";
     constexpr size_t most_parts = 16;
     size_t parts = 1;
     for (size_t at = text.find_first_of(marks); at < text.size(); at = text.find_first_of(marks, at)) {
@@ -74,19 +83,22 @@ void refuse_long_keys(std::string_view text, const std::string& name) {
             at = text.find('\n', at);
         } else if (mark == '"' || mark == '\'') {
             at = end_of_string(text, at);
+        } else if (mark == byte_order_mark.front()) {
+            if (at > 0 && text.substr(at).starts_with(byte_order_mark))
+                fail_at(text, at, name, "not TOML: a byte order mark; expected it at the file's begin alone");
+            at++;
         } else {
             parts = mark == '.' ? parts + 1 : 1;
             at++;
         }
         if (parts > most_parts)
-            throw ConfigError(fmt::format("{}:{}: a key of more than {} parts; expected one such as vm.limit",
-                                          name, 1 + std::count(text.begin(), text.begin() + at, '\n'),
-                                          most_parts));
+            fail_at(text, at, name,
+                    fmt::format("a key of more than {} parts; expected one such as vm.limit", most_parts));
     }
 }
 
 std::shared_ptr<const toml::table> parse_toml(std::string_view text, const std::string& name) {
-    refuse_long_keys(text, name);
+    refuse_what_the_parser_lets_pass(text, name);
     try {
         return std::make_shared<const toml::table>(toml::parse(text, name));
     } catch (const toml::parse_error& error) {
@@ -188,9 +200,9 @@ std::string TomlValue::as_written() const {
     return out.str();
 }
 
-void TomlTable::only(std::initializer_list<std::string_view> keys) const {
+void TomlTable::only(std::span<const std::string_view> keys) const {
     for (const TomlValue& value : values()) {
-        if (std::find(keys.begin(), keys.end(), value.name()) == keys.end())
+        if (std::ranges::find(keys, value.name()) == keys.end())
             value.fail("unknown key; known here: " + listed(keys));
     }
 }

@@ -91,7 +91,10 @@ class TomlTable {
     const TomlPlace& place() const { return place_; }
 
     // Throws for every key that is not listed, and names those that are.
-    void only(std::initializer_list<std::string_view> keys) const;
+    void only(std::span<const std::string_view> keys) const;
+    void only(std::initializer_list<std::string_view> keys) const {
+        only(std::span(keys.begin(), keys.size()));
+    }
 
     bool has(std::string_view key) const { return table_->contains(key); }
     std::optional<TomlValue> find(std::string_view key) const;

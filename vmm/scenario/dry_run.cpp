@@ -22,19 +22,6 @@ bool is_made_up(uint64_t address) {
     return address >= made_up_base;
 }
 
-// The name whose address a call changes.
-std::string moving_name(const CallAction& call) {
-    return call.effect == Effect::defines ? call.name : call.source->at.range;
-}
-
-// Whether the VMM, and not the call, says where that name will be.
-bool chooses_address(const CallAction& call) {
-    bool places = call.effect == Effect::defines || call.effect == Effect::relocates;
-    bool may_move = call.number == abi::Call::grow && (call.args.back().value.offset & GPREMAP_FLAG_MAY_MOVE);
-    bool stays = call.number == abi::Call::shrink || (call.number == abi::Call::grow && !may_move);
-    return places && !stays && !call.destination;
-}
-
 class DryRun {
   public:
     explicit DryRun(const Scenario& scenario)

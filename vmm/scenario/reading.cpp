@@ -81,7 +81,9 @@ void read_machine(const TomlTable& root, const Overrides& overrides, Scenario& s
 
 void read_steps(const TomlTable& root, Scenario& scenario, ConfigErrors& errors) {
     if (!root.has("step") && scenario.domain) return;  // the domain's memory is mapped: that is something
-    for (const TomlTable& step : root.at("step", "at least one [[step]]").tables())
+    const TomlValue all = root.at("step", "at least one [[step]]");
+    if (all.tables().empty()) all.fail("expected at least one [[step]]");
+    for (const TomlTable& step : all.tables())
         errors.collect([&] { scenario.steps.push_back(read_step(step)); });
 }
 

@@ -139,8 +139,9 @@ Action read_repeat(const TomlValue& value) {
     table.only({"times", "steps"});
     RepeatAction action;
     action.times = static_cast<unsigned>(table.at("times", "how often").integer_in(1, 1'000'000));
-    for (const TomlTable& step : table.at("steps", "an array of steps").tables())
-        action.steps.push_back(read_step(step));
+    const TomlValue steps = table.at("steps", "an array of steps");
+    for (const TomlTable& step : steps.tables()) action.steps.push_back(read_step(step));
+    if (action.steps.empty()) steps.fail("expected at least one step");
     return action;
 }
 
@@ -211,17 +212,17 @@ const std::map<std::string, Reader, std::less<>>& own_verbs() {
 }
 
 bool is_verb(std::string_view name) {
-    return own_verbs().contains(name) || is_call_verb(name);
+    return own_verbs().contains(name) || name == "batch" || find_call(name);
 }
 
 Action read_action(const TomlValue& value) {
     if (auto verb = own_verbs().find(value.name()); verb != own_verbs().end()) return verb->second(value);
-    if (value.name() == "batch") return read_batch(value);
-    return read_call(value);
+    if (value.name() == "batch") return read_batch(value, ScenarioWords(), 1, max_scenario_batch);
+    return read_call(*find_call(value.name()), value, ScenarioWords());
 }
 
 std::string all_verbs() {
-    std::string all = call_verbs();
+    std::string all = call_verbs() + ", batch";
     for (const auto& [name, reader] : own_verbs()) all += ", " + name;
     return all;
 }
@@ -274,6 +275,26 @@ void require_fitting_expect(const TomlValue& expect, const ScenarioStep& step) {
         expect.fail(fmt::format("a '{}' moves nothing", step.verb));
 }
 
+// A size of 0 is refused by every call but for the duplicates that Linux makes of nothing. Where that is what
+// the step is to show, it says so.
+void require_sizes(const CallAction& call) {
+    const CallRow& row = *find_call(call.number);
+    for (size_t i = 0; i < call.args.size(); i++) {
+        const Operand& size = call.args[i].value;
+        const bool duplicates =
+            row.duplicates_from_nothing && row.parameters[i].role == Parameter::Role::source_size;
+        if (row.parameters[i].kind == Parameter::Kind::size && size.is_zero() && !duplicates)
+            size.place.fail("a size of 0 is an error; expected another, or an `expect` with its errno");
+    }
+}
+
+void require_sizes(const ScenarioStep& step) {
+    if (!step.expect.success()) return;
+    if (const auto* call = std::get_if<CallAction>(&step.action)) require_sizes(*call);
+    if (const auto* batch = std::get_if<BatchAction>(&step.action))
+        for (const CallAction& call : batch->calls) require_sizes(call);
+}
+
 }  // namespace
 
 ScenarioStep read_step(const TomlTable& table) {
@@ -291,6 +312,7 @@ ScenarioStep read_step(const TomlTable& table) {
         step.expect = read_expect(expect->table());
         require_fitting_expect(*expect, step);
     }
+    require_sizes(step);
     return step;
 }
 

@@ -69,24 +69,6 @@ std::string describe(const abi::Fault& fault) {
     return text + ")";
 }
 
-// Calls after which the host should hold less memory.
-bool gives_memory_back(abi::Call number, const std::vector<uint64_t>& arguments) {
-    switch (number) {
-        case abi::Call::unmap:
-        case abi::Call::release:
-        case abi::Call::shrink:
-            return true;
-        case abi::Call::utek_mremap:
-            return arguments[3] & GPREMAP_UTEK_RELEASE_ZFILL;
-        case abi::Call::linux_mremap:
-            return arguments[2] < arguments[1];
-        case abi::Call::netbsd_mremap:
-            return arguments[3] < arguments[1];
-        default:
-            return false;
-    }
-}
-
 std::vector<uint64_t> resolve(const CallAction& action, const Names& names) {
     std::vector<uint64_t> values;
     for (const Argument& argument : action.args) values.push_back(argument.value.in(names));
@@ -238,7 +220,7 @@ void StepRunner::judge_address(const CallAction& action, uint64_t returned, Step
         result.outcome = "ok";
         return;
     }
-    uint64_t now_at = action.number == abi::Call::utek_mremap ? action.destination->in(names_) : returned;
+    uint64_t now_at = place_of_result(action, returned, names_);
     result.outcome = "at " + format_address(now_at);
     if (action.effect == Effect::relocates) {
         result.moved = now_at != action.source->at.in(names_);

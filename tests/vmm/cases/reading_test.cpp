@@ -2,6 +2,7 @@
 
 #include "vmm/cases/reading.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,7 +15,6 @@ namespace {
 using abi::Call;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using Origin = Quantity::Origin;
 
 std::vector<Case> parse(const std::string& text) {
     return parse_cases(text, "t.toml");
@@ -25,11 +25,11 @@ Case one(const std::string& calls, const std::string& keys = "before = \"ab..\""
     return parse("[[case]]\nname = \"n\"\n" + keys + "\ncalls = [ " + calls + " ]\n").at(0);
 }
 
-CaseCall call_of(const std::string& calls) {
-    return std::get<CaseCall>(one(calls).steps.at(0).action);
+CallAction call_of(const std::string& calls) {
+    return std::get<CallAction>(one(calls).steps.at(0).action);
 }
 
-CaseCall native(const std::string& call) {
+CallAction native(const std::string& call) {
     return call_of("{ native = { " + call + " }, returns = \"ENOMEM\" }");
 }
 
@@ -50,17 +50,29 @@ std::string message_of_address(const std::string& address) {
     return message_of_call("{ native = { unmap = { at = " + address + ", len = 1 } }, returns = \"ok\" }");
 }
 
-Quantity address(const std::string& text) {
-    return native("unmap = { at = " + text + ", len = 1 }").args[0];
+Operand address(const std::string& text) {
+    return native("unmap = { at = " + text + ", len = 1 }").args[0].value;
 }
 
-Quantity length(const std::string& text) {
-    return native("unmap = { at = 0, len = " + text + " }").args[1];
+Operand length(const std::string& text) {
+    return native("unmap = { at = 0, len = " + text + " }").args[1].value;
 }
+
+constexpr char window[] = "window";
+constexpr char end[] = "end";
+constexpr char nothing[] = "";
 
 MATCHER_P3(Is, origin, granules, bytes, "") {
-    return arg.origin == origin && arg.granules == static_cast<uint64_t>(granules) &&
-           arg.bytes == static_cast<uint64_t>(bytes);
+    const bool is_number = arg.kind == Operand::Kind::number && std::string(origin).empty();
+    const bool is_address = arg.kind == Operand::Kind::address_of && arg.range == origin;
+    return (is_number || is_address) && arg.granules == granules &&
+           arg.offset == static_cast<uint64_t>(bytes);
+}
+
+std::vector<Operand> values_of(const CallAction& call) {
+    std::vector<Operand> values;
+    for (const Argument& argument : call.args) values.push_back(argument.value);
+    return values;
 }
 
 constexpr char linux_ok[] = "{ linux = { old = 0, old_size = 1, new_size = 1 }, returns = 0 }";
@@ -82,35 +94,36 @@ result = "a0"
     EXPECT_EQ(c.after, ".b..");
     EXPECT_EQ(c.result, "a0");
     EXPECT_EQ(c.granule, 4096u);
-    const auto& call = std::get<CaseCall>(c.steps.at(0).action);
+    const auto& call = std::get<CallAction>(c.steps.at(0).action);
     EXPECT_EQ(call.number, Call::linux_mremap);
-    EXPECT_THAT(call.args,
-                ElementsAre(Is(Origin::window, 0, 0), Is(Origin::zero, 1, 0), Is(Origin::zero, 2, 0),
-                            Is(Origin::zero, 0, 1), Is(Origin::zero, 0, 0), Is(Origin::zero, 0, 0)));
+    EXPECT_THAT(values_of(call), ElementsAre(Is(window, 0, 0), Is(nothing, 1, 0), Is(nothing, 2, 0),
+                                             Is(nothing, 0, 1), Is(nothing, 0, 0)));
     EXPECT_EQ(c.steps[0].returns.kind, Returns::Kind::elsewhere);
 }
 
 TEST(Cases, every_form_of_an_address) {
-    EXPECT_THAT(address("3"), Is(Origin::window, 3, 0));
-    EXPECT_THAT(address("-3"), Is(Origin::window, -3, 0));
-    EXPECT_THAT(address("\"1P+1B\""), Is(Origin::window, 1, 1));
-    EXPECT_THAT(address("\"1P-1B\""), Is(Origin::window, 1, -1));
-    EXPECT_THAT(address("\"-1B\""), Is(Origin::window, 0, -1));
-    EXPECT_THAT(address("\"-2P+5B\""), Is(Origin::window, -2, 5));
-    EXPECT_THAT(address("\"gpa:0x1000\""), Is(Origin::zero, 0, 0x1000));
-    EXPECT_THAT(address("\"gpa:4096\""), Is(Origin::zero, 0, 4096));
-    EXPECT_THAT(address("\"gpa:0xfffffffffffff000\""), Is(Origin::zero, 0, 0xfffffffffffff000));
-    EXPECT_THAT(address("\"end\""), Is(Origin::aperture_end, 0, 0));
-    EXPECT_THAT(address("\"end-2P\""), Is(Origin::aperture_end, -2, 0));
-    EXPECT_THAT(address("\"end-2P+1B\""), Is(Origin::aperture_end, -2, 1));
+    EXPECT_THAT(address("3"), Is(window, 3, 0));
+    EXPECT_THAT(address("-3"), Is(window, -3, 0));
+    EXPECT_THAT(address("\"1P+1B\""), Is(window, 1, 1));
+    EXPECT_THAT(address("\"1P-1B\""), Is(window, 1, -1));
+    EXPECT_THAT(address("\"-1B\""), Is(window, 0, -1));
+    EXPECT_THAT(address("\"-2P+5B\""), Is(window, -2, 5));
+    EXPECT_THAT(address("\"gpa:0x1000\""), Is(nothing, 0, 0x1000));
+    EXPECT_THAT(address("\"gpa:4096\""), Is(nothing, 0, 4096));
+    EXPECT_THAT(address("\"gpa:0xfffffffffffff000\""), Is(nothing, 0, 0xfffffffffffff000));
+    EXPECT_THAT(address("\"end\""), Is(end, 0, 0));
+    EXPECT_THAT(address("\"end-2P\""), Is(end, -2, 0));
+    EXPECT_THAT(address("\"end-2P+1B\""), Is(end, -2, 1));
 }
 
 TEST(Cases, every_form_of_a_size) {
-    EXPECT_THAT(length("3"), Is(Origin::zero, 3, 0));
-    EXPECT_THAT(length("-1"), Is(Origin::zero, -1, 0));
-    EXPECT_THAT(length("\"1P+1B\""), Is(Origin::zero, 1, 1));
-    EXPECT_THAT(length("\"4097B\""), Is(Origin::zero, 0, 4097));
-    EXPECT_THAT(length("\"max\""), Is(Origin::zero, 0, -1));
+    EXPECT_THAT(length("3"), Is(nothing, 3, 0));
+    EXPECT_THAT(length("-1"), Is(nothing, -1, 0));
+    EXPECT_THAT(length("\"1P+1B\""), Is(nothing, 1, 1));
+    EXPECT_THAT(length("\"4097B\""), Is(nothing, 0, 4097));
+    EXPECT_THAT(length("\"max\""), Is(nothing, 0, -1));
+    EXPECT_THAT(length("\"-4096B\""), Is(nothing, 0, -4096));
+    EXPECT_THAT(length("\"0xfffffffffffff000\""), Is(nothing, 0, -4096));
 }
 
 TEST(Cases, wrong_addresses_and_sizes) {
@@ -125,45 +138,91 @@ TEST(Cases, wrong_addresses_and_sizes) {
 }
 
 TEST(Cases, arguments_of_the_personalities) {
-    const CaseCall netbsd = call_of(
+    const CallAction netbsd = call_of(
         "{ netbsd = { old = 0, old_size = 1, new = 2, new_size = 3, flags = [\"FIXED\", \"REMAPDUP\"], align "
         "= 21 }, "
         "returns = 2 }");
     EXPECT_EQ(netbsd.number, Call::netbsd_mremap);
-    EXPECT_THAT(netbsd.args[2], Is(Origin::window, 2, 0));
-    EXPECT_THAT(netbsd.args[3], Is(Origin::zero, 3, 0));
-    EXPECT_EQ(netbsd.args[4].bytes, 21u << 24 | 0x14u);
+    EXPECT_THAT(netbsd.args[2].value, Is(window, 2, 0));
+    EXPECT_THAT(netbsd.args[3].value, Is(nothing, 3, 0));
+    EXPECT_EQ(netbsd.args[4].value.offset, 21u << 24 | 0x14u);
 
-    const CaseCall null_new =
+    const CallAction null_new =
         call_of("{ netbsd = { old = 0, old_size = 1, new_size = 3 }, returns = \"elsewhere\" }");
-    EXPECT_THAT(null_new.args[2], Is(Origin::zero, 0, 0));
+    EXPECT_THAT(null_new.args[2].value, Is(nothing, 0, 0));
 
-    const CaseCall utek = call_of(
+    const CallAction utek = call_of(
         "{ utek = { from = 0, to = 2, len = 1, prot = \"rw\", flags = [\"RELEASE_ZFILL\"] }, returns = "
         "\"ok\" }");
     EXPECT_EQ(utek.number, Call::utek_mremap);
-    EXPECT_EQ(utek.args[3].bytes, 0x103u);
+    EXPECT_EQ(utek.args[3].value.offset, 0x103u);
 
-    const CaseCall raw = call_of(
+    const CallAction raw = call_of(
         "{ linux = { old = 0, old_size = 1, new_size = 1, flags = 8, new = 3 }, returns = \"EINVAL\" }");
-    EXPECT_EQ(raw.args[3].bytes, 8u);
-    EXPECT_THAT(raw.args[4], Is(Origin::window, 3, 0));
+    EXPECT_EQ(raw.args[3].value.offset, 8u);
+    EXPECT_THAT(raw.args[4].value, Is(window, 3, 0));
+}
+
+TEST(Cases, further_calls_of_linux) {
+    const CallAction map = call_of(
+        "{ linux_mmap = { addr = 1, len = 2, prot = \"none\", flags = [\"SHARED\", \"FIXED\"] }, returns = 1 "
+        "}");
+    EXPECT_EQ(map.number, Call::linux_mmap);
+    EXPECT_THAT(values_of(map),
+                ElementsAre(Is(window, 1, 0), Is(nothing, 2, 0), Is(nothing, 0, 0), Is(nothing, 0, 0x11)));
+    EXPECT_EQ(call_of("{ linux_madvise = { addr = 0, len = 1, advice = \"DONTNEED\" }, returns = \"ok\" }")
+                  .args[2]
+                  .value.offset,
+              GPREMAP_LINUX_MADV_DONTNEED);
+    EXPECT_THAT(message_of_call("{ linux_madvise = { addr = 0, len = 1, advice = \"X\" }, returns = 0 }"),
+                HasSubstr("linux_madvise.advice': expected one of \"DONTNEED\""));
+    EXPECT_THAT(message_of_call("{ linux_munmap = { addr = 0, len = 1 }, returns = 1 }"),
+                HasSubstr("returns no address"));
+}
+
+TEST(Cases, protections_are_written_as_in_scenarios) {
+    for (const auto& [text, bits] : {std::pair{"none", 0u}, {"---", 0u}, {"", 0u}, {"r", 1u}, {"r--", 1u}})
+        EXPECT_EQ(
+            native(fmt::format("protect = {{ at = 0, len = 1, prot = \"{}\" }}", text)).args[2].value.offset,
+            bits)
+            << text;
+}
+
+TEST(Cases, no_number_reaches_2_64_bytes) {
+    EXPECT_THAT(address("4503599627370495"), Is(window, 4503599627370495, 0));
+    EXPECT_THAT(address("-4503599627370495"), Is(window, -4503599627370495, 0));
+    for (const char* wrong :
+         {"4503599627370496", "-4503599627370496", "\"4503599627370496P\"", "\"4503599627370495P+4096B\"",
+          "\"end-4503599627370496P\"", "9223372036854775807"})
+        EXPECT_THAT(
+            message_of_address(wrong),
+            HasSubstr("unmap.at': expected fewer than 2^64 bytes, which are 4503599627370496 granules "
+                      "of 4 KiB"))
+            << wrong;
+    EXPECT_THAT(
+        message_of_call("{ linux = { old = 0, old_size = 1, new_size = 4503599627370498 }, returns = 0 }"),
+        HasSubstr("linux.new_size': expected fewer than 2^64 bytes"));
+    EXPECT_THAT(message_of_call("{ native = { map = { len = 8796093022208 } }, returns = \"ENOMEM\" }",
+                                "granule = \"2MiB\"\nbefore = \"a\""),
+                HasSubstr("8796093022208 granules of 2 MiB"));
 }
 
 TEST(Cases, arguments_of_the_native_calls) {
-    EXPECT_EQ(native("map = { len = 1 }").args[3].bytes, GPREMAP_FLAG_ANYWHERE);
-    EXPECT_EQ(native("map = { at = 0, len = 1 }").args[2].bytes, 3u);
-    EXPECT_EQ(native("map = { at = 0, len = 1, prot = \"rx\" }").args[2].bytes, 5u);
-    EXPECT_EQ(native("map = { at = 0, len = 1, prot = \"\" }").args[2].bytes, 0u);
-    EXPECT_EQ(native("move = { from = 0, to = 1, len = 1, replace = true, keep_holes = true }").args[3].bytes,
+    EXPECT_EQ(native("map = { len = 1 }").args[3].value.offset, GPREMAP_FLAG_ANYWHERE);
+    EXPECT_EQ(native("map = { at = 0, len = 1 }").args[2].value.offset, 3u);
+    EXPECT_EQ(native("map = { at = 0, len = 1, prot = \"rx\" }").args[2].value.offset, 5u);
+    EXPECT_EQ(native("map = { at = 0, len = 1, prot = \"\" }").args[2].value.offset, 0u);
+    EXPECT_EQ(native("move = { from = 0, to = 1, len = 1, replace = true, keep_holes = true }")
+                  .args[3]
+                  .value.offset,
               GPREMAP_FLAG_REPLACE | GPREMAP_FLAG_KEEP_HOLES);
-    EXPECT_EQ(native("move = { from = 0, len = 1 }").args[3].bytes, GPREMAP_FLAG_ANYWHERE);
-    EXPECT_EQ(native("grow = { at = 0, len = 1, new_len = 2, may_move = true }").args[3].bytes,
+    EXPECT_EQ(native("move = { from = 0, len = 1 }").args[3].value.offset, GPREMAP_FLAG_ANYWHERE);
+    EXPECT_EQ(native("grow = { at = 0, len = 1, new_len = 2, may_move = true }").args[3].value.offset,
               GPREMAP_FLAG_MAY_MOVE);
-    EXPECT_EQ(native("alias = { from = 0, len = 1 }").args[3].bytes, GPREMAP_PROT_PREVIOUS);
-    EXPECT_EQ(native("snapshot = { from = 0, to = 1, len = 1, prot = \"r\" }").args[3].bytes, 1u);
+    EXPECT_EQ(native("alias = { from = 0, len = 1 }").args[3].value.offset, GPREMAP_PROT_PREVIOUS);
+    EXPECT_EQ(native("snapshot = { from = 0, to = 1, len = 1, prot = \"r\" }").args[3].value.offset, 1u);
     EXPECT_EQ(native("exchange = { a = 0, b = 1, len = 1 }").number, Call::exchange);
-    EXPECT_EQ(native("protect = { at = 0, len = 1, prot = \"r--\" }").args[2].bytes, 1u);
+    EXPECT_EQ(native("protect = { at = 0, len = 1, prot = \"r--\" }").args[2].value.offset, 1u);
     for (const auto& [name, number] : {std::pair{"unmap", Call::unmap},
                                        {"release", Call::release},
                                        {"lock", Call::lock},
@@ -172,10 +231,12 @@ TEST(Cases, arguments_of_the_native_calls) {
                                        {"unpin", Call::unpin},
                                        {"seal", Call::seal}})
         EXPECT_EQ(native(std::string(name) + " = { at = 0, len = 1 }").number, number);
-    const CaseCall batch = native("batch = [ { unmap = { at = 0, len = 1 } }, { map = { len = 1 } } ]");
-    EXPECT_EQ(batch.number, Call::batch);
-    ASSERT_EQ(batch.batch.size(), 2u);
-    EXPECT_EQ(batch.batch[1].number, Call::map);
+    const Case of_batch =
+        one("{ native = { batch = [ { unmap = { at = 0, len = 1 } }, { map = { len = 1 } } ] }, "
+            "returns = \"ENOMEM\" }");
+    const auto& batch = std::get<BatchAction>(of_batch.steps.at(0).action);
+    ASSERT_EQ(batch.calls.size(), 2u);
+    EXPECT_EQ(batch.calls[1].number, Call::map);
 }
 
 TEST(Cases, pictures_bars_and_attributes) {
@@ -225,6 +286,17 @@ TEST(Cases, wrong_pictures) {
                 HasSubstr("'q' is no attribute"));
     EXPECT_THAT(message_of_call(linux_ok, "before = \"a.\"\nattrs = \"-s\""),
                 HasSubstr("granule 1 is not mapped"));
+}
+
+TEST(Cases, messages_show_whole_characters) {
+    EXPECT_THAT(message_of_call(linux_ok, "before = \"a\u00e4\""),
+                HasSubstr("before': '\u00e4' cannot stand"));
+    EXPECT_THAT(message_of_call(linux_ok, "before = \"ab\"\nattrs = \"-\u20ac\""),
+                HasSubstr("attrs': '\u20ac' is no attribute"));
+}
+
+TEST(Cases, an_empty_list_is_no_case) {
+    EXPECT_THAT(message_of("case = []"), HasSubstr("t.toml:1: key 'case': expected at least one [[case]]"));
 }
 
 TEST(Cases, wrong_keys) {

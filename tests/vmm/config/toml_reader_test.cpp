@@ -168,5 +168,19 @@ TEST(TomlReader, ValuesOutliveTheFile) {
     EXPECT_EQ(value.text(), "kept");
 }
 
+TEST(TomlReader, AByteOrderMarkBeginsAFileOrIsNone) {
+    const std::string mark = "\xef\xbb\xbf";
+    EXPECT_EQ(parse(mark + "a = 1\n").find("a")->integer(), 1);
+    EXPECT_EQ(parse("a = 1 # " + mark + "\nb = '" + mark + "'\n").find("b")->text(), mark);
+    for (const std::string& text : {"a = 1\n" + mark + "b = 1\n", "a = 1\n " + mark + "\n"}) {
+        try {
+            parse(text);
+            ADD_FAILURE() << "accepted";
+        } catch (const ConfigError& error) {
+            EXPECT_THAT(error.what(), HasSubstr(":2: not TOML: a byte order mark")) << text;
+        }
+    }
+}
+
 }  // namespace
 }  // namespace gpremap

@@ -241,6 +241,66 @@ TEST(ScenarioCalls, Batch) {
     EXPECT_THAT(error_of_step("batch = [ { linux = { range = 'heap' } } ]"), HasSubstr("not a native call"));
 }
 
+TEST(ScenarioCalls, FurtherOnesOfLinux) {
+    constexpr uint64_t heap = 16 * GiB, size = 256 * MiB;
+    EXPECT_EQ(arguments(call_of("linux_mmap = { name = 'x', size = '4KiB' }")), (Values{0, 4096, 3, 0x22}));
+    EXPECT_EQ(arguments(call_of("linux_munmap = { range = 'heap' }")), (Values{heap, size}));
+    EXPECT_EQ(arguments(call_of("linux_mprotect = { range = 'heap', prot = 'r--' }")),
+              (Values{heap, size, 1}));
+    EXPECT_EQ(arguments(call_of("linux_madvise = { range = 'heap', advice = 'DONTNEED' }")),
+              (Values{heap, size, 4}));
+    EXPECT_EQ(arguments(call_of("linux_mseal = { range = 'heap', flags = 1 }")), (Values{heap, size, 1}));
+    EXPECT_THAT(
+        error_of([] {
+            with_heap("[[step]]\nlinux_munmap = { range = 'heap' }\n[[step]]\ntouch = { range = 'heap' }\n");
+        }),
+        HasSubstr("nothing is mapped at 'heap' any more"));
+}
+
+TEST(ScenarioCalls, ProtectionsAreWrittenAsInCases) {
+    for (const auto& [text, bits] : {std::pair{"none", 0u}, {"---", 0u}, {"", 0u}, {"r", 1u}, {"r--", 1u}})
+        EXPECT_EQ(arguments(call_of(fmt::format("protect = {{ range = 'heap', prot = '{}' }}", text)))[2],
+                  bits)
+            << text;
+    EXPECT_THAT(error_of_step("protect = { range = 'heap', prot = 'rr' }"),
+                HasSubstr("key 'step[1].protect.prot': expected a protection"));
+}
+
+// What is refused on purpose: UTek's "len is not positive", NetBSD's E2BIG.
+TEST(ScenarioCalls, RawSizes) {
+    constexpr uint64_t heap = 16 * GiB;
+    const char* raw = "utek = { range = 'heap', len = '-4096', prot = 'rw' }\nexpect = { errno = 'EINVAL' }";
+    EXPECT_EQ(arguments(call_of(raw)), (Values{heap, heap, ~0ull - 4095, 3}));
+    EXPECT_EQ(arguments(call_of("netbsd = { range = 'heap', new_size = '0xfffffffffffff000' }\n"
+                                "expect = { errno = 'E2BIG' }"))[3],
+              ~0ull - 4095);
+    EXPECT_EQ(arguments(call_of("unmap = { at = '0x400000000', size = -1 }\nexpect = { errno = 'EINVAL' }")),
+              (Values{heap, ~0ull}));
+    EXPECT_THAT(error_of_step("unmap = { range = 'heap', size = '--1' }"),
+                HasSubstr("or a raw value such as"));
+}
+
+TEST(ScenarioCalls, ASizeOfNothingIsWrongUnlessItIsToBe) {
+    const char* zero = "a size of 0 is an error";
+    EXPECT_THAT(error_of_step("unmap = { range = 'heap', size = 0 }"),
+                AllOf(HasSubstr("s.toml:4: key 'step[1].unmap.size'"), HasSubstr(zero)));
+    EXPECT_THAT(error_of_step("map = { size = 0 }"), HasSubstr(zero));
+    EXPECT_THAT(error_of_step("linux = { range = 'heap', new_size = 0 }"), HasSubstr(zero));
+    EXPECT_THAT(error_of_step("batch = [ { seal = { range = 'heap', size = 0 } } ]"), HasSubstr(zero));
+    EXPECT_EQ(error_of_step("map = { size = 0 }\nexpect = { errno = 'EINVAL' }"), "no error");
+    EXPECT_EQ(error_of_step("linux = { range = 'heap', old_size = 0, new_size = 4096, flags = ['MAYMOVE'] }"),
+              "no error");
+    EXPECT_THAT(error_of_step("touch = { range = 'heap', size = 0 }"),
+                HasSubstr("expected a size that is not 0"));
+}
+
+TEST(ScenarioSteps, AnEmptyListIsNone) {
+    EXPECT_THAT(error_of([] { parse_scenario("step = []", "s.toml"); }),
+                HasSubstr("s.toml:1: key 'step': expected at least one [[step]]"));
+    EXPECT_THAT(error_of_step("repeat = { times = 2, steps = [] }"),
+                HasSubstr("key 'step[1].repeat.steps': expected at least one step"));
+}
+
 // ---- other steps ----
 
 TEST(ScenarioSteps, Patterns) {
