@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 namespace gpremap {
 
 namespace {
@@ -183,12 +185,13 @@ class CallReader {
     Operand source_size_;
 };
 
+// In the order of the alphabet, as people look through a list.
 template <typename Wanted>
 std::string verbs_where(Wanted wanted) {
-    std::string all;
+    std::set<std::string_view> verbs;
     for (const CallRow& row : catalogue())
-        if (wanted(row)) all += (all.empty() ? "" : ", ") + std::string(row.verb);
-    return all;
+        if (wanted(row)) verbs.insert(row.verb);
+    return fmt::format("{}", fmt::join(verbs, ", "));
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ Operand length(const std::string& text) {
 }
 
 constexpr char window[] = "window";
-constexpr char end[] = "end";
+constexpr char aperture_end[] = "end";
 constexpr char nothing[] = "";
 
 MATCHER_P3(Is, origin, granules, bytes, "") {
@@ -111,9 +111,9 @@ TEST(Cases, every_form_of_an_address) {
     EXPECT_THAT(address("\"gpa:0x1000\""), Is(nothing, 0, 0x1000));
     EXPECT_THAT(address("\"gpa:4096\""), Is(nothing, 0, 4096));
     EXPECT_THAT(address("\"gpa:0xfffffffffffff000\""), Is(nothing, 0, 0xfffffffffffff000));
-    EXPECT_THAT(address("\"end\""), Is(end, 0, 0));
-    EXPECT_THAT(address("\"end-2P\""), Is(end, -2, 0));
-    EXPECT_THAT(address("\"end-2P+1B\""), Is(end, -2, 1));
+    EXPECT_THAT(address("\"end\""), Is(aperture_end, 0, 0));
+    EXPECT_THAT(address("\"end-2P\""), Is(aperture_end, -2, 0));
+    EXPECT_THAT(address("\"end-2P+1B\""), Is(aperture_end, -2, 1));
 }
 
 TEST(Cases, every_form_of_a_size) {
