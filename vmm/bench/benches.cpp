@@ -9,7 +9,6 @@
 #include "vmm/bench/host_memory.h"
 #include "vmm/bench/rig.h"
 #include "vmm/bench/writer.h"
-#include "vmm/guests/agent/world.h"
 #include "vmm/kvm/vm.h"
 
 namespace gpremap {
@@ -193,11 +192,6 @@ BenchSetting with_pool(BenchSetting setting) {
     return setting;
 }
 
-void write_calls(Rig& rig, const std::vector<abi::BatchCall>& calls) {
-    if (!rig.machine().guest().write(layout::shared, calls.data(), calls.size() * sizeof calls[0]))
-        throw std::logic_error("the batch is outside the agent's memory");
-}
-
 // Extents of one granule side by side, kept apart by their rights, and one more that moves.
 class CrowdedRig {
   public:
@@ -226,8 +220,7 @@ class CrowdedRig {
             calls.push_back({static_cast<uint64_t>(abi::Call::map),
                              {Rig::place(2) + i * granule, granule, i % 2 ? read_write : GPREMAP_PROT_READ},
                              0});
-        write_calls(rig_, calls);
-        rig_.call(abi::Call::batch, {layout::shared, calls.size()});
+        rig_.batch(calls);
     }
 
     Rig rig_;
@@ -390,10 +383,7 @@ BenchSamples bench_batch(const BenchSetting& setting) {
     Rig rig(setting, setting.size);
     rig.map(Rig::place(0), setting.size);
     const std::vector<abi::BatchCall> calls(GPREMAP_MAX_BATCH, idle_call(setting));
-    write_calls(rig, calls);
-    auto ours = [&] {
-        return rig.call(abi::Call::batch, {layout::shared, calls.size()}).guest_ns / calls.size();
-    };
+    auto ours = [&] { return rig.batch(calls).guest_ns / calls.size(); };
     return take_turns(setting.runs, ours, [&] { return rig.call(abi::Call::nop, {}).guest_ns; });
 }
 
@@ -406,10 +396,7 @@ BenchSamples bench_batched_maps(const BenchSetting& setting) {
         maps.push_back({static_cast<uint64_t>(abi::Call::map), {at(i), page, read_write}, 0});
         unmaps.push_back({static_cast<uint64_t>(abi::Call::unmap), {at(i), page}, 0});
     }
-    auto batch = [&](const std::vector<abi::BatchCall>& calls) {
-        write_calls(rig, calls);
-        return rig.call(abi::Call::batch, {layout::shared, calls.size()}).guest_ns;
-    };
+    auto batch = [&](const std::vector<abi::BatchCall>& calls) { return rig.batch(calls).guest_ns; };
     auto single = [&](const abi::BatchCall& call) {
         return rig.call(static_cast<abi::Call>(call.number), std::to_array(call.arg)).guest_ns;
     };

@@ -5,12 +5,12 @@
 #include <string>
 
 #include "vmm/base/errno_names.h"
+#include "vmm/kvm/vm.h"
 
 namespace gpremap {
 namespace {
 
 constexpr uint64_t page = 4096;  // bytes
-constexpr uint64_t read_access = 0, write_access = 1;
 
 MachineConfig config_of(const BenchSetting& setting, uint64_t limit) {
     MachineConfig config;
@@ -27,20 +27,19 @@ MachineConfig config_of(const BenchSetting& setting, uint64_t limit) {
     return config;
 }
 
-abi::Step step_of(abi::Op op, std::array<uint64_t, 8> args) {
-    abi::Step step = {};
-    step.op = op;
-    std::copy(args.begin(), args.end(), step.arg);
-    return step;
-}
-
 }  // namespace
 
-Rig::Rig(const BenchSetting& setting, uint64_t limit) : machine_(config_of(setting, limit)) {}
+Rig::Rig(const BenchSetting& setting, uint64_t limit)
+    : machine_(config_of(setting, limit)),
+      orders_(machine_.guest(),
+              [this](unsigned, const abi::Step& step) { return perform(step); }) {}
 
 Performed Rig::call(abi::Call number, const std::array<uint64_t, 6>& args) {
-    return perform(step_of(abi::Op::call, {static_cast<uint64_t>(number), args[0], args[1], args[2], args[3],
-                                           args[4], args[5]}));
+    return perform(order::call(number, args));
+}
+
+Performed Rig::batch(std::span<const abi::BatchCall> calls) {
+    return orders_.batch(0, calls).performed;
 }
 
 void Rig::map(uint64_t at, uint64_t size) {
@@ -52,15 +51,15 @@ Performed Rig::move(uint64_t from, uint64_t to, uint64_t size) {
 }
 
 Performed Rig::read(uint64_t at, uint64_t size) {
-    return perform(step_of(abi::Op::touch, {at, size, read_access, page}));
+    return perform(order::touch(at, size, abi::FaultKind::read, page));
 }
 
 Performed Rig::write(uint64_t at, uint64_t size) {
-    return perform(step_of(abi::Op::touch, {at, size, write_access, page}));
+    return perform(order::touch(at, size, abi::FaultKind::write, page));
 }
 
 Performed Rig::copy(uint64_t from, uint64_t to, uint64_t size) {
-    return perform(step_of(abi::Op::copy, {from, to, size}));
+    return perform(order::copy(from, to, size));
 }
 
 Performed Rig::perform(const abi::Step& step) {

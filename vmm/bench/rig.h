@@ -4,8 +4,10 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "vmm/bench/samples.h"
+#include "vmm/guests/agent/orders.h"
 #include "vmm/machine/machine.h"
 
 namespace gpremap {
@@ -21,6 +23,7 @@ class Rig {
     Rig(const BenchSetting& setting, uint64_t limit);
 
     Performed call(abi::Call number, const std::array<uint64_t, 6>& args);
+    Performed batch(std::span<const abi::BatchCall> calls);
     // Readable and writable; not touched yet.
     void map(uint64_t at, uint64_t size);
     Performed move(uint64_t from, uint64_t to, uint64_t size);
@@ -37,6 +40,7 @@ class Rig {
     Performed perform(const abi::Step& step);
 
     Machine machine_;
+    Orders orders_;
 };
 
 // Two places between which a range is moved there and back.

@@ -30,11 +30,7 @@ void Writer::start() {
     pulse.stride = page;
     if (!rig_.machine().guest().write(layout::shared, &pulse, sizeof pulse))
         throw std::logic_error("the pulse is outside the agent's memory");
-    abi::Step step = {};
-    step.op = abi::Op::pulse;
-    step.arg[0] = layout::shared;
-    step.arg[1] = most_faults_in_a_row;
-    rig_.machine().start(writing_vcpu, step);
+    rig_.machine().start(writing_vcpu, order::pulse(layout::shared, most_faults_in_a_row));
 }
 
 abi::Pulse Writer::read() const {

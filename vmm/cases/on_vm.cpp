@@ -7,7 +7,7 @@
 
 #include "vmm/base/units.h"
 #include "vmm/cases/runner.h"
-#include "vmm/guests/agent/world.h"
+#include "vmm/guests/agent/orders.h"
 #include "vmm/host/facts.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/machine/machine.h"
@@ -16,32 +16,17 @@ namespace gpremap {
 
 namespace {
 
-// Where batches and the extents of a query are kept: agent memory between what its vCPUs have and its page
-// tables. Nothing is mapped there for the guest, which only passes the address on.
-constexpr uint64_t scratch = layout::block(abi::max_vcpus);
-constexpr uint64_t scratch_size = layout::page_tables - scratch;
-constexpr uint64_t most_extents = scratch_size / sizeof(abi::ExtentInfo);
-static_assert(GPREMAP_MAX_BATCH * sizeof(abi::BatchCall) <= scratch_size);
-
-abi::Step step_of(abi::Op op, std::initializer_list<uint64_t> arguments) {
-    abi::Step step{};
-    step.op = op;
-    std::ranges::copy(arguments, step.arg);
-    return step;
-}
-
-constexpr auto byte_pattern = static_cast<uint64_t>(abi::Pattern::byte);
-
 class VmPlace : public PlaceByCalls {
   public:
-    VmPlace(uint64_t granule, Machine& machine) : PlaceByCalls(granule), machine_(machine) {}
+    VmPlace(uint64_t granule, Machine& machine)
+        : PlaceByCalls(granule),
+          machine_(machine),
+          orders_(machine.guest(),
+                  [&machine](unsigned, const abi::Step& step) { return machine.perform(vcpu, step); }) {}
 
     int64_t call(const RawCall& call) override {
         if (call.number == abi::Call::batch) return batch(call);
-        const auto& a = call.args;
-        return perform(step_of(abi::Op::call,
-                               {static_cast<uint64_t>(call.number), a[0], a[1], a[2], a[3], a[4], a[5]}))
-            .result;
+        return perform(order::call(call.number, call.args)).result;
     }
 
     bool faults(uint64_t at, abi::FaultKind access) override { return access_at(at, access, 0).faulted; }
@@ -82,12 +67,14 @@ class VmPlace : public PlaceByCalls {
         uint64_t value;  // read
     };
 
-    abi::Report perform(const abi::Step& step) { return machine_.perform(0, step).report; }
+    static constexpr unsigned vcpu = 0;
+
+    abi::Report perform(const abi::Step& step) { return machine_.perform(vcpu, step).report; }
 
     // The fault that is reported must be the one of this access.
     Access access_at(uint64_t at, abi::FaultKind kind, uint64_t value) {
-        const abi::Report report =
-            perform(step_of(abi::Op::access, {at, static_cast<uint64_t>(kind), value}));
+        const bool writes = kind == abi::FaultKind::write;
+        const abi::Report report = perform(writes ? order::write(at, value) : order::read(at));
         if (report.outcome != abi::Outcome::fault) return {false, static_cast<uint64_t>(report.result)};
         const abi::Fault& fault = report.fault;
         if (fault.cause != abi::FaultCause::stage2 || fault.address != at || fault.kind != kind)
@@ -111,13 +98,10 @@ class VmPlace : public PlaceByCalls {
     }
 
     std::vector<abi::ExtentInfo> query(uint64_t at, uint64_t granules) {
-        const int64_t count = call({abi::Call::query, {at, granules * granule(), scratch, most_extents}, {}});
-        if (count < 0 || static_cast<uint64_t>(count) > most_extents)
-            throw CaseFailed(fmt::format("a query at {:#x} returned {}", at, count));
-        std::vector<abi::ExtentInfo> extents(static_cast<size_t>(count));
-        if (!machine_.guest().read(scratch, extents.data(), extents.size() * sizeof(abi::ExtentInfo)))
-            throw CaseFailed("the extents of a query cannot be read");
-        return extents;
+        Orders::Queried queried = orders_.query(vcpu, at, granules * granule());
+        const int64_t returned = queried.performed.report.result;
+        if (returned < 0) throw CaseFailed(fmt::format("a query at {:#x} returned {}", at, returned));
+        return std::move(queried.extents);
     }
 
     int64_t batch(const RawCall& whole) {
@@ -128,16 +112,11 @@ class VmPlace : public PlaceByCalls {
             std::ranges::copy(call.args, entry.arg);
             calls.push_back(entry);
         }
-        if (!machine_.guest().write(scratch, calls.data(), calls.size() * sizeof(abi::BatchCall)))
-            throw CaseFailed("the calls of a batch cannot be written");
-        return perform(
-                   step_of(abi::Op::call, {static_cast<uint64_t>(abi::Call::batch), scratch, calls.size()}))
-            .result;
+        return orders_.batch(vcpu, calls).performed.report.result;
     }
 
     void fill(uint64_t at, uint8_t byte) override {
-        if (perform(step_of(abi::Op::fill, {at, granule(), byte_pattern, byte, 0})).outcome !=
-            abi::Outcome::ok)
+        if (perform(order::fill(at, granule(), {.value = byte})).outcome != abi::Outcome::ok)
             throw CaseFailed(fmt::format("the guest cannot fill the granule at {:#x}", at));
     }
 
@@ -161,12 +140,13 @@ class VmPlace : public PlaceByCalls {
             access_at(at, abi::FaultKind::write, read.value).faulted == writable)
             return '!';
         const auto byte = static_cast<uint8_t>(read.value);
-        const auto verify = perform(step_of(abi::Op::verify, {at, granule(), byte_pattern, byte, 0}));
+        const auto verify = perform(order::verify(at, granule(), {.value = byte}));
         if (verify.outcome != abi::Outcome::ok) return '?';
         return writable ? letter_of_byte(byte) : static_cast<char>(toupper(letter_of_byte(byte)));
     }
 
     Machine& machine_;
+    Orders orders_;
 };
 
 bool has_sealed(Machine& machine) {

@@ -10,8 +10,8 @@
 #include "vmm/base/errno_names.h"
 #include "vmm/base/errors.h"
 #include "vmm/calls/effect.h"
+#include "vmm/guests/agent/orders.h"
 #include "vmm/machine/machine.h"
-#include "vmm/scenario/dry_run.h"
 #include "vmm/vcpus/performed.h"
 
 namespace gpremap {
@@ -19,15 +19,13 @@ namespace gpremap {
 namespace {
 
 constexpr uint64_t page = 4096, cache_line = 64, mib = 1ull << 20;
-constexpr uint64_t write_access = 1;
-constexpr uint64_t stamp = static_cast<uint64_t>(abi::Pattern::stamp), seed = 1;
+constexpr auto writing = abi::FaultKind::write;
+constexpr uint64_t seed = 1;
 constexpr uint64_t workload_size = mib;
 
-abi::Step step_of(abi::Op op, std::initializer_list<uint64_t> arguments) {
-    abi::Step step = {};
-    step.op = op;
-    std::copy(arguments.begin(), arguments.end(), step.arg);
-    return step;
+// Of the range that is resized, from this offset on.
+order::Content stamp_from(uint64_t offset) {
+    return {abi::Pattern::stamp, seed, offset / page};
 }
 
 // What did not go as it must, as the guest's death: nothing can be compared then.
@@ -78,7 +76,7 @@ class Workload {
     };
 
     void run() try {
-        const abi::Step step = step_of(abi::Op::touch, {at_, workload_size, write_access, cache_line});
+        const abi::Step step = order::touch(at_, workload_size, writing, cache_line);
         while (!ends_) {
             const Clock::time_point begin = Clock::now();
             checked(machine_.perform(machine_.vcpus() - 1, step), "the workload");
@@ -143,13 +141,13 @@ class GpremapGuest {
         measured.lost = loss.lost;
         measured.pause = loss.pause;
         if (resizing.grows()) {
-            const Performed touched = perform(
-                abi::Op::touch, {at() + resizing.from, resizing.bytes(), write_access, page}, "touch");
+            const Performed touched =
+                perform(order::touch(at() + resizing.from, resizing.bytes(), writing, page), "touch");
             measured.install = touched.guest_ns;
             fill(resizing.from, resizing.bytes());
         }
         measured.host_after = machine_.remapper().resident_bytes();
-        perform(abi::Op::verify, {at(), resizing.to, stamp, seed, 0}, "verify");
+        perform(order::verify(at(), resizing.to, stamp_from(0)), "verify");
         return measured;
     }
 
@@ -157,29 +155,27 @@ class GpremapGuest {
     // At the very end of the aperture, where a scenario's own ranges are least in the way.
     uint64_t map_for_workload(const MachineConfig& config) {
         const uint64_t at = config.memory.aperture_base + config.memory.aperture_size - 2 * mib;
-        perform(
-            abi::Op::call,
-            {static_cast<uint64_t>(abi::Call::map), at, 2 * mib, GPREMAP_PROT_READ | GPREMAP_PROT_WRITE, 0},
-            "map of the workload's range");
+        constexpr uint64_t read_write = GPREMAP_PROT_READ | GPREMAP_PROT_WRITE;
+        perform(order::call(abi::Call::map, {at, 2 * mib, read_write, 0}), "map of the workload's range");
         return at;
     }
 
     Performed call(const CallAction& action) {
-        abi::Step step = step_of(abi::Op::call, {static_cast<uint64_t>(action.number)});
-        for (size_t i = 0; i < action.args.size(); i++) step.arg[i + 1] = action.args[i].value.in(names_);
-        const Performed done = machine_.perform(0, step);
+        std::vector<uint64_t> arguments;
+        for (const Argument& argument : action.args) arguments.push_back(argument.value.in(names_));
+        const Performed done = machine_.perform(0, order::call(action.number, arguments));
         follow_call(action, checked(done, "a call"), names_);
         return done;
     }
 
-    Performed perform(abi::Op op, std::initializer_list<uint64_t> arguments, const char* what) {
-        const Performed done = machine_.perform(0, step_of(op, arguments));
+    Performed perform(const abi::Step& step, const char* what) {
+        const Performed done = machine_.perform(0, step);
         checked(done, what);
         return done;
     }
 
     void fill(uint64_t offset, uint64_t size) {
-        perform(abi::Op::fill, {at() + offset, size, stamp, seed, offset / page}, "fill");
+        perform(order::fill(at() + offset, size, stamp_from(offset)), "fill");
     }
 
     uint64_t at() const { return names_.find(schedule_.range)->at; }

@@ -5,6 +5,7 @@
 //     0x0040'0000  GDT, IDT, ring 0 stubs, empty table, abi::Tables, spare tables    (a page each)
 //     0x0041'0000  one block a vCPU: mailbox, stack, ring 0 stack, TSS; unmapped pages between
 //     0x0051'0000  shared pages: what the arguments of a step point to
+//     0x0052'0000  one buffer a vCPU: batches and extents of queries (orders.h), for the VMM's eyes only
 //     0x0060'0000  page tables, to the end of the agent's memory
 //
 // What is not listed is not mapped; ring 3 reaches the image, mailboxes, stacks, shared pages and page
@@ -41,6 +42,9 @@ inline constexpr uint64_t tss_pages = 3;
 inline constexpr uint64_t shared = vcpu_blocks + abi::max_vcpus * vcpu_block;
 inline constexpr uint64_t shared_size = 0x10000;
 
+inline constexpr uint64_t order_buffers = shared + shared_size;
+inline constexpr uint64_t order_buffer_size = 0x10000;
+
 inline constexpr uint64_t page_tables = abi::agent_base + (6ull << 20);
 inline constexpr uint64_t page_tables_end = abi::agent_base + abi::agent_size;
 
@@ -53,7 +57,10 @@ constexpr uint64_t mailbox(unsigned vcpu) {
 constexpr uint64_t stack_top(unsigned vcpu) {
     return block(vcpu) + stack_in_block + stack_size;
 }
-static_assert(shared + shared_size <= page_tables);
+constexpr uint64_t order_buffer(unsigned vcpu) {
+    return order_buffers + vcpu * order_buffer_size;
+}
+static_assert(order_buffer(abi::max_vcpus) <= page_tables);
 }  // namespace layout
 
 struct Aperture {
