@@ -18,6 +18,7 @@ import unittest
 
 GPREMAP, CONFIGS, WITHOUT_LIBVIRT = sys.argv[1:4]
 LIBVIRT = sys.argv[4] == "libvirt"
+KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 
@@ -584,7 +585,7 @@ class Run(Case):
         entry = result["map"][0]
         self.assertEqual((entry["at"], entry["size"], entry["prot"]), (16 * GIB, 4 * MIB, "rw"))
         self.assertIn(entry["maps_with"], ("4KiB", "2MiB", "1GiB"))
-        self.assertEqual(result["summary"], {"passed": 6, "failed": 0})
+        self.assertEqual(result["summary"], {"passed": 6, "failed": 0, "skipped": 0})
         self.assertIn("6 passed, 0 failed", done.stdout)
         self.assertIn("the host has back 4 MiB", done.stdout)
 
@@ -656,13 +657,59 @@ class Run(Case):
             with self.subTest(step):
                 done, result = self.run_scenario(HEAP + "[[step]]\n" + step + '\n[[step]]\nsleep = 0\n', status=FAILED)
                 self.assertRegex(done.stdout, r"FAILED .*s\.toml:4: .*" + problem)
-                self.assertEqual(result["summary"], {"passed": 2, "failed": 1})
+                self.assertEqual(result["summary"], {"passed": 2, "failed": 1, "skipped": 0})
                 self.assertRegex(result["steps"][1]["problem"], problem)
 
-    def test_a_name_that_a_failed_step_would_have_defined(self):
-        done, _ = self.run_scenario(HEAP + '[[step]]\nmap = { name = "x", at = "8GiB", size = "4KiB" }\n'
-                                    '[[step]]\ntouch = { range = "x" }\n', status=FAILED)
-        self.assertRegex(done.stdout, r"s\.toml:6: key 'step\[2\].touch.range': no earlier step defines a range 'x'")
+    def test_what_needs_a_range_that_a_failed_step_would_have_made_is_skipped(self):
+        done, result = self.run_scenario(
+            HEAP + '[[step]]\nmap = { name = "x", at = "8GiB", size = "4KiB" }\n'
+            '[[step]]\nalias = { range = "x", name = "y" }\n'
+            '[[step]]\nrepeat = { times = 2, steps = [ { touch = { range = "y" } }, { touch = { range = "heap" } } ] }\n',
+            status=FAILED)
+        self.assertEqual([step["skipped_for"] for step in result["steps"]], [None, None, 1, 1, None, 1, None])
+        self.assertEqual([step["ok"] for step in result["steps"]], [True, False, False, False, True, False, True])
+        self.assertEqual(result["steps"][2]["problem"], "skipped: step 1 failed")
+        self.assertEqual(result["summary"], {"passed": 3, "failed": 1, "skipped": 3})
+        self.assertIn("3 passed, 1 failed, 3 skipped", done.stdout)
+        self.assertEqual(done.stdout.count("skipped: step 1 failed"), 3)
+        self.assertEqual(done.stdout.count("    FAILED "), 1)
+
+    def test_a_range_that_is_made_after_all(self):
+        """Its name is the same in every turn; the limit keeps the first from being made."""
+        _, result = self.run_scenario(
+            '[vm]\nlimit = "6MiB"\n' + HEAP + '[[step]]\nrepeat = { times = 2, steps = [\n'
+            '    { map = { name = "x", size = "4MiB" } }, { touch = { range = "x" } }, { unmap = { range = "x" } },\n'
+            '    { shrink = { range = "heap", new_size = "4KiB" } },\n] }\n', status=FAILED)
+        self.assertEqual([step["ok"] for step in result["steps"]],
+                         [True] + [False, False, False, True] + [True] * 4)
+
+    def test_access_reads_what_is_expected(self):
+        read = '[[step]]\naccess = { range = "heap", offset = 8, kind = "read" }\nexpect = { read = %s }\n'
+        fill = '[[step]]\nfill = { range = "heap", with = "a" }\n'
+        self.run_scenario(HEAP + fill + read % "0x6161616161616161")
+        done, _ = self.run_scenario(HEAP + fill + read % "0x6161616161616162", status=FAILED)
+        self.assertRegex(done.stdout,
+                         r"FAILED .*s\.toml:6: expected to read 0x6161616161616162, got 0x6161616161616161")
+
+    def test_across_two_views_of_a_ring(self):
+        self.run_scenario(
+            HEAP + '[[step]]\nalias = { range = "heap", to = "heap+4MiB", name = "again" }\n'
+            '[[step]]\nfill = { range = "heap", offset = "2MiB", size = "4MiB", with = "r" }\n'
+            '[[step]]\nverify = { range = "heap", size = "8MiB", with = "r" }\n'
+            '[[step]]\nmap = { name = "other", size = "8MiB" }\n'
+            '[[step]]\ncopy = { from = "heap", to = "other", size = "8MiB" }\n'
+            '[[step]]\nverify = { range = "other", with = "r" }\n')
+
+    def test_a_batch_and_a_query_of_any_length(self):
+        """As many calls as the ABI allows, and more extents than the buffer of a vCPU holds."""
+        pages = [f'{{ map = {{ at = "8GiB+{8 * page}KiB", size = "4KiB" }} }}' for page in range(2048)]
+        batches = "".join(f"[[step]]\nbatch = [ {', '.join(pages[first:first + 256])} ]\n"
+                          for first in range(0, len(pages), 256))
+        _, result = self.run_scenario('[vm]\nvcpus = 2\n' + batches +
+                                      '[[step]]\nquery = { at = "8GiB", size = "16MiB" }\nvcpu = 1\n')
+        extents = result["steps"][-1]["extents"]
+        self.assertEqual(result["steps"][-1]["result"], len(pages))
+        self.assertEqual([e["at"] for e in extents], [8 * GIB + 8 * KIB * page for page in range(len(pages))])
 
     def test_batch_and_query(self):
         _, result = self.run_scenario(
@@ -688,6 +735,20 @@ class Run(Case):
         self.assertEqual([step["args"]["new_len"] for step in result["steps"] if step["call"] == "inflate"],
                          [8 * MIB, 12 * MIB, 16 * MIB, 9 * MIB, 2 * MIB])
         self.assertEqual(result["map"][0]["size"], 2 * MIB)
+
+    def test_inflate_of_a_range_that_is_not_where_it_begins(self):
+        _, result = self.run_scenario(
+            HEAP + '[[step]]\ninflate = { range = "heap", from = "8MiB", to = "16MiB", seconds = 0, steps = 2 }\n')
+        self.assertEqual([step["args"]["new_len"] for step in result["steps"][1:]], [12 * MIB, 16 * MIB])
+
+    def test_inflate_that_ends_in_an_errno(self):
+        """The resizes before the last may succeed; the last must not."""
+        inflate = ('[vm]\nlimit = "%s"\n' + HEAP + '[[step]]\ninflate = { range = "heap", from = "4MiB", to = "16MiB", '
+                   'seconds = 0, steps = 3 }\nexpect = { errno = "ENOMEM" }\n')
+        _, result = self.run_scenario(inflate % "9MiB")
+        self.assertEqual([step["errno"] for step in result["steps"]], [None, None, "ENOMEM", "ENOMEM"])
+        _, result = self.run_scenario(inflate % "1GiB", status=FAILED)
+        self.assertEqual([step["ok"] for step in result["steps"]], [True, True, True, False])
 
     @needs_kvm
     def test_a_pool_beside_a_backing_that_cannot_use_it(self):

@@ -55,9 +55,6 @@ struct CallAction {
     Operand new_size;                    // of the result: defines, relocates
 };
 
-// Calls in one batch of a scenario: the agent keeps them in what its mailbox's page has left.
-inline constexpr size_t max_scenario_batch = 32;
-
 struct BatchAction {
     std::vector<CallAction> calls;
 };

@@ -31,6 +31,20 @@ const NamedRange* Names::find(const std::string& name) const {
     return found == ranges_.end() ? nullptr : &found->second;
 }
 
+uint64_t Names::mapped_from(uint64_t at, uint64_t most) const {
+    uint64_t mapped = 0;
+    while (mapped < most) {
+        const auto next = std::ranges::find_if(ranges_, [&](const auto& named) {
+            const NamedRange& range = named.second;
+            return range.state == NamedRange::State::mapped && at + mapped - range.at < range.size;
+        });
+        if (next == ranges_.end()) return mapped;
+        const NamedRange& range = next->second;
+        mapped += std::min(most - mapped, range.size - (at + mapped - range.at));
+    }
+    return mapped;
+}
+
 void Names::relocate(uint64_t from, uint64_t size, uint64_t to, uint64_t new_size) {
     for (auto& [name, range] : ranges_) {
         if (is_inside(range, from, size)) {

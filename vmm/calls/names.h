@@ -35,6 +35,10 @@ class Names {
 
     void define(const std::string& name, const NamedRange& range) { ranges_[name] = range; }
 
+    // How many of the `most` bytes from `at` on lie in mapped ranges, one beside the other, before the first
+    // that does not.
+    uint64_t mapped_from(uint64_t at, uint64_t most) const;
+
     // [from, from + size) is now [to, to + new_size). Names inside of it follow; one that was all of it
     // also gets the new size. Names that the destination buries become unmapped.
     void relocate(uint64_t from, uint64_t size, uint64_t to, uint64_t new_size);

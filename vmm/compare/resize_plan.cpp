@@ -5,7 +5,8 @@
 
 #include "vmm/base/errors.h"
 #include "vmm/base/units.h"
-#include "vmm/scenario/step_runner.h"
+#include "vmm/calls/catalogue.h"
+#include "vmm/scenario/timeline.h"
 
 namespace gpremap {
 
@@ -15,32 +16,21 @@ namespace {
 constexpr uint64_t memory_block = 128ull << 20;  // bytes
 constexpr uint64_t virtio_mem_block = 2ull << 20;
 
-// The range that a step resizes as a whole; empty for any other step.
+// The range that a step resizes as a whole; empty for any other step, and for one that may fail.
 std::string resized_range(const ScenarioStep& step) {
+    if (!step.expect.success()) return "";
     if (const auto* inflate = std::get_if<InflateAction>(&step.action)) return inflate->range.range;
     const auto* call = std::get_if<CallAction>(&step.action);
-    if (!call || !find_call(call->number)->resizes() || call->effect != Effect::relocates ||
-        !step.expect.success())
-        return "";
+    if (!call || !find_call(call->number)->resizes() || call->effect != Effect::relocates) return "";
     const bool whole = call->source->at.kind == Operand::Kind::address_of && call->source->at.offset == 0 &&
                        call->source->size.kind == Operand::Kind::size_of;
     return whole && call->new_size.kind == Operand::Kind::number ? call->source->at.range : "";
 }
 
-void flatten(const std::vector<ScenarioStep>& steps, std::vector<ScenarioStep>& flat) {
-    for (const ScenarioStep& step : steps) {
-        if (const auto* repeat = std::get_if<RepeatAction>(&step.action)) {
-            for (unsigned turn = 0; turn < repeat->times; turn++) flatten(repeat->steps, flat);
-        } else {
-            flat.push_back(step);
-        }
-    }
-}
-
-std::string only_resized_range(const std::vector<ScenarioStep>& steps, const std::string& file) {
+std::string only_resized_range(const std::vector<Order>& timeline, const std::string& file) {
     std::set<std::string> names;
-    for (const ScenarioStep& step : steps)
-        if (std::string name = resized_range(step); !name.empty()) names.insert(name);
+    for (const Order& order : timeline)
+        if (std::string name = resized_range(*order.step); !name.empty()) names.insert(name);
     if (names.empty())
         throw ConfigError(
             file +
@@ -54,28 +44,27 @@ std::string only_resized_range(const std::vector<ScenarioStep>& steps, const std
 
 class Builder {
   public:
-    Builder(Schedule& schedule, uint64_t granule) : schedule_(schedule), granule_(granule) {}
+    explicit Builder(Schedule& schedule) : schedule_(schedule) {}
 
-    void add(const ScenarioStep& step) {
+    void add(const Order& order) {
+        const ScenarioStep& step = *order.step;
         const auto* call = std::get_if<CallAction>(&step.action);
         if (call && call->number == abi::Call::map && call->name == schedule_.range) {
             if (size_ != 0) step.place.fail("the range is mapped a second time; expected one map of it");
             schedule_.initial = size_ = call->new_size.offset;
             schedule_.map = *call;
         } else if (resized_range(step) == schedule_.range) {
-            add_resizing(step);
+            add_resizing(order);
         }
     }
 
   private:
     // Where a schedule says when, that does not count: each resize is measured, and the next one waits for
     // it.
-    void add_resizing(const ScenarioStep& step) {
+    void add_resizing(const Order& order) {
+        const ScenarioStep& step = *order.step;
         if (const auto* inflate = std::get_if<InflateAction>(&step.action)) {
-            for (unsigned done = 0; done <= inflate->steps; done++) {
-                const uint64_t size = scheduled_size(*inflate, done, granule_);
-                resize(step, resize_call(*inflate, size_, size), size);
-            }
+            resize(step, resize_call(*inflate, size_, order.size), order.size);
         } else {
             const CallAction& call = std::get<CallAction>(step.action);
             resize(step, call, call.new_size.offset);
@@ -92,7 +81,6 @@ class Builder {
     }
 
     Schedule& schedule_;
-    uint64_t granule_;
     uint64_t size_ = 0;  // after the steps so far
 };
 
@@ -150,12 +138,11 @@ uint64_t Schedule::most() const {
 }
 
 Schedule schedule_of(const Scenario& scenario, const std::string& name, const std::vector<Way>& ways) {
-    std::vector<ScenarioStep> flat;
-    flatten(scenario.steps, flat);
+    const std::vector<Order> timeline = timeline_of(scenario.steps, scenario.machine.memory.granule);
     Schedule schedule;
-    schedule.range = name.empty() ? only_resized_range(flat, scenario.file) : name;
-    Builder builder(schedule, scenario.machine.memory.granule);
-    for (const ScenarioStep& step : flat) builder.add(step);
+    schedule.range = name.empty() ? only_resized_range(timeline, scenario.file) : name;
+    Builder builder(schedule);
+    for (const Order& order : timeline) builder.add(order);
     if (schedule.resizings.empty())
         throw ConfigError(scenario.file + ": no step changes the size of a range called '" + schedule.range +
                           "'");

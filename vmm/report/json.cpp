@@ -47,6 +47,7 @@ JsonObject json_of(const StepResult& step, unsigned vcpus) {
         {"call", step.call},
         {"args", step.args},
         {"ok", step.ok},
+        {"skipped_for", or_null(step.skipped_for)},
         {"result", or_null(step.result)},
         {"errno", or_null(step.error)},
         {"bytes", step.bytes},
@@ -96,14 +97,15 @@ JsonObject json_of(const RunResult& run) {
     for (const StepResult& step : run.steps) steps.push_back(json_of(step, run.machine.vcpus));
     JsonObject map = JsonObject::array();
     for (const MapEntry& entry : run.map) map.push_back(json_of(entry));
-    JsonObject json = {{"schema", "gpremap.run/1"},
-                       {"tool", {{"version", GPREMAP_VERSION}}},
-                       {"host", json_of(run.host)},
-                       {"vm", json_of(run.machine)},
-                       {"steps", steps},
-                       {"series", JsonObject::array()},
-                       {"map", map},
-                       {"summary", {{"passed", run.passed()}, {"failed", run.failed()}}}};
+    JsonObject json = {
+        {"schema", "gpremap.run/1"},
+        {"tool", {{"version", GPREMAP_VERSION}}},
+        {"host", json_of(run.host)},
+        {"vm", json_of(run.machine)},
+        {"steps", steps},
+        {"series", JsonObject::array()},
+        {"map", map},
+        {"summary", {{"passed", run.passed()}, {"failed", run.failed()}, {"skipped", run.skipped()}}}};
     if (run.stage2) json["stage2"] = json_of(*run.stage2);
     if (!run.died.empty()) json["died"] = run.died;
     return json;

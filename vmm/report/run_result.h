@@ -26,7 +26,12 @@ struct RunResult {
         return static_cast<size_t>(
             std::ranges::count_if(steps, [](const StepResult& step) { return step.ok; }));
     }
-    size_t failed() const { return steps.size() - passed(); }
+    // Because of one that failed: so there is none where none did.
+    size_t skipped() const {
+        return static_cast<size_t>(std::ranges::count_if(
+            steps, [](const StepResult& step) { return step.skipped_for.has_value(); }));
+    }
+    size_t failed() const { return steps.size() - passed() - skipped(); }
 };
 
 }  // namespace gpremap

@@ -108,7 +108,9 @@ Cells cells_of(const StepResult& step) {
     return {std::to_string(step.index),
             step.call,
             step.summary,
-            step.ok ? step.outcome : "FAILED",
+            step.ok            ? step.outcome
+            : step.skipped_for ? step.problem
+                               : "FAILED",
             record ? microseconds(record->call_ns) : "",
             step.guest_ns ? microseconds(step.guest_ns) : "",
             record ? describe(record->syscalls) : "",
@@ -181,7 +183,8 @@ void StepTable::print(const StepResult& step) {
     if (!has_header_) print_header(out_);
     has_header_ = true;
     print_cells(out_, cells_of(step));
-    if (!step.ok) fmt::print(out_, "    {} {}\n", painted("FAILED", red, colour_), step.problem);
+    if (!step.ok && !step.skipped_for)
+        fmt::print(out_, "    {} {}\n", painted("FAILED", red, colour_), step.problem);
     if (step.host_returned) fmt::print(out_, "    the host has back {}\n", format_size(*step.host_returned));
     if (step.record) print_notes(out_, *step.record);
     for (const abi::ExtentInfo& extent : step.extents)
@@ -200,6 +203,7 @@ void StepTable::print_map(const std::vector<MapEntry>& map) {
 
 void print_summary(std::ostream& out, const RunResult& run, Colour colour) {
     std::string counts = fmt::format("{} passed, {} failed", run.passed(), run.failed());
+    if (run.skipped() > 0) counts += fmt::format(", {} skipped", run.skipped());
     fmt::print(out, "\n{}\n", painted(counts, run.failed() ? red : green, colour));
     print_comparisons(out, run.steps);
 }

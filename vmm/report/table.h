@@ -24,7 +24,7 @@ class StepTable {
     bool has_header_ = false;
 };
 
-// "9 passed, 0 failed"; then, for each size of which there are both, the median move of the run beside each
+// "9 passed, 0 failed", and how many were skipped, if any; then, for each size of which there are both, the median move of the run beside each
 // of the guest's own copies. Both times are the guest's.
 void print_summary(std::ostream& out, const RunResult& run, Colour colour);
 

@@ -8,6 +8,7 @@
 #include "vmm/base/units.h"
 #include "vmm/calls/effect.h"
 #include "vmm/config/config_errors.h"
+#include "vmm/scenario/timeline.h"
 
 namespace gpremap {
 
@@ -27,8 +28,18 @@ class DryRun {
     explicit DryRun(const Scenario& scenario)
         : memory_(scenario.machine.memory), vcpus_(scenario.machine.vcpus) {}
 
-    void follow(const std::vector<ScenarioStep>& steps) {
-        for (const ScenarioStep& step : steps) errors_.collect([&] { follow(step); });
+    // A second turn shows what it finds otherwise than the first, such as a name that is taken; no more are
+    // followed, and of repeats inside of each other only one at a time is in its second.
+    void follow(const std::vector<Order>& timeline) {
+        for (const Order& order : timeline) {
+            if (order.turn > 1 || wrong_.contains(order.step)) continue;
+            bool is_right = false;
+            errors_.collect([&] {
+                follow(order);
+                is_right = true;
+            });
+            if (!is_right) wrong_.insert(order.step);
+        }
     }
 
     void throw_if_any() const { errors_.throw_if_any(); }
@@ -36,7 +47,7 @@ class DryRun {
   private:
     enum class Wanted { success, failure };
 
-    void follow(const ScenarioStep& step);
+    void follow(const Order& order);
     void follow(const CallAction& call, Wanted wanted);
     void follow(const BatchAction& batch, Wanted wanted);
     void follow(const PatternAction& action, Wanted wanted) { check_source(action.span, wanted); }
@@ -45,7 +56,6 @@ class DryRun {
     void follow(const AccessAction& action, Wanted wanted);
     void follow(const ExecAction& action, Wanted wanted);
     void follow(const InflateAction& action, Wanted wanted);
-    void follow(const RepeatAction& action, Wanted wanted);
     void follow(const SleepAction&, Wanted) {}
     void follow(const CheckpointAction&, Wanted) {}
 
@@ -59,16 +69,18 @@ class DryRun {
     Names names_;
     uint64_t made_up_ = made_up_base;
     ConfigErrors errors_;
-    const ScenarioStep* step_ = nullptr;
+    std::set<const ScenarioStep*> wrong_;  // each says so once
+    const Order* order_ = nullptr;
 };
 
-void DryRun::follow(const ScenarioStep& step) {
-    step_ = &step;
+void DryRun::follow(const Order& order) {
+    order_ = &order;
+    const ScenarioStep& step = *order.step;
     if (step.vcpu >= vcpus_)
         step.vcpu_place.fail(
             fmt::format("there is no vCPU {}, for vm.vcpus is {} and they count from 0", step.vcpu, vcpus_));
     Wanted wanted = step.expect.success() ? Wanted::success : Wanted::failure;
-    std::visit([&](const auto& action) { follow(action, wanted); }, step.action);
+    visit_action(step, [&](const auto& action) { follow(action, wanted); });
     if (step.expect.at) check_destination(*step.expect.at, 0);
     if (step.expect.fault && step.expect.fault->address) step.expect.fault->address->in(names_);
 }
@@ -93,7 +105,8 @@ void DryRun::check_source(const Span& span, Wanted wanted) const {
     if (range.state == NamedRange::State::unmapped)
         span.at.place.fail(fmt::format("nothing is mapped at '{}' any more", span.at.range));
     uint64_t offset = at - range.at;
-    if (offset > range.size || size > range.size - offset)
+    // It may go on into ranges that touch this one, as from one view of a ring into the next.
+    if (offset > range.size || names_.mapped_from(at, size) < size)
         span.at.place.fail(fmt::format("'{}' has {} here; [{}, +{}) of it reaches beyond", span.at.range,
                                        format_size(range.size), format_size(offset), format_size(size)));
 }
@@ -128,7 +141,7 @@ void DryRun::follow(const CallAction& call, Wanted wanted) {
     if (new_size > memory_.aperture_size)
         call.new_size.place.fail(fmt::format("{} is more than the aperture holds, {}", format_size(new_size),
                                              format_size(memory_.aperture_size)));
-    check_new_name(call, step_->place);
+    check_new_name(call, order_->step->place);
     follow_call(call, predicted_result(call, names_, made_up_ += made_up_distance), names_);
 }
 
@@ -166,30 +179,24 @@ void DryRun::follow(const ExecAction& action, Wanted wanted) {
     if (action.through) check_source({*action.through, size}, wanted);
 }
 
-void DryRun::follow(const InflateAction& action, Wanted) {
+void DryRun::follow(const InflateAction& action, Wanted wanted) {
     check_source({action.range, {}}, Wanted::success);
-    uint64_t at = action.range.in(names_);
-    uint64_t size = names_.find(action.range.range)->size;
+    const uint64_t at = action.range.in(names_);
+    const uint64_t size = names_.find(action.range.range)->size;
     for (uint64_t wanted_size : {action.from, action.to})
         if (wanted_size % memory_.granule != 0 || wanted_size > memory_.aperture_size)
             action.range.place.fail(
                 fmt::format("a schedule goes from and to multiples of the granule ({}) within the aperture",
                             format_size(memory_.granule)));
-    names_.relocate(at, size, at, action.to);
-}
-
-void DryRun::follow(const RepeatAction& action, Wanted) {
-    // Twice shows what the second turn finds otherwise than the first, such as a name that is taken.
-    for (unsigned turn = 0; turn < 2 && turn < action.times; turn++) {
-        for (const ScenarioStep& step : action.steps) follow(step);
-    }
+    // Only the last resize is sure to fail where an errno is expected.
+    if (wanted == Wanted::success || !order_->is_last) names_.relocate(at, size, at, order_->size);
 }
 
 }  // namespace
 
 void check_steps(const Scenario& scenario) {
     DryRun run(scenario);
-    run.follow(scenario.steps);
+    run.follow(timeline_of(scenario.steps, scenario.machine.memory.granule));
     run.throw_if_any();
 }
 

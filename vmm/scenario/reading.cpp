@@ -104,20 +104,7 @@ Scenario build_scenario(const TomlFile& file, const Overrides& overrides,
     return scenario;
 }
 
-size_t count(const std::vector<ScenarioStep>& steps) {
-    size_t all = 0;
-    for (const ScenarioStep& step : steps) {
-        const auto* repeat = std::get_if<RepeatAction>(&step.action);
-        all += repeat ? count(repeat->steps) : 1;
-    }
-    return all;
-}
-
 }  // namespace
-
-size_t Scenario::count_steps() const {
-    return count(steps);
-}
 
 Scenario read_scenario(const std::string& path, const Overrides& overrides) {
     return parse_scenario(read_text(path), path, overrides);

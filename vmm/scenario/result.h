@@ -20,6 +20,8 @@ struct StepResult {
     JsonObject args = JsonObject::object();  // as passed: bytes and addresses
 
     bool ok = true;
+    // It was not done, for the step with this index has failed, which would have made a range that it needs.
+    std::optional<size_t> skipped_for;
     std::string problem;               // where not ok: what was expected, what came instead
     std::string outcome;               // in words, for the table
     std::optional<uint64_t> result;    // what a call returned that is no error

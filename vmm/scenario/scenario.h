@@ -54,7 +54,8 @@ struct SleepAction {
 // Prints the map.
 struct CheckpointAction {};
 
-// Resizes `range` from `from` to `to` bytes, in `steps` equal steps spread over `seconds`.
+// Resizes `range` from `from` to `to` bytes, in `steps` equal steps spread over `seconds`. Where it has another
+// size before, the first of the steps starts from there.
 struct InflateAction {
     Operand range;
     uint64_t from = 0;
@@ -77,10 +78,11 @@ struct ExpectedFault {
 
 // What a step must end in. Without a statement of an error or a fault, it must succeed.
 struct Expect {
-    std::optional<int64_t> error;  // errno
+    std::optional<int64_t> error;  // errno; of a schedule: its last resize ends in it, any other may
     std::optional<Operand> at;     // the address returned
     std::optional<ExpectedFault> fault;
     std::optional<bool> moved;
+    std::optional<uint64_t> read;  // the word that a load finds
 
     bool success() const { return !error && !fault; }
 };
@@ -103,9 +105,6 @@ struct Scenario {
     std::vector<ScenarioStep> steps;
     // Where it describes the VM; the first steps then map its memory.
     std::optional<VmDomain> domain;
-
-    // With those inside of `repeat`, each counted once.
-    size_t count_steps() const;
 };
 
 }  // namespace gpremap

@@ -186,13 +186,15 @@ ExpectedFault read_fault(const TomlValue& value) {
 }
 
 Expect read_expect(const TomlTable& table) {
-    table.only({"errno", "at", "fault", "moved"});
+    table.only({"errno", "at", "fault", "moved", "read"});
     Expect expect;
     if (auto error = table.find("errno")) expect.error = read_errno(*error);
     if (auto at = table.find("at")) expect.at = read_address(*at);
     if (auto fault = table.find("fault")) expect.fault = read_fault(*fault);
     if (auto moved = table.find("moved")) expect.moved = moved->boolean();
-    if (!expect.success() && (expect.at || expect.moved || (expect.error && expect.fault)))
+    if (auto word = table.find("read"))
+        expect.read = word->integer_in(0, std::numeric_limits<int64_t>::max());
+    if (!expect.success() && (expect.at || expect.moved || expect.read || (expect.error && expect.fault)))
         table.fail("`errno` and `fault` each stand alone: what fails returns nothing else");
     return expect;
 }
@@ -217,7 +219,7 @@ bool is_verb(std::string_view name) {
 
 Action read_action(const TomlValue& value) {
     if (auto verb = own_verbs().find(value.name()); verb != own_verbs().end()) return verb->second(value);
-    if (value.name() == "batch") return read_batch(value, ScenarioWords(), 1, max_scenario_batch);
+    if (value.name() == "batch") return read_batch(value, ScenarioWords(), 1, GPREMAP_MAX_BATCH);
     return read_call(*find_call(value.name()), value, ScenarioWords());
 }
 
@@ -255,8 +257,9 @@ std::string summarize(const TomlValue& verb) {
     return all;
 }
 
-bool is_call(const Action& action) {
-    return std::holds_alternative<CallAction>(action) || std::holds_alternative<BatchAction>(action);
+bool makes_calls(const Action& action) {
+    return std::holds_alternative<CallAction>(action) || std::holds_alternative<BatchAction>(action) ||
+           std::holds_alternative<InflateAction>(action);
 }
 
 bool touches_memory(const Action& action) {
@@ -268,11 +271,14 @@ bool touches_memory(const Action& action) {
 void require_fitting_expect(const TomlValue& expect, const ScenarioStep& step) {
     const auto* call = std::get_if<CallAction>(&step.action);
     bool returns_address = call && (call->effect == Effect::defines || call->effect == Effect::relocates);
-    if (step.expect.error && !is_call(step.action)) expect.fail("only a call can end in an errno");
+    if (step.expect.error && !makes_calls(step.action)) expect.fail("only a call can end in an errno");
     if (step.expect.fault && !touches_memory(step.action)) expect.fail("only an access to memory can fault");
     if (step.expect.at && !returns_address) expect.fail(fmt::format("a '{}' returns no address", step.verb));
     if (step.expect.moved && !(call && call->effect == Effect::relocates))
         expect.fail(fmt::format("a '{}' moves nothing", step.verb));
+    const auto* access = std::get_if<AccessAction>(&step.action);
+    if (step.expect.read && !(access && access->kind == abi::FaultKind::read))
+        expect.fail("only an access of kind \"read\" reads a word");
 }
 
 // A size of 0 is refused by every call but for the duplicates that Linux makes of nothing. Where that is what

@@ -4,70 +4,19 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
-#include <cstddef>
 #include <cstring>
 #include <thread>
 
-#include "vmm/base/errno_names.h"
 #include "vmm/base/errors.h"
 #include "vmm/base/units.h"
+#include "vmm/calls/catalogue.h"
 #include "vmm/calls/effect.h"
-#include "vmm/guests/agent/world.h"
-#include "vmm/scenario/dry_run.h"
+#include "vmm/kvm/vm.h"
+#include "vmm/scenario/judging.h"
 
 namespace gpremap {
 
 namespace {
-
-constexpr int64_t highest_errno = 4095;
-
-bool is_error(int64_t returned) {
-    return returned < 0 && returned >= -highest_errno;
-}
-
-// Where the agent keeps a batch or the extents of a query: what its mailbox's page has left.
-constexpr uint64_t buffer_offset = (sizeof(abi::Mailbox) + 63) / 64 * 64;
-constexpr uint64_t buffer_size = layout::page - buffer_offset;
-constexpr uint64_t max_extents = buffer_size / sizeof(abi::ExtentInfo);
-static_assert(max_scenario_batch * sizeof(abi::BatchCall) <= buffer_size);
-static_assert(sizeof(abi::BatchCall) <= abi::Step::inline_bytes);
-
-uint64_t buffer_of(unsigned vcpu) {
-    return layout::mailbox(vcpu) + buffer_offset;
-}
-
-abi::Step step_of(abi::Op op, std::initializer_list<uint64_t> arguments) {
-    abi::Step step = {};
-    step.op = op;
-    std::copy(arguments.begin(), arguments.end(), step.arg);
-    return step;
-}
-
-void fail(StepResult& result, const std::string& problem) {
-    result.ok = false;
-    result.problem += (result.problem.empty() ? "" : "; ") + problem;
-}
-
-std::string_view name_of(abi::FaultKind kind) {
-    switch (kind) {
-        case abi::FaultKind::read:
-            return "read";
-        case abi::FaultKind::write:
-            return "write";
-        case abi::FaultKind::execute:
-            return "execute";
-    }
-    return "?";
-}
-
-std::string describe(const abi::Fault& fault) {
-    std::string text = fmt::format("{} fault at {:#x} (vCPU {}, rip {:#x}", name_of(fault.kind),
-                                   fault.address, fault.vcpu, fault.rip);
-    if (fault.cause == abi::FaultCause::exception)
-        text += fmt::format(", exception {}, error code {:#x}", fault.vector, fault.error_code);
-    return text + ")";
-}
 
 std::vector<uint64_t> resolve(const CallAction& action, const Names& names) {
     std::vector<uint64_t> values;
@@ -75,7 +24,7 @@ std::vector<uint64_t> resolve(const CallAction& action, const Names& names) {
     return values;
 }
 
-void note(StepResult& result, std::string_view label, uint64_t value) {
+void note_argument(StepResult& result, std::string_view label, uint64_t value) {
     result.args[std::string(label)] = value;
 }
 
@@ -88,167 +37,92 @@ void note_arguments(const CallAction& action, const std::vector<uint64_t>& value
 
 }  // namespace
 
-// ---- the order of things ----
+StepRunner::StepRunner(Machine& machine, StepWatcher watcher)
+    : machine_(machine),
+      orders_(machine.guest(),
+              [&machine](unsigned vcpu, const abi::Step& step) { return machine.perform(vcpu, step); }),
+      watcher_(std::move(watcher)) {}
 
-void StepRunner::run(const std::vector<ScenarioStep>& steps) {
-    for (const ScenarioStep& step : steps) {
-        if (const auto* repeat = std::get_if<RepeatAction>(&step.action)) {
-            run_repeat(*repeat);
-        } else if (const auto* inflate = std::get_if<InflateAction>(&step.action)) {
-            run_inflate(step, *inflate);
+// ---- one after the other ----
+
+void StepRunner::run(const std::vector<Order>& timeline) {
+    for (const Order& order : timeline) {
+        order_ = &order;
+        step_ = order.step;
+        StepResult result;
+        result.index = results_.size();
+        result.call = step_->verb;
+        result.summary = step_->summary;
+        if (const auto* inflate = std::get_if<InflateAction>(&step_->action))
+            result.summary = fmt::format("{} to {}", inflate->range.range, format_size(order.size));
+        if (auto failed = missing_.needed_by(*step_)) {
+            skip(*failed, std::move(result));
         } else {
-            run(step);
+            wait_until_due(order);
+            run(std::move(result));
         }
     }
 }
 
-void StepRunner::run_repeat(const RepeatAction& action) {
-    for (unsigned turn = 0; turn < action.times; turn++) run(action.steps);
+// Leaves the names alone: what it would have made is missing for the same reason.
+void StepRunner::skip(size_t failed, StepResult result) {
+    missing_.not_made(*step_, failed);
+    result.skipped_for = failed;
+    fail(result, fmt::format("skipped: step {} failed", failed));
+    finish(std::move(result));
 }
 
-void StepRunner::run(const ScenarioStep& step) {
-    step_ = &step;
-    if (watcher_.begins) watcher_.begins(step);
-    StepResult result;
-    result.call = step.verb;
-    result.summary = step.summary;
+// A schedule that is behind catches up: what is due counts from its beginning.
+void StepRunner::wait_until_due(const Order& order) {
+    if (order.is_first) schedule_began_ = Clock::now();
+    if (order.due == 0) return;
+    const std::chrono::duration<double> due(order.due);
+    std::this_thread::sleep_until(schedule_began_ + std::chrono::duration_cast<Clock::duration>(due));
+}
+
+void StepRunner::run(StepResult result) {
+    if (watcher_.begins) watcher_.begins(result);
+    made_ = false;
     try {
-        std::visit([&](const auto& action) { act(action, result); }, step.action);
+        visit_action(*step_, [&](const auto& action) { act(action, result); });
     } catch (const ConfigError& error) {
-        // A name that an earlier step would have defined, had it not failed. Tells its own place.
+        // Such as an offset behind the end of a range that an earlier step has failed to grow. It tells its
+        // own place.
         fail(result, error.what());
+        missing_.not_made(*step_, result.index);
         return finish(std::move(result));
     } catch (const GuestDied&) {
         fail(result, "the guest died");
         finish(std::move(result));
         throw;
     }
+    if (made_)
+        missing_.made(*step_);
+    else if (!result.ok)
+        missing_.not_made(*step_, result.index);
     if (!result.ok)
-        result.problem = fmt::format("{}:{}: {}", step.place.file, step.place.line, result.problem);
+        result.problem = fmt::format("{}:{}: {}", step_->place.file, step_->place.line, result.problem);
     finish(std::move(result));
 }
 
 void StepRunner::finish(StepResult result) {
-    result.index = results_.size();
     results_.push_back(std::move(result));
     if (watcher_.done) watcher_.done(results_.back());
 }
 
-CallAction resize_call(const InflateAction& action, uint64_t before, uint64_t size) {
-    const std::string& name = action.range.range;
-    Span whole{action.range, {Operand::Kind::size_of, name, 0, action.range.place}};
-    CallAction resize;
-    resize.number = size < before ? abi::Call::shrink : abi::Call::grow;
-    resize.effect = Effect::relocates;
-    resize.source = whole;
-    resize.new_size = {Operand::Kind::number, "", size, action.range.place};
-    resize.args = {{"at", whole.at}, {"len", whole.size}, {"new_len", resize.new_size}};
-    if (resize.number == abi::Call::grow)
-        resize.args.push_back({"flags", {Operand::Kind::number, "", GPREMAP_FLAG_MAY_MOVE, {}}});
-    return resize;
-}
-
-uint64_t scheduled_size(const InflateAction& action, unsigned done, uint64_t granule) {
-    double fraction = static_cast<double>(done) / action.steps;
-    double from = static_cast<double>(action.from);
-    double size = from + (static_cast<double>(action.to) - from) * fraction;
-    return std::max(granule, static_cast<uint64_t>(size) / granule * granule);
-}
-
-void StepRunner::run_inflate(const ScenarioStep& step, const InflateAction& action) {
-    using Clock = std::chrono::steady_clock;
-    const Clock::time_point begin = Clock::now();
-    for (unsigned done = 0; done <= action.steps; done++) {
-        std::chrono::duration<double> due(action.seconds * done / action.steps);
-        std::this_thread::sleep_until(begin + std::chrono::duration_cast<Clock::duration>(due));
-        uint64_t size = scheduled_size(action, done, granule_);
-        const NamedRange* range = names_.find(action.range.range);
-        if (range && range->size == size) continue;
-        ScenarioStep resize = step;
-        resize.summary = fmt::format("{} to {}", action.range.range, format_size(size));
-        resize.action = resize_call(action, range ? range->size : 0, size);
-        run(resize);
-    }
-}
-
-// ---- judging ----
-
-// Of anything that touches memory: whether it faulted, and whether it was to.
-StepRunner::Went StepRunner::judge_access(const abi::Report& report, StepResult& result) const {
-    const auto& expected = step_->expect.fault;
-    if (report.outcome != abi::Outcome::fault) {
-        if (!expected) return Went::on;
-        fail(result, fmt::format("expected a {} fault, but nothing faulted", name_of(expected->kind)));
-        return Went::wrong;
-    }
-    result.outcome = describe(report.fault);
-    if (!expected) {
-        fail(result, "unexpected " + describe(report.fault));
-    } else if (expected->kind != report.fault.kind) {
-        fail(result,
-             fmt::format("expected a {} fault, got a {}", name_of(expected->kind), describe(report.fault)));
-    } else if (expected->address && expected->address->in(names_) != report.fault.address) {
-        fail(result, fmt::format("expected a fault at {:#x}, got a {}", expected->address->in(names_),
-                                 describe(report.fault)));
-    } else {
-        result.outcome = fmt::format("{} fault at {}, as expected", name_of(report.fault.kind),
-                                     format_address(report.fault.address));
-    }
-    return Went::wrong;
-}
-
-StepRunner::Went StepRunner::judge_errno(int64_t returned, StepResult& result) const {
-    const auto& expected = step_->expect.error;
-    if (is_error(returned)) result.error = errno_name(-returned);
-    if (!is_error(returned)) {
-        if (expected)
-            fail(result, fmt::format("expected {}, but the call succeeded with {:#x}", errno_name(*expected),
-                                     returned));
-        return Went::on;
-    }
-    result.outcome = fmt::format("{}, as expected", *result.error);
-    if (expected != -returned)
-        fail(result,
-             fmt::format("expected {}, got {}", expected ? errno_name(*expected) : "success", *result.error));
-    return Went::wrong;
-}
-
-void StepRunner::judge_address(const CallAction& action, uint64_t returned, StepResult& result) const {
-    const Expect& expect = step_->expect;
-    if (action.effect == Effect::none || action.effect == Effect::unmaps ||
-        action.effect == Effect::exchanges) {
-        result.outcome = "ok";
-        return;
-    }
-    uint64_t now_at = place_of_result(action, returned, names_);
-    result.outcome = "at " + format_address(now_at);
-    if (action.effect == Effect::relocates) {
-        result.moved = now_at != action.source->at.in(names_);
-        if (*result.moved) result.outcome = "moved to " + format_address(now_at);
-    }
-    if (expect.at && expect.at->in(names_) != now_at)
-        fail(result, fmt::format("expected the result at {:#x}, got {:#x}", expect.at->in(names_), now_at));
-    if (expect.moved && *expect.moved != *result.moved)
-        fail(result, fmt::format("expected the range {}, but it {}", *expect.moved ? "to move" : "to stay",
-                                 *result.moved ? "moved" : "stayed"));
-}
-
 // ---- calls ----
 
-Performed StepRunner::perform(const abi::Step& step, StepResult& result) {
-    Performed performed = perform(step);
+void StepRunner::note(const Performed& performed, StepResult& result) {
     result.guest_ns = performed.guest_ns;
     result.kvm = performed.kvm;
-    return performed;
 }
 
-Performed StepRunner::call(abi::Call number, const std::vector<uint64_t>& arguments, StepResult& result) {
-    abi::Step step = step_of(abi::Op::call, {static_cast<uint64_t>(number)});
-    std::copy(arguments.begin(), arguments.end(), step.arg + 1);
-    Performed performed = perform(step, result);
+int64_t StepRunner::note_call(const Performed& performed, StepResult& result) {
+    note(performed, result);
     result.record = performed.call;
-    if (!is_error(performed.report.result)) result.result = static_cast<uint64_t>(performed.report.result);
-    return performed;
+    const int64_t returned = performed.report.result;
+    if (!is_error(returned)) result.result = static_cast<uint64_t>(returned);
+    return returned;
 }
 
 // By the guest's ranges and the warm pool: what goes from one to the other is not the host's.
@@ -256,88 +130,86 @@ uint64_t StepRunner::held_bytes() const {
     return machine_.remapper().resident_bytes() + machine_.remapper().pool().resident;
 }
 
+// A schedule must end in the errno; before, it may get on.
+std::optional<int64_t> StepRunner::expected_errno(int64_t returned) const {
+    if (!order_->is_last && !is_error(returned)) return std::nullopt;
+    return step_->expect.error;
+}
+
+void StepRunner::follow(const CallAction& action, uint64_t result) {
+    follow_call(action, result, names_);
+    made_ = true;
+}
+
 void StepRunner::act(const CallAction& action, StepResult& result) {
-    std::vector<uint64_t> arguments = resolve(action, names_);
+    const std::vector<uint64_t> arguments = resolve(action, names_);
     note_arguments(action, arguments, result.args);
     result.bytes = action.source ? action.source->size.in(names_) : action.new_size.in(names_);
-    bool query = action.number == abi::Call::query;
-    if (query) arguments.insert(arguments.end(), {buffer_of(step_->vcpu), max_extents});
+    if (action.number == abi::Call::query) return query(arguments.at(0), arguments.at(1), result);
 
-    bool returns_memory = gives_memory_back(action.number, arguments);
-    uint64_t held = returns_memory ? held_bytes() : 0;
-    int64_t returned = call(action.number, arguments, result).report.result;
-    if (judge_errno(returned, result) == Went::wrong) return;
+    const bool returns_memory = gives_memory_back(action.number, arguments);
+    const uint64_t held = returns_memory ? held_bytes() : 0;
+    const int64_t returned =
+        note_call(machine_.perform(step_->vcpu, order::call(action.number, arguments)), result);
+    if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
 
     if (returns_memory) {
-        uint64_t holds = held_bytes();
+        const uint64_t holds = held_bytes();
         result.host_returned = held > holds ? held - holds : 0;
     }
-    uint64_t value = static_cast<uint64_t>(returned);
-    judge_address(action, value, result);
-    if (query) {
-        result.extents = read_extents(value);
-        result.outcome = fmt::format("{} extent{}", value, value == 1 ? "" : "s");
-    }
-    follow_call(action, value, names_);
+    judge_address(action, static_cast<uint64_t>(returned), step_->expect, names_, result);
+    follow(action, static_cast<uint64_t>(returned));
+}
+
+void StepRunner::query(uint64_t at, uint64_t size, StepResult& result) {
+    Orders::Queried queried = orders_.query(step_->vcpu, at, size);
+    const int64_t returned = note_call(queried.performed, result);
+    if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
+    result.result = queried.extents.size();
+    result.outcome =
+        fmt::format("{} extent{}", queried.extents.size(), queried.extents.size() == 1 ? "" : "s");
+    result.extents = std::move(queried.extents);
 }
 
 void StepRunner::act(const BatchAction& action, StepResult& result) {
     // Later calls mean ranges where earlier ones put them; that is known where they say where.
     Names expected = names_;
-    uint64_t at = buffer_of(step_->vcpu);
+    std::vector<abi::BatchCall> calls;
     result.args["calls"] = JsonObject::array();
-    for (size_t i = 0; i < action.calls.size(); i++) {
-        const CallAction& entry = action.calls[i];
-        std::vector<uint64_t> arguments = resolve(entry, expected);
+    for (const CallAction& entry : action.calls) {
+        const std::vector<uint64_t> arguments = resolve(entry, expected);
         JsonObject args = JsonObject::object();
         note_arguments(entry, arguments, args);
         result.args["calls"].push_back(args);
-        abi::BatchCall batched = {};
-        batched.number = static_cast<uint64_t>(entry.number);
-        std::copy(arguments.begin(), arguments.end(), batched.arg);
-        write_agent(at + i * sizeof batched, &batched, sizeof batched);
+        abi::BatchCall& call = calls.emplace_back();
+        call.number = static_cast<uint64_t>(entry.number);
+        std::ranges::copy(arguments, call.arg);
         result.bytes += entry.source ? entry.source->size.in(expected) : entry.new_size.in(expected);
         follow_call(entry,
                     predicted_result(entry, expected, entry.source ? entry.source->at.in(expected) : 0),
                     expected);
     }
-    int64_t returned = call(abi::Call::batch, {at, action.calls.size()}, result).report.result;
+    const Orders::Batched batched = orders_.batch(step_->vcpu, calls);
+    const int64_t returned = note_call(batched.performed, result);
     result.summary = fmt::format("{} calls", action.calls.size());
-    if (judge_errno(returned, result) == Went::wrong) return;
+    if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
     result.outcome = "ok";
     for (size_t i = 0; i < action.calls.size(); i++)
-        follow_call(action.calls[i],
-                    read_agent(at + i * sizeof(abi::BatchCall) + offsetof(abi::BatchCall, result)), names_);
+        follow(action.calls[i], static_cast<uint64_t>(batched.results.at(i)));
 }
 
-// ---- the agent's buffer ----
-
-void StepRunner::write_agent(uint64_t at, const void* bytes, size_t size) {
-    abi::Step step = step_of(abi::Op::write, {at, size});
-    std::memcpy(step.bytes, bytes, size);
-    perform(step);
-}
-
-uint64_t StepRunner::read_agent(uint64_t at) {
-    abi::Step step = step_of(abi::Op::access, {at, static_cast<uint64_t>(abi::FaultKind::read)});
-    return static_cast<uint64_t>(perform(step).report.result);
-}
-
-std::vector<abi::ExtentInfo> StepRunner::read_extents(uint64_t count) {
-    std::vector<abi::ExtentInfo> extents(std::min(count, max_extents));
-    uint64_t at = buffer_of(step_->vcpu);
-    for (abi::ExtentInfo& extent : extents) {
-        std::array<uint64_t, sizeof(abi::ExtentInfo) / 8> words;
-        for (uint64_t& word : words) {
-            word = read_agent(at);
-            at += 8;
-        }
-        std::memcpy(&extent, words.data(), sizeof extent);
-    }
-    return extents;
+void StepRunner::act(const InflateAction& action, StepResult& result) {
+    const Operand size{Operand::Kind::size_of, action.range.range, 0, action.range.place};
+    act(resize_call(action, size.in(names_), order_->size), result);
 }
 
 // ---- memory ----
+
+abi::Report StepRunner::perform(const abi::Step& step, StepResult& result) {
+    const Performed performed = machine_.perform(step_->vcpu, step);
+    note(performed, result);
+    return performed.report;
+}
 
 uint64_t StepRunner::first_stamp_page(const Operand& at) const {
     if (at.kind != Operand::Kind::address_of) return 0;
@@ -348,14 +220,13 @@ void StepRunner::act(const PatternAction& action, StepResult& result) {
     uint64_t at = action.span.at.in(names_);
     uint64_t size = action.span.size.in(names_);
     bool verifies = action.what == PatternAction::What::verify;
-    note(result, "at", at);
-    note(result, "size", size);
+    note_argument(result, "at", at);
+    note_argument(result, "size", size);
     result.bytes = size;
-    abi::Step step = step_of(
-        verifies ? abi::Op::verify : abi::Op::fill,
-        {at, size, static_cast<uint64_t>(action.pattern), action.value, first_stamp_page(action.span.at)});
-    abi::Report report = perform(step, result).report;
-    if (judge_access(report, result) == Went::wrong) return;
+    const order::Content content{action.pattern, action.value, first_stamp_page(action.span.at)};
+    const abi::Report report =
+        perform(verifies ? order::verify(at, size, content) : order::fill(at, size, content), result);
+    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
     result.outcome = fmt::format("{} {}", format_size(size), verifies ? "match" : "filled");
     if (report.outcome == abi::Outcome::mismatch)
         fail(result,
@@ -368,11 +239,11 @@ void StepRunner::act(const TouchAction& action, StepResult& result) {
     uint64_t at = action.span.at.in(names_);
     uint64_t size = action.span.size.in(names_);
     bool writes = action.kind == abi::FaultKind::write;
-    note(result, "at", at);
-    note(result, "size", size);
+    note_argument(result, "at", at);
+    note_argument(result, "size", size);
     result.bytes = size;
-    abi::Step step = step_of(abi::Op::touch, {at, size, writes ? 1u : 0u, stride});
-    if (judge_access(perform(step, result).report, result) == Went::wrong) return;
+    const abi::Report report = perform(order::touch(at, size, action.kind, stride), result);
+    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
     result.outcome = fmt::format("{} words {}", (size + stride - 1) / stride, writes ? "written" : "read");
 }
 
@@ -380,43 +251,44 @@ void StepRunner::act(const CopyAction& action, StepResult& result) {
     uint64_t from = action.from.at.in(names_);
     uint64_t size = action.from.size.in(names_);
     uint64_t to = action.to.in(names_);
-    note(result, "from", from);
-    note(result, "to", to);
-    note(result, "size", size);
+    note_argument(result, "from", from);
+    note_argument(result, "to", to);
+    note_argument(result, "size", size);
     result.bytes = size;
-    abi::Step step = step_of(abi::Op::copy, {from, to, size});
-    if (judge_access(perform(step, result).report, result) == Went::wrong) return;
+    const abi::Report report = perform(order::copy(from, to, size), result);
+    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
     result.outcome = format_size(size) + " copied";
 }
 
 void StepRunner::act(const AccessAction& action, StepResult& result) {
     uint64_t at = action.at.in(names_);
-    note(result, "at", at);
+    note_argument(result, "at", at);
     result.bytes = 8;
-    abi::Step step = step_of(abi::Op::access, {at, static_cast<uint64_t>(action.kind), action.value});
-    abi::Report report = perform(step, result).report;
-    if (judge_access(report, result) == Went::wrong) return;
-    if (action.kind == abi::FaultKind::read) result.result = static_cast<uint64_t>(report.result);
-    result.outcome = action.kind == abi::FaultKind::read ? fmt::format("read {:#x}", *result.result)
-                                                         : fmt::format("wrote {:#x}", action.value);
+    const bool writes = action.kind == abi::FaultKind::write;
+    const abi::Report report = perform(writes ? order::write(at, action.value) : order::read(at), result);
+    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
+    if (writes)
+        result.outcome = fmt::format("wrote {:#x}", action.value);
+    else
+        judge_read(static_cast<uint64_t>(report.result), step_->expect, result);
 }
 
 void StepRunner::act(const ExecAction& action, StepResult& result) {
     uint64_t at = action.at.in(names_);
-    note(result, "at", at);
+    note_argument(result, "at", at);
     if (action.through) {
         uint64_t through = action.through->in(names_);
-        note(result, "through", through);
+        note_argument(result, "through", through);
         // mov eax, imm32; ret
         std::array<uint8_t, 6> code{0xb8, 0, 0, 0, 0, 0xc3};
         std::memcpy(code.data() + 1, &*action.returns, 4);
-        abi::Step step = step_of(abi::Op::write, {through, code.size()});
-        std::copy(code.begin(), code.end(), step.bytes);
-        if (judge_access(perform(step).report, result) == Went::wrong && !step_->expect.fault) return;
+        const abi::Report report = machine_.perform(step_->vcpu, order::write(through, code)).report;
+        if (judge_access(report, step_->expect, names_, result) == Went::wrong && !step_->expect.fault)
+            return;
     }
     result.bytes = 0;
-    abi::Report report = perform(step_of(abi::Op::exec, {at}), result).report;
-    if (judge_access(report, result) == Went::wrong) return;
+    const abi::Report report = perform(order::exec(at), result);
+    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
     uint32_t returned = static_cast<uint32_t>(report.result);
     result.result = returned;
     result.outcome = fmt::format("returned {}", returned);

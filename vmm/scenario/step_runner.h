@@ -1,47 +1,44 @@
-// Does the steps of a scenario on a machine, one after another, and judges each by what it expects.
+// Gives a machine the orders of a scenario, one after another, and judges each by what its step expects.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
-#include <utility>
+#include <optional>
 #include <vector>
 
 #include "vmm/calls/names.h"
+#include "vmm/guests/agent/orders.h"
 #include "vmm/machine/machine.h"
+#include "vmm/scenario/missing.h"
 #include "vmm/scenario/result.h"
-#include "vmm/scenario/scenario.h"
+#include "vmm/scenario/timeline.h"
 
 namespace gpremap {
 
-// What a schedule asks for after `done` of its steps, in bytes; both ends are multiples of the granule.
-uint64_t scheduled_size(const InflateAction& action, unsigned done, uint64_t granule);
-// The call that takes its range from `before` to `size` bytes.
-CallAction resize_call(const InflateAction& action, uint64_t before, uint64_t size);
-
-// Who is told while the steps are done.
+// Who is told while the orders are followed.
 struct StepWatcher {
-    std::function<void(const ScenarioStep&)> begins;
+    std::function<void(const StepResult&)> begins;  // which has no outcome yet
     std::function<void(const StepResult&)> done;
     std::function<void(const std::vector<MapEntry>&)> checkpoint;
 };
 
 class StepRunner {
   public:
-    // `granule` in bytes.
-    StepRunner(Machine& machine, uint64_t granule, StepWatcher watcher)
-        : machine_(machine), granule_(granule), watcher_(std::move(watcher)) {}
+    StepRunner(Machine& machine, StepWatcher watcher);
 
-    // Throws GuestDied as a Machine does; results() then ends with that step.
-    void run(const std::vector<ScenarioStep>& steps);
+    // Each order has a result, with the order's number as its index. One that needs a range which a failed
+    // step would have made is skipped. Throws GuestDied as a Machine does; results() then ends with that order.
+    void run(const std::vector<Order>& timeline);
 
     const std::vector<StepResult>& results() const { return results_; }
 
   private:
-    enum class Went { on, wrong };  // `wrong`: it was given up, and has been judged
+    using Clock = std::chrono::steady_clock;
 
-    void run(const ScenarioStep& step);
-    void run_repeat(const RepeatAction& action);
-    void run_inflate(const ScenarioStep& step, const InflateAction& action);
+    void run(StepResult result);
+    void skip(size_t failed, StepResult result);
+    void wait_until_due(const Order& order);
     void finish(StepResult result);
 
     void act(const CallAction& action, StepResult& result);
@@ -53,30 +50,28 @@ class StepRunner {
     void act(const ExecAction& action, StepResult& result);
     void act(const SleepAction& action, StepResult& result);
     void act(const CheckpointAction& action, StepResult& result);
-    // These two are made of steps of their own: run_inflate, run_repeat.
-    void act(const InflateAction&, StepResult&) {}
-    void act(const RepeatAction&, StepResult&) {}
+    void act(const InflateAction& action, StepResult& result);
+    void query(uint64_t at, uint64_t size, StepResult& result);
 
+    abi::Report perform(const abi::Step& step, StepResult& result);
+    static void note(const Performed& performed, StepResult& result);
+    static int64_t note_call(const Performed& performed, StepResult& result);
+    void follow(const CallAction& action, uint64_t result);
+    std::optional<int64_t> expected_errno(int64_t returned) const;
     uint64_t held_bytes() const;
-    Performed perform(const abi::Step& step) { return machine_.perform(step_->vcpu, step); }
-    Performed perform(const abi::Step& step, StepResult& result);
-    Performed call(abi::Call number, const std::vector<uint64_t>& arguments, StepResult& result);
-
-    void write_agent(uint64_t at, const void* bytes, size_t size);
-    uint64_t read_agent(uint64_t at);
-    std::vector<abi::ExtentInfo> read_extents(uint64_t count);
-
-    Went judge_access(const abi::Report& report, StepResult& result) const;
-    Went judge_errno(int64_t returned, StepResult& result) const;
-    void judge_address(const CallAction& action, uint64_t returned, StepResult& result) const;
     uint64_t first_stamp_page(const Operand& at) const;
 
     Machine& machine_;
-    uint64_t granule_;
+    Orders orders_;
     StepWatcher watcher_;
     Names names_;
+    Missing missing_;
     std::vector<StepResult> results_;
+    Clock::time_point schedule_began_;
+    // What is being done:
+    const Order* order_ = nullptr;
     const ScenarioStep* step_ = nullptr;
+    bool made_ = false;  // the call has succeeded: what it defines is there
 };
 
 }  // namespace gpremap

@@ -15,6 +15,7 @@
 #include "vmm/config/config_errors.h"
 #include "vmm/config/toml_reader.h"
 #include "vmm/scenario/reading.h"
+#include "vmm/scenario/timeline.h"
 #include "vmm/verbs/options.h"
 #include "vmm/verbs/verb.h"
 
@@ -47,7 +48,8 @@ Checked check(const std::string& file) {
     if (!is_xml(text) && TomlFile::parse(text, file).root().has("case"))
         return {counted(parse_cases(text, file).size(), "case"), {}};
     Scenario scenario = parse_scenario(text, file);
-    std::string steps = counted(scenario.count_steps(), "step");
+    std::string steps =
+        counted(count_steps(timeline_of(scenario.steps, scenario.machine.memory.granule)), "step");
     if (!scenario.domain) return {steps, {}};
     return {described(*scenario.domain) + steps, scenario.domain->ignored};
 }

@@ -17,6 +17,7 @@
 #include "vmm/base/text_file.h"
 #include "vmm/libvirt/qemu_domain.h"
 #include "vmm/scenario/reading.h"
+#include "vmm/scenario/timeline.h"
 #include "vmm/verbs/options.h"
 #include "vmm/verbs/verb.h"
 
@@ -106,6 +107,10 @@ bool same(const MachineConfig& a, const MachineConfig& b) {
     return parts(a) == parts(b);
 }
 
+size_t count_steps(const Scenario& scenario) {
+    return gpremap::count_steps(timeline_of(scenario.steps, scenario.machine.memory.granule));
+}
+
 void check_round_trip(const Scenario& scenario, const std::string& xml) {
     Scenario again;
     try {
@@ -116,7 +121,7 @@ void check_round_trip(const Scenario& scenario, const std::string& xml) {
                         "line for each key:\n{}",
                         scenario.file, error.what()));
     }
-    if (!same(scenario.machine, again.machine) || scenario.count_steps() != again.count_steps())
+    if (!same(scenario.machine, again.machine) || count_steps(scenario) != count_steps(again))
         throw ConfigError(scenario.file +
                           ": a domain would describe another VM than this; state the aperture in [vm]");
 }

@@ -43,21 +43,6 @@ Colour colour_of(const std::ostream& out) {
     return &out == &std::cout && isatty(STDOUT_FILENO) ? Colour::ansi : Colour::none;
 }
 
-// How many results the steps will have; a schedule counts as one more than its steps.
-size_t count_results(const std::vector<ScenarioStep>& steps) {
-    size_t count = 0;
-    for (const ScenarioStep& step : steps) {
-        if (const auto* repeat = std::get_if<RepeatAction>(&step.action)) {
-            count += repeat->times * count_results(repeat->steps);
-        } else if (const auto* inflate = std::get_if<InflateAction>(&step.action)) {
-            count += inflate->steps + 1;
-        } else {
-            count++;
-        }
-    }
-    return count;
-}
-
 void log_step(const StepResult& step) {
     spdlog::info("step {}: {} {}: {}", step.index, step.call, step.summary,
                  step.ok ? step.outcome : step.problem);
@@ -92,7 +77,7 @@ void warn_of_idle_pre_fault(const MachineConfig& config, const KvmCapabilities& 
 }
 
 StepWatcher watch(StepTable& table, Progress& progress) {
-    return {[&](const ScenarioStep& step) { progress.show(fmt::format("{} {}", step.verb, step.summary)); },
+    return {[&](const StepResult& step) { progress.show(fmt::format("{} {}", step.call, step.summary)); },
             [&](const StepResult& result) {
                 progress.advance();
                 table.print(result);
@@ -105,8 +90,8 @@ StepWatcher watch(StepTable& table, Progress& progress) {
 }
 
 // Checks the whole scenario, boots the VM, does the steps and writes the table of them to `out`. A step
-// that fails does not stop those after it. Returns the exit status: 0 where every step was as expected,
-// 1 otherwise. Throws ConfigError, before anything runs; HostLacks; GuestDied, when what ran until then
+// that fails stops only those after it that need a range which it would have made. Returns the exit status:
+// 0 where every step was as expected, 1 otherwise. Throws ConfigError, before anything runs; HostLacks; GuestDied, when what ran until then
 // has been written to `out` and to the JSON file.
 int run_scenario(const RunOptions& options, std::ostream& out) {
     const Scenario scenario = read_scenario(options.file, options.overrides);
@@ -125,8 +110,9 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     Machine machine(scenario.machine);
     warn_of_idle_pre_fault(scenario.machine, machine.vm().capabilities());
     StepTable table(out, colour_of(out));
-    Progress progress(count_results(scenario.steps), options.progress);
-    StepRunner runner(machine, scenario.machine.memory.granule, watch(table, progress));
+    const std::vector<Order> timeline = timeline_of(scenario.steps, scenario.machine.memory.granule);
+    Progress progress(timeline.size(), options.progress);
+    StepRunner runner(machine, watch(table, progress));
     auto conclude = [&] {
         progress.clear();
         run.steps = runner.results();
@@ -134,7 +120,7 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
         return json.write(json_of(run), run.failed() == 0 ? 0 : 1);
     };
     try {
-        runner.run(scenario.steps);
+        runner.run(timeline);
     } catch (const GuestDied& death) {
         run.died = death.what();
         conclude();

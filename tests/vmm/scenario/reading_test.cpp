@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "vmm/base/errors.h"
+#include "vmm/scenario/timeline.h"
 
 namespace gpremap {
 namespace {
@@ -237,7 +238,7 @@ TEST(ScenarioCalls, Batch) {
     const auto& batch = std::get<BatchAction>(scenario.steps.at(1).action);
     ASSERT_EQ(batch.calls.size(), 2u);
     EXPECT_EQ(batch.calls[1].number, abi::Call::protect);
-    EXPECT_THAT(error_of_step("batch = []"), HasSubstr("expected from 1 to 32 calls, got 0"));
+    EXPECT_THAT(error_of_step("batch = []"), HasSubstr("expected from 1 to 256 calls, got 0"));
     EXPECT_THAT(error_of_step("batch = [ { linux = { range = 'heap' } } ]"), HasSubstr("not a native call"));
 }
 
@@ -339,7 +340,7 @@ inflate = { range = "heap", from = "256MiB", to = "128MiB", seconds = 1, steps =
 [[step]]
 repeat = { times = 3, steps = [ { touch = { range = "heap", size = "128MiB" } }, { sleep = 0 } ] }
 )");
-    EXPECT_EQ(scenario.count_steps(), 10u);
+    EXPECT_EQ(count_steps(timeline_of(scenario.steps, scenario.machine.memory.granule)), 10u);
     EXPECT_EQ(std::get<TouchAction>(scenario.steps[1].action).kind, abi::FaultKind::write);
     EXPECT_EQ(std::get<AccessAction>(scenario.steps[3].action).value, 3u);
     EXPECT_EQ(std::get<ExecAction>(scenario.steps[4].action).through->offset, 4096u);
@@ -399,6 +400,40 @@ TEST(ScenarioSteps, Expect) {
                 HasSubstr("stand alone"));
     EXPECT_THAT(error_of_step("move = { range = 'heap' }\nexpect = { err = 'EINVAL' }"),
                 HasSubstr("s.toml:5: key 'step[1].expect.err': unknown key"));
+}
+
+TEST(ScenarioSteps, ExpectARead) {
+    EXPECT_EQ(with_step("access = { range = 'heap', kind = 'read' }\nexpect = { read = 0x6161 }")
+                  .steps[1]
+                  .expect.read,
+              0x6161u);
+    EXPECT_THAT(error_of_step("access = { range = 'heap', kind = 'write' }\nexpect = { read = 1 }"),
+                HasSubstr("only an access of kind \"read\" reads a word"));
+    EXPECT_THAT(error_of_step("touch = { range = 'heap' }\nexpect = { read = 1 }"),
+                HasSubstr("only an access of kind \"read\" reads a word"));
+    EXPECT_THAT(
+        error_of_step("access = { range = 'heap', kind = 'read' }\nexpect = { read = 1, fault = 'read' }"),
+        HasSubstr("stand alone"));
+    EXPECT_THAT(error_of_step("access = { range = 'heap', kind = 'read' }\nexpect = { read = -1 }"),
+                HasSubstr("s.toml:5: key 'step[1].expect.read'"));
+}
+
+TEST(ScenarioSteps, AScheduleMayExpectAnErrno) {
+    const Scenario scenario = with_step(
+        "inflate = { range = 'heap', from = '256MiB', to = '4GiB', seconds = 0, steps = 4 }\n"
+        "expect = { errno = 'ENOMEM' }");
+    EXPECT_EQ(scenario.steps[1].expect.error, ENOMEM);
+}
+
+TEST(ScenarioSteps, ABatchOfTheGreatestLength) {
+    auto batch = [](unsigned calls) {
+        std::string all;
+        for (unsigned i = 0; i < calls; i++) all += "{ lock = { range = 'heap' } }, ";
+        return "batch = [ " + all + "]";
+    };
+    EXPECT_EQ(error_of_step(batch(GPREMAP_MAX_BATCH)), "no error");
+    EXPECT_THAT(error_of_step(batch(GPREMAP_MAX_BATCH + 1)),
+                HasSubstr("expected from 1 to 256 calls, got 257"));
 }
 
 // ---- the dry run ----
@@ -471,6 +506,31 @@ TEST(ScenarioCheck, Aperture) {
     EXPECT_THAT(error_of_step("touch = { at = '68GiB', size = '4KiB' }"),
                 HasSubstr("outside of the aperture"));
     EXPECT_EQ(error_of_step("move = { range = 'heap', to = '68GiB-256MiB' }"), "no error");
+}
+
+// A ring: the second view begins where the first ends.
+TEST(ScenarioCheck, AccessesGoOnIntoARangeThatTouches) {
+    for (const char* map :
+         {"map = { name = 'a', at = '8GiB', size = '4MiB' }", "map = { name = 'a', size = '4MiB' }"}) {
+        const std::string ring = std::string("[[step]]\n") + map +
+                                 "\n[[step]]\nalias = { range = 'a', to = 'a+4MiB', name = 'b' }\n[[step]]\n";
+        for (const char* access :
+             {"fill = { range = 'a', size = '8MiB', with = 'a' }",
+              "verify = { range = 'a', size = '8MiB', with = 'a' }",
+              "verify = { range = 'a', offset = '2MiB', size = '4MiB', with = 'a' }",
+              "copy = { from = 'a', to = 'heap', size = '8MiB' }",
+              "copy = { from = 'heap', to = 'a', size = '8MiB' }", "touch = { range = 'a', size = '8MiB' }"})
+            EXPECT_EQ(error_of([&] { with_heap(ring + access + "\n"); }), "no error") << access;
+        EXPECT_THAT(
+            error_of([&] { with_heap(ring + "verify = { range = 'a', size = '8196KiB', with = 'a' }\n"); }),
+            HasSubstr("'a' has 4 MiB here; [0 B, +8196 KiB) of it reaches beyond"));
+        EXPECT_THAT(
+            error_of([&] {
+                with_heap(ring +
+                          "unmap = { range = 'b' }\n[[step]]\ntouch = { range = 'a', size = '8MiB' }\n");
+            }),
+            HasSubstr("reaches beyond"));
+    }
 }
 
 // Below zero an address wraps round, to where addresses that are not known yet are made up.

@@ -1,0 +1,32 @@
+// Whether what came of a step is what it expects. Each judge writes its verdict into the result.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "vmm/calls/names.h"
+#include "vmm/scenario/result.h"
+#include "vmm/scenario/scenario.h"
+
+namespace gpremap {
+
+// The result is not ok, and `problem` is one of its problems.
+void fail(StepResult& result, const std::string& problem);
+
+// A call that returned -1 to -4095 has failed with that errno.
+bool is_error(int64_t returned);
+
+enum class Went { on, wrong };  // `wrong`: it was given up, and has been judged
+
+// Of anything that touches memory: whether it faulted, and whether it was to.
+Went judge_access(const abi::Report& report, const Expect& expect, const Names& names, StepResult& result);
+// Of a call: whether it failed, and whether with the errno that was to come.
+Went judge_errno(int64_t returned, std::optional<int64_t> expected, StepResult& result);
+// Of a call that has succeeded; `names` are those from before it.
+void judge_address(const CallAction& action, uint64_t returned, const Expect& expect, const Names& names,
+                   StepResult& result);
+// Of a load: the word that it found.
+void judge_read(uint64_t word, const Expect& expect, StepResult& result);
+
+}  // namespace gpremap

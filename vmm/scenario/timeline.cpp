@@ -1,0 +1,121 @@
+#include "vmm/scenario/timeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace gpremap {
+
+namespace {
+
+// Orders that a step comes to, at most; those of a schedule that change nothing are among them. Counts before
+// anything is expanded, for that is what must not take for ever.
+uint64_t most_orders(const ScenarioStep& step, unsigned depth) {
+    if (const auto* inflate = std::get_if<InflateAction>(&step.action)) return inflate->steps;
+    const auto* repeat = std::get_if<RepeatAction>(&step.action);
+    if (!repeat) return 1;
+    if (depth == deepest_repeat)
+        step.place.fail(
+            fmt::format("repeats stand inside of one another up to {} deep; expected fewer", deepest_repeat));
+    uint64_t turn = 0;
+    for (const ScenarioStep& inner : repeat->steps) turn += most_orders(inner, depth + 1);
+    if (turn > longest_timeline / repeat->times)
+        step.place.fail(fmt::format("more than {} steps when all is repeated; expected at most so many",
+                                    longest_timeline));
+    return turn * repeat->times;
+}
+
+void require_bounded(const std::vector<ScenarioStep>& steps) {
+    uint64_t all = 0;
+    for (const ScenarioStep& step : steps) {
+        all += most_orders(step, 0);
+        if (all > longest_timeline)
+            step.place.fail(
+                fmt::format("with this the scenario has more than {} steps when all is repeated; "
+                            "expected at most so many",
+                            longest_timeline));
+    }
+}
+
+// What a schedule asks for after `done` of its steps; both ends are multiples of the granule.
+uint64_t scheduled_size(const InflateAction& action, unsigned done, uint64_t granule) {
+    const double fraction = static_cast<double>(done) / action.steps;
+    const auto from = static_cast<double>(action.from);
+    const double size = from + (static_cast<double>(action.to) - from) * fraction;
+    return std::max(granule, static_cast<uint64_t>(size) / granule * granule);
+}
+
+class Expansion {
+  public:
+    explicit Expansion(uint64_t granule) : granule_(granule) {}
+
+    void add(const std::vector<ScenarioStep>& steps, unsigned turn) {
+        for (const ScenarioStep& step : steps) {
+            if (const auto* repeat = std::get_if<RepeatAction>(&step.action)) {
+                for (unsigned again = 0; again < repeat->times; again++) add(repeat->steps, turn + again);
+            } else if (const auto* inflate = std::get_if<InflateAction>(&step.action)) {
+                add_schedule(step, *inflate, turn);
+            } else {
+                add({.step = &step, .turn = turn});
+            }
+        }
+    }
+
+    std::vector<Order> orders;
+
+  private:
+    void add(Order order) {
+        order.number = orders.size();
+        orders.push_back(order);
+    }
+
+    void add_schedule(const ScenarioStep& step, const InflateAction& action, unsigned turn) {
+        const size_t first = orders.size();
+        uint64_t before = action.from;
+        for (unsigned done = 1; done <= action.steps; done++) {
+            const uint64_t size = scheduled_size(action, done, granule_);
+            const bool is_the_only_one = done == action.steps && orders.size() == first;
+            if (size == before && !is_the_only_one) continue;
+            add({.step = &step,
+                 .turn = turn,
+                 .size = size,
+                 .due = action.seconds * done / action.steps,
+                 .is_first = orders.size() == first,
+                 .is_last = false});
+            before = size;
+        }
+        orders.back().is_last = true;
+    }
+
+    uint64_t granule_;
+};
+
+}  // namespace
+
+std::vector<Order> timeline_of(const std::vector<ScenarioStep>& steps, uint64_t granule) {
+    require_bounded(steps);
+    Expansion expansion(granule);
+    expansion.add(steps, 0);
+    return std::move(expansion.orders);
+}
+
+CallAction resize_call(const InflateAction& action, uint64_t before, uint64_t size) {
+    const std::string& name = action.range.range;
+    const Span whole{action.range, {Operand::Kind::size_of, name, 0, action.range.place}};
+    CallAction resize;
+    resize.number = size < before ? abi::Call::shrink : abi::Call::grow;
+    resize.effect = Effect::relocates;
+    resize.source = whole;
+    resize.new_size = {Operand::Kind::number, "", size, action.range.place};
+    resize.args = {{"at", whole.at}, {"len", whole.size}, {"new_len", resize.new_size}};
+    if (resize.number == abi::Call::grow)
+        resize.args.push_back({"flags", {Operand::Kind::number, "", GPREMAP_FLAG_MAY_MOVE, {}}});
+    return resize;
+}
+
+size_t count_steps(const std::vector<Order>& timeline) {
+    return static_cast<size_t>(std::ranges::count_if(
+        timeline, [](const Order& order) { return order.turn == 0 && order.is_first; }));
+}
+
+}  // namespace gpremap
