@@ -39,7 +39,7 @@ class Mremap {
         if (!is_well_formed()) return fails(Errno::einval);
         Answer answer = remap();
         // The extent limit is checked before anything is looked up, so it hides every later error.
-        if (!answer && names_place() && space_.extent_count() >= space_.limits().extents)
+        if (!answer && names_place() && space_.mapping_count() >= space_.limits().mappings)
             return fails(Errno::enomem);
         return answer;
     }

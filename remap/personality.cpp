@@ -1,5 +1,7 @@
 #include "remap/personality.h"
 
+#include "remap/planner.h"
+
 namespace remap {
 namespace {
 

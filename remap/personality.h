@@ -7,6 +7,8 @@
 
 #include "remap/errno.h"
 #include "remap/plan.h"
+#include "remap/refusal.h"
+#include "remap/request.h"
 
 namespace remap {
 

@@ -21,6 +21,14 @@ bool is_free_place(const Space& space, Gpa at, Size size, Size alignment) {
            space.aperture().contains(*range) && space.is_vacant(*range);
 }
 
+std::optional<Gpa> place(const Space& space, const Placement& placement, Size size, Gpa source) {
+    using Where = Placement::Where;
+    bool at_hint =
+        placement.where == Where::hint && is_free_place(space, placement.at, size, placement.alignment);
+    if (placement.where == Where::fixed || at_hint) return placement.at;
+    return free_place(space, size, source, placement.alignment);
+}
+
 bool keeps_huge_pages(const Range& from, Gpa to) {
     return from.size() < mib2 || to.is_congruent_to(from.start().value, mib2);
 }

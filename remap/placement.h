@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "remap/request.h"
 #include "remap/space.h"
 
 namespace remap {
@@ -14,6 +15,10 @@ std::optional<Gpa> free_place(const Space& space, Size size, Gpa source, Size al
 
 // Whether `size` bytes at `at` are free, inside the aperture and aligned to the granule and `alignment`.
 bool is_free_place(const Space& space, Gpa at, Size size, Size alignment);
+
+// Where new memory or a duplicate goes; none where there is no room. A fixed place is not checked for what is
+// mapped there.
+std::optional<Gpa> place(const Space& space, const Placement& placement, Size size, Gpa source);
 
 // Whether moving `from` to `to` can keep huge pages huge.
 bool keeps_huge_pages(const Range& from, Gpa to);

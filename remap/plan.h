@@ -1,31 +1,15 @@
-// The planner: from a space and a request to the steps that carry it out and the space afterwards.
+// A plan: the steps that carry a request out, and the space afterwards. planner.h makes it.
 //
 // A plan is a value. Making one changes nothing; whoever applies its steps to real memory either
 // applies them all and keeps `after`, or undoes what was applied and keeps the space it had.
 #pragma once
 
-#include <tl/expected.hpp>
 #include <variant>
 #include <vector>
 
-#include "remap/request.h"
 #include "remap/space.h"
 
 namespace remap {
-
-// Why a request is refused, in the order in which the causes are checked: the first that applies is
-// reported. Each personality has its own errno for each.
-enum class Cause {
-    not_mapped,  // something of the source is not mapped
-    sealed,      // something that would change is sealed
-    pinned,      // something that would move or go is pinned
-    crosses,     // the source spans several mappings, and Crossing::refused
-    lock_limit,
-    occupied,  // something that does not move away itself is mapped at the destination
-    memory_limit,
-    extent_limit,
-    no_room,  // no free place that is large enough
-};
 
 // Steps name guest-physical ranges. Every step keeps what is mapped elsewhere as it is.
 namespace step {
@@ -123,7 +107,5 @@ struct Plan {
     // page has to be split.
     bool huge_kept = true;
 };
-
-tl::expected<Plan, Cause> plan(const Space& space, const Request& request);
 
 }  // namespace remap

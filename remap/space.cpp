@@ -55,6 +55,13 @@ bool Space::is_vacant(const Range& range) const {
     return !next || next->range.start() >= range.end();
 }
 
+Size Space::locked_in(const Range& range) const {
+    Size locked{0};
+    for (const Extent& extent : extents_in(range))
+        if (extent.attributes.locked) locked.bytes += extent.range.size().bytes;
+    return locked;
+}
+
 Range Space::mapping_of(Gpa at) const {
     const Extent* first = extents_.find(at);
     assert(first);

@@ -1,7 +1,10 @@
 // The guest-physical address space of one VM: what is mapped where, as a value.
 //
 // Copying is O(1) and every change O(log n) in the number of extents, so a plan is made by changing a
-// copy. A Space never checks what a call may do (that is plan.h); it only keeps the books.
+// copy. A Space never checks what a call may do (that is planner.h); it only keeps the books.
+//
+// What a caller sees, and the documentation calls an extent, is a mapping here: neighbouring extents that
+// nothing tells apart, though their memory may be in several places.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +23,8 @@ enum class FreshMemory { anon, object };
 struct Limits {
     Size memory{UINT64_MAX};  // what mapped pages may take on the host
     Size locked{UINT64_MAX};  // of locked extents
+    uint64_t mappings = UINT64_MAX;
     uint64_t extents = UINT64_MAX;
-    uint64_t pieces = UINT64_MAX;  // of memory: an extent may consist of several
 };
 
 class Space {
@@ -39,22 +42,20 @@ class Space {
     const Extent* find(Gpa at) const { return extents_.find(at); }
     // What is mapped in `range`, in order, clipped to it.
     std::vector<Extent> extents_in(const Range& range) const;
-    // The same as a caller sees it: neighbours that nothing tells apart are one, with the memory of the
-    // first.
+    // The same as mappings, with the memory of the first extent of each.
     std::vector<Extent> mappings_in(const Range& range) const;
     // The same as maximal runs without a hole, whatever they consist of.
     std::vector<Range> runs_in(const Range& range) const;
     bool is_covered(const Range& range) const;
     bool is_vacant(const Range& range) const;
-    // The mapping that contains `at`, which must be mapped: the extent and its neighbours as far as
-    // nothing tells them apart.
+    // The mapping that contains `at`, which must be mapped.
     Range mapping_of(Gpa at) const;
 
     Size memory_used() const { return {private_.bytes + store_.used().bytes}; }
     Size locked() const { return locked_; }
-    // Extents as a caller sees them: neighbours that nothing tells apart are one.
-    uint64_t extent_count() const { return extents_.size() - seams_; }
-    uint64_t piece_count() const { return extents_.size(); }
+    Size locked_in(const Range& range) const;
+    uint64_t mapping_count() const { return extents_.size() - seams_; }
+    uint64_t extent_count() const { return extents_.size(); }
     const Store& store() const { return store_; }
     // Whether a pinned extent maps some of these pages of the object.
     bool holds_pinned(const ObjectRange& pages) const {
@@ -95,7 +96,7 @@ class Space {
     Store pins_;       // the same of pinned extents alone
     Size private_{0};  // bytes of anon and cow extents: at worst each has a page of its own
     Size locked_{0};
-    uint64_t seams_ = 0;     // neighbours that are one mapping with memory in two pieces
+    uint64_t seams_ = 0;     // neighbours that are two extents of one mapping
     uint64_t families_ = 0;  // handed out so far
 };
 

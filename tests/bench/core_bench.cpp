@@ -105,12 +105,12 @@ void copy_space(benchmark::State& state) {
 // There and back, with the map as it was in the end.
 void round_trip(benchmark::State& state) {
     Space space = crowded(state.range(0));
-    const uint64_t extents = space.extent_count();
+    const uint64_t mappings = space.mapping_count();
     for (auto _ : state) {
         space = after(native::move(space, range + 8 * page, target, 8 * page, 0));
         space = after(native::move(space, target, range + 8 * page, 8 * page, 0));
     }
-    if (space.extent_count() != extents) throw std::logic_error("a round trip has left the map in pieces");
+    if (space.mapping_count() != mappings) throw std::logic_error("a round trip has left the map in pieces");
     state.SetComplexityN(state.range(0));
 }
 

@@ -232,12 +232,12 @@ class Exhaustive : public testing::TestWithParam<World> {
     // A limit on extents refuses what would go beyond it, unless the call leaves no more than there were.
     void check_extent_limit(const Trial& trial, uint64_t more, const std::string& layout) {
         remap::Space limited = trial.space();
-        uint64_t before = limited.extent_count();
-        limited.set_limits({.extents = before + more});
+        uint64_t before = limited.mapping_count();
+        limited.set_limits({.mappings = before + more});
         for (const Call& call : calls_.all()) {
             ++checked_;
             auto free = plan(trial.space(), call), bound = plan(limited, call);
-            bool fits = !free || free->after.extent_count() <= before + more;
+            bool fits = !free || free->after.mapping_count() <= before + more;
             bool refused_rightly = bound || !free || bound.error() == remap::Errno::enomem;
             if (bound.has_value() != (free && fits) || !refused_rightly)
                 report(layout, call, "wrong under a limit of extents");

@@ -167,7 +167,7 @@ Defect over_memory_limit() {
 }
 Defect over_extent_limit() {
     return {"extent limit", Errno::enomem, 0, 0,
-            [](Scene& scene) { scene.limit([](Limits& limits) { limits.extents = 0; }); }};
+            [](Scene& scene) { scene.limit([](Limits& limits) { limits.mappings = 0; }); }};
 }
 Defect no_room() {
     return {"no room", Errno::enomem, place, 0, [](Scene& scene) {

@@ -29,7 +29,7 @@ class SpaceTest : public testing::TestWithParam<FreshMemory> {
     std::vector<Extent> all() const { return space_.extents_in(space_.aperture()); }
 
     // Counted anew: neighbours that nothing tells apart are one.
-    uint64_t count_extents() const {
+    uint64_t count_mappings() const {
         uint64_t count = 0;
         std::optional<Extent> last;
         for (const Extent& extent : all()) {
@@ -55,14 +55,14 @@ TEST_P(SpaceTest, AMoveAwayAndBackLeavesItAsItWas) {
             done(native::move(space_, at(20), at(from), count * page, 0));
             ASSERT_EQ(all(), before) << from << " " << count;
         }
-    EXPECT_EQ(space_.extent_count(), 1u);
+    EXPECT_EQ(space_.mapping_count(), 1u);
 }
 
 TEST_P(SpaceTest, AGrowAndAShrinkLeaveItAsItWas) {
     map(0, 4);
     auto before = all();
     done(native::grow(space_, at(0), 4 * page, 9 * page, 0));
-    EXPECT_EQ(space_.extent_count(), 1u);
+    EXPECT_EQ(space_.mapping_count(), 1u);
     done(native::shrink(space_, at(0), 9 * page, 4 * page));
     EXPECT_EQ(all(), before);
 }
@@ -72,7 +72,7 @@ TEST_P(SpaceTest, AProtectAndBackLeavesItAsItWas) {
     auto before = all();
     for (uint64_t from = 0; from < 8; ++from) {
         done(native::protect(space_, at(from), page, 1));
-        EXPECT_EQ(space_.extent_count(), from == 0 || from == 7 ? 2u : 3u);
+        EXPECT_EQ(space_.mapping_count(), from == 0 || from == 7 ? 2u : 3u);
         done(native::protect(space_, at(from), page, 3));
         ASSERT_EQ(all(), before);
     }
@@ -91,7 +91,7 @@ TEST_P(SpaceTest, SeamsAreNotCounted) {
     map(0, 2);
     map(30, 1);  // so that the object's next offsets are not the ones behind
     done(native::grow(space_, at(0), 2 * page, 5 * page, 0));
-    EXPECT_EQ(space_.extent_count(), 2u);
+    EXPECT_EQ(space_.mapping_count(), 2u);
     EXPECT_EQ(space_.mapping_of(Gpa{at(4)}), Range::of(Gpa{at(0)}, Size{5 * page}));
     EXPECT_EQ(all().size(), GetParam() == FreshMemory::object ? 3u : 2u);
 }
@@ -131,7 +131,7 @@ TEST_P(SpaceTest, CountsAndAccountsAgreeWithCountingAnew) {
         }
         if (!answer) continue;
         space_ = answer->after;
-        ASSERT_EQ(space_.extent_count(), count_extents());
+        ASSERT_EQ(space_.mapping_count(), count_mappings());
         uint64_t locked = 0, own = 0;
         for (const Extent& extent : all()) {
             locked += extent.attributes.locked ? extent.range.size().bytes : 0;

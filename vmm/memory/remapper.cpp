@@ -36,17 +36,17 @@ int64_t minus(remap::Errno error) {
     return -static_cast<int64_t>(error);
 }
 
-// So that no map of the guest's takes more mappings than Linux allows a process. A piece takes up to two, its
+// So that no map of the guest's takes more mappings than Linux allows a process. An extent takes up to two, its
 // own and the closed place behind it; what moves leave (Window::may_leave) takes 1024 at most, the rest of
 // the program less.
-uint64_t most_pieces() {
+uint64_t most_extents() {
     uint64_t mappings = 65530;  // the kernel's default
     std::ifstream("/proc/sys/vm/max_map_count") >> mappings;
     return std::max<uint64_t>(mappings, 4096) / 2 - 1024;
 }
 
 remap::Limits limits_of(const MemoryConfig& config) {
-    return {Size{config.limit}, Size{config.lock_limit}, config.max_extents, most_pieces()};
+    return {Size{config.limit}, Size{config.lock_limit}, config.max_extents, most_extents()};
 }
 
 remap::Space empty_space(const MemoryConfig& config) {
@@ -316,7 +316,7 @@ PoolContents Remapper::pool() const {
 void Remapper::set_limits(uint64_t memory, uint64_t locked, uint64_t extents) {
     std::lock_guard lock(state_->mutex);
     remap::Space& space = state_->space;
-    space.set_limits({Size{memory}, Size{locked}, extents, space.limits().pieces});
+    space.set_limits({Size{memory}, Size{locked}, extents, space.limits().extents});
 }
 
 void Remapper::fail_host_call(uint64_t nth) {

@@ -1,0 +1,150 @@
+#include "remap/draft.h"
+
+#include <algorithm>
+
+#include "remap/placement.h"
+
+namespace remap {
+namespace {
+
+using Scope = request::Release::Scope;
+
+bool keeps_contents(const Extent& extent, Scope scope) {
+    return extent.attributes.shared && scope == Scope::private_only;
+}
+
+}  // namespace
+
+bool releases_pinned(const Space& space, const std::vector<Extent>& extents, Scope scope) {
+    return std::any_of(extents.begin(), extents.end(), [&](const Extent& extent) {
+        if (keeps_contents(extent, scope) || extent.memory.kind != MemoryKind::object) return false;
+        return space.holds_pinned(ObjectRange::of(extent.memory.offset, extent.range.size()));
+    });
+}
+
+// ---- what is mapped ----
+
+void Draft::unmap(const Range& range) {
+    for (const Range& run : after().runs_in(range)) add(step::Unmap{run, anonymous_in(run)});
+    note_split(range.start());
+    note_split(range.end());
+    take(range);
+}
+
+// Removes extents from the books, noting the pages that may have lost their last view.
+std::vector<Extent> Draft::take(const Range& range) {
+    auto taken = after().take(range);
+    for (const Extent& extent : taken)
+        if (extent.memory.kind != MemoryKind::anon)
+            dropped_.push_back(ObjectRange::of(extent.memory.offset, extent.range.size()));
+    return taken;
+}
+
+std::vector<Range> Draft::anonymous_in(const Range& run) const {
+    std::vector<Range> found;
+    for (const Extent& extent : plan_.after.extents_in(run)) {
+        if (extent.memory.kind != MemoryKind::anon) continue;
+        if (!found.empty() && found.back().end() == extent.range.start())
+            found.back() = Range::between(found.back().start(), extent.range.end());
+        else
+            found.push_back(extent.range);
+    }
+    return found;
+}
+
+bool Draft::map_fresh(Extent model) {
+    model.memory = {};
+    if (after().fresh_memory() == FreshMemory::object) {
+        auto pages = after().allocate(model.range.size(), model.range.start());
+        if (!pages) return false;
+        model.memory = {MemoryKind::object, pages->start()};
+    }
+    after().put(model);
+    add(step::Map{model.range, model.memory, model.prot});
+    if (model.attributes.locked) add(step::Populate{model.range, model.prot});
+    return true;
+}
+
+bool Draft::map_fresh_for_copy(const Extent& model) {
+    if (!map_fresh(model)) return false;
+    std::get<step::Map>(plan_.steps.back()).prot = read_write;
+    return true;
+}
+
+// ---- rights and pages of what is mapped ----
+
+void Draft::protect(const Range& range, Prot prot) {
+    for (Extent& extent : after().take(range)) {
+        if (extent.prot != prot) add(step::Protect{extent.range, prot, extent.prot});
+        extent.prot = prot;
+        after().put(extent);
+    }
+}
+
+void Draft::populate(const Range& range) {
+    for (const Extent& extent : after().extents_in(range)) add(step::Populate{extent.range, extent.prot});
+}
+
+bool Draft::promote(Extent& extent) {
+    if (extent.memory.kind == MemoryKind::object) return true;
+    auto pages = after().allocate(extent.range.size(), extent.range.start());
+    if (!pages) return false;
+    take(extent.range);
+    add(step::Promote{extent.range, pages->start(), extent.prot, extent.memory});
+    extent.memory = {MemoryKind::object, pages->start()};
+    after().put(extent);
+    return true;
+}
+
+bool Draft::release(const Extent& extent, Scope scope) {
+    if (keeps_contents(extent, scope)) return true;
+    switch (extent.memory.kind) {
+        case MemoryKind::anon:
+            add(step::Discard{extent.range, extent.prot});
+            return true;
+        case MemoryKind::object:
+            add(step::Free{ObjectRange::of(extent.memory.offset, extent.range.size())});
+            return true;
+        case MemoryKind::cow:
+            // Dropping the private pages would bring the object's back: it becomes fresh memory instead.
+            unmap(extent.range);
+            return map_fresh(extent);
+    }
+    return true;
+}
+
+// ---- the whole ----
+
+void Draft::note_split(Gpa at) {
+    if (splits_huge_page(before_, at)) plan_.huge_kept = false;
+}
+
+void Draft::note_move(const Range& from, Gpa to) {
+    if (from.start() == to) return;
+    plan_.moved = true;
+    if (!keeps_huge_pages(from, to)) plan_.huge_kept = false;
+    note_split(from.start());
+    note_split(from.end());
+}
+
+tl::expected<Plan, Cause> Draft::finish(Gpa result, Size bytes) {
+    free_dropped();
+    if (auto cause = refusal_of_growth(before_, plan_.after)) return Refused(*cause);
+    plan_.result = result;
+    plan_.bytes = bytes;
+    return std::move(plan_);
+}
+
+void Draft::free_dropped() {
+    std::sort(dropped_.begin(), dropped_.end(),
+              [](const ObjectRange& a, const ObjectRange& b) { return a.start() < b.start(); });
+    Offset done{0};  // two extents that went may have been views of the same pages
+    for (const ObjectRange& range : dropped_) {
+        if (range.end() <= done) continue;
+        auto rest = ObjectRange::between(std::max(range.start(), done), range.end());
+        for (const ObjectRange& pages : after().store().unused(rest)) add(step::Free{pages});
+        done = range.end();
+    }
+}
+
+}  // namespace remap
