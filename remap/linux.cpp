@@ -113,6 +113,7 @@ class Mremap {
         request::Remap request{
             .source = Range::of(Gpa{old_}, Size{size}), .new_size = Size{new_size_}, .placement = place()};
         request.source_after = SourceAfter::same;
+        request.duplicate_lock = DuplicateLock::kept;
         return finish(request);
     }
 
@@ -279,10 +280,23 @@ Answer madvise(const Space& space, uint64_t addr, uint64_t len, uint64_t advice)
 
 namespace {
 
+// What is locked already counts once; a range that wraps holds nothing.
+bool may_lock(const Space& space, uint64_t start, uint64_t len) {
+    Size limit = space.limits().locked, locked = space.locked();
+    if (limit == Size{UINT64_MAX}) return true;
+    uint64_t room = limit > locked ? limit.bytes - locked.bytes : 0;
+    auto range = Range::make(Gpa{start}, Size{len});
+    uint64_t again = range ? space.locked_in(*range).bytes : 0;
+    return len - again <= room || len == again;
+}
+
 // mlock and munlock take the pages that the bytes lie in.
 Answer set_locked(const Space& space, uint64_t addr, uint64_t len, request::SetAttribute::Value value) {
     uint64_t start = addr / page.bytes * page.bytes;
     uint64_t whole = round_up(len + (addr - start), page);
+    // The limit comes first, even where no such range can be.
+    if (value == request::SetAttribute::Value::on && !may_lock(space, start, whole))
+        return fails(Errno::enomem);
     auto range = page_range(space, start, whole, Errno::enomem);
     if (!range) return fails(range.error());
     if (!*range) return nothing_to_do(space);

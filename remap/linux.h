@@ -7,7 +7,7 @@
 //           outside or unaligned, MAYMOVE missing, sizes differ for DONTUNMAP, overlap
 //   ENOMEM  extent limit (FIXED, DONTUNMAP)
 //   EFAULT  nothing at `old`
-//   EPERM   sealed
+//   EPERM   sealed; what is mapped at the destination only after the lock limit
 //   EAGAIN  pinned
 //   EINVAL  huge granule misaligned; old_size 0 on memory that is not shared
 //   EFAULT  a grow or a move without FIXED crosses an extent's end

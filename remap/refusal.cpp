@@ -25,13 +25,17 @@ void Facts::leaving(const std::vector<Extent>& extents) {
     is_pinned = is_pinned || any(extents, &Attributes::pinned);
 }
 
+bool exceeds_lock_limit(const Space& space, Size locks) {
+    Size locked{space.locked().bytes + locks.bytes};
+    return grew(locked, space.locked(), space.limits().locked);
+}
+
 std::optional<Cause> refusal(const Space& space, const Facts& facts) {
-    Size locked{space.locked().bytes + facts.locks.bytes};
     if (!facts.is_mapped) return Cause::not_mapped;
     if (facts.is_sealed) return Cause::sealed;
     if (facts.is_pinned) return Cause::pinned;
     if (facts.crosses) return Cause::crosses;
-    if (grew(locked, space.locked(), space.limits().locked)) return Cause::lock_limit;
+    if (exceeds_lock_limit(space, facts.locks)) return Cause::lock_limit;
     if (facts.is_occupied) return Cause::occupied;
     if (!facts.has_room) return Cause::no_room;
     return std::nullopt;

@@ -42,6 +42,9 @@ struct Facts {
     void leaving(const std::vector<Extent>& extents);
 };
 
+// Whether so much more may not be locked.
+bool exceeds_lock_limit(const Space& space, Size locks);
+
 // The one order of causes, but for the two that show in a finished plan.
 std::optional<Cause> refusal(const Space& space, const Facts& facts);
 

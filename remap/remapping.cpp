@@ -73,20 +73,22 @@ Facts Remapping::facts() const {
     bool zeroes = request_.contents == Contents::zero;
     bool changes_all = kind_ != Kind::stay || grows() || request_.prot || zeroes;
     auto changing = changes_all ? space_.extents_in(source_) : extents_that_end();
-    bool first_only = request_.seals == Seals::of_first_page;
-    facts.bound_by_seals(space_.extents_in(first_only ? source_.head(space_.granule()) : source_));
+    bool is_linux = request_.seals == Seals::of_first_page;
+    facts.bound_by_seals(space_.extents_in(is_linux ? source_.head(space_.granule()) : source_));
     facts.crosses = crosses();
     if (facts.crosses) {
         facts.leaving(changing);
         return facts;
     }
+    facts.locks = locks();
+    // Linux asks the limit before it looks at the destination.
+    if (is_linux && exceeds_lock_limit(space_, facts.locks)) return facts;
     facts.bound_by_seals(changing);
     bool leaves = kind_ == Kind::move || kind_ == Kind::leave || zeroes;
     auto leaving = leaves ? space_.extents_in(source_) : extents_that_end();
     facts.leaving(leaving);
     if (zeroes && releases_pinned(space_, leaving, request::Release::Scope::private_only))
         facts.is_pinned = true;
-    facts.locks = locks();
     facts.has_room = target_.has_value();
     if (target_ && kind_ != Kind::stay) add_facts_of_target(facts);
     return facts;
@@ -119,8 +121,10 @@ bool Remapping::crosses() const {
 }
 
 Size Remapping::locks() const {
-    bool tail_is_locked = grows() && kind_ != Kind::duplicate && last_page().attributes.locked;
-    return tail_is_locked ? growth() : Size{0};
+    if (drops_locks()) return Size{0};
+    Size locked = kind_ == Kind::duplicate ? space_.locked_in(kept_) : Size{0};
+    if (grows() && last_page().attributes.locked) locked.bytes += growth().bytes;
+    return locked;
 }
 
 // The extents that lose their place even if the range stays: those behind the new end.
@@ -209,11 +213,13 @@ bool Remapping::duplicate(Extent extent) {
     copy.range = at_target(extent.range);
     copy.attributes.pinned = false;
     if (request_.prot) copy.prot = *request_.prot;
-    (kind_ == Kind::duplicate ? copy : extent).attributes.locked = false;
+    if (drops_locks()) copy.attributes.locked = false;
+    if (kind_ == Kind::leave) extent.attributes.locked = false;
     draft_.after().take(extent.range);
     draft_.after().put(extent);
     draft_.after().put(copy);
     draft_.add(step::View{copy.range, copy.memory, copy.prot});
+    if (kind_ == Kind::duplicate && copy.attributes.locked) draft_.populate(copy.range);
     return true;
 }
 
@@ -297,7 +303,7 @@ bool Remapping::map_tail(const Extent& last) {
     tail.range = Range::of(target_->advanced(source_.size()), growth());
     tail.lineage = last.lineage.advanced(last.range.size());
     tail.attributes.pinned = false;
-    if (kind_ == Kind::duplicate) tail.attributes.locked = false;
+    if (drops_locks()) tail.attributes.locked = false;
     if (request_.prot) tail.prot = *request_.prot;
     return draft_.map_fresh(tail);
 }

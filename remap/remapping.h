@@ -23,6 +23,9 @@ class Remapping {
 
     static Kind kind_of(const request::Remap& request, const std::optional<Gpa>& target);
 
+    bool drops_locks() const {
+        return kind_ == Kind::duplicate && request_.duplicate_lock == DuplicateLock::dropped;
+    }
     bool grows() const { return request_.new_size > source_.size(); }
     Size growth() const { return Size{request_.new_size.bytes - source_.size().bytes}; }
     Extent last_page() const;

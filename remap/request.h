@@ -46,6 +46,10 @@ enum class Crossing { allowed, refused };
 
 enum class Contents { keep, zero };
 
+// What becomes of a lock in a duplicate. Linux keeps it: the duplicate is locked, what is new in it too, and
+// counts.
+enum class DuplicateLock { dropped, kept };
+
 // Linux locks sealed memory, and drops the contents of what could be overwritten anyway.
 enum class OnSealed { refuse, allow };
 
@@ -80,6 +84,7 @@ struct Remap {
     Crossing crossing = Crossing::allowed;
     Contents contents = Contents::keep;
     Seals seals = Seals::of_any_page;
+    DuplicateLock duplicate_lock = DuplicateLock::dropped;
     std::optional<Prot> prot = {};  // none: each page keeps its own
 };
 

@@ -1,13 +1,17 @@
 #include "tests/model/host/host_window.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <system_error>
 
 namespace host_oracle {
@@ -70,11 +74,13 @@ std::vector<HostMapping> parse_maps(uint64_t begin, uint64_t end) {
 HostWindow::HostWindow()
     : base_(first_base),
       memory_(open_own("/proc/self/mem", O_RDWR)),
-      maps_(open_own("/proc/self/maps", O_RDONLY)) {}
+      maps_(open_own("/proc/self/maps", O_RDONLY)),
+      status_(open_own("/proc/self/status", O_RDONLY)) {}
 
 HostWindow::~HostWindow() {
     close(memory_);
     close(maps_);
+    close(status_);
 }
 
 int64_t HostWindow::make(const LinuxCall& call) const {
@@ -107,6 +113,29 @@ void HostWindow::bring_back(uint64_t from, uint64_t size, uint64_t to) const {
     int64_t result = result_of(syscall(SYS_mremap, from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to));
     if (result < 0)
         throw std::system_error(static_cast<int>(-result), std::generic_category(), "bring a result back");
+}
+
+void HostWindow::limit_locked(uint64_t bytes) const {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> held{};
+    rlimit limit{};
+    bool done = syscall(SYS_capget, &header, held.data()) == 0;
+    held[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &= ~CAP_TO_MASK(CAP_IPC_LOCK);
+    done = done && syscall(SYS_capset, &header, held.data()) == 0 && getrlimit(RLIMIT_MEMLOCK, &limit) == 0;
+    limit.rlim_cur = bytes;
+    if (!done || setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+        throw std::system_error(errno, std::generic_category(), "limit locked memory");
+}
+
+uint64_t HostWindow::locked() const {
+    std::array<char, 4096> text{};
+    if (pread(status_, text.data(), text.size() - 1, 0) < 0)
+        throw std::system_error(errno, std::generic_category(), "read /proc/self/status");
+    const char* line = strstr(text.data(), "\nVmLck:");
+    unsigned long kib = 0;
+    if (!line || sscanf(line, " VmLck: %lu kB", &kib) != 1)
+        throw std::runtime_error("/proc/self/status has no VmLck");
+    return uint64_t{kib} * 1024;
 }
 
 std::vector<HostMapping> HostWindow::mappings() const {
@@ -146,6 +175,7 @@ void HostWindow::write(uint64_t at, uint64_t value, const HostMapping& mapping) 
 }
 
 void HostWindow::clear() {
+    munlockall();  // what is sealed stays, and would count
     if (munmap(reinterpret_cast<void*>(base_), end() - base_) == 0) return;
     for (const HostMapping& mapping : mappings())
         munmap(reinterpret_cast<void*>(mapping.begin), mapping.end - mapping.begin);

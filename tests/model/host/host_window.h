@@ -21,7 +21,7 @@ struct HostMapping {
 
 class HostWindow {
   public:
-    // Throws std::system_error where /proc/self/mem or /proc/self/maps cannot be opened.
+    // Throws std::system_error where a file of /proc/self cannot be opened.
     HostWindow();
     ~HostWindow();
     HostWindow(const HostWindow&) = delete;
@@ -34,6 +34,12 @@ class HostWindow {
     int64_t make(const LinuxCall& call) const;
     // Moves what a call has put outside the window to where the model put it. Throws where that fails.
     void bring_back(uint64_t from, uint64_t size, uint64_t to) const;
+
+    // How much of this process may be locked from now on, also where it has the privilege to lock anything,
+    // which it then gives up. Throws std::system_error where Linux refuses.
+    void limit_locked(uint64_t bytes) const;
+    // Bytes of this process that are locked.
+    uint64_t locked() const;
 
     std::vector<HostMapping> mappings() const;
 
@@ -48,6 +54,7 @@ class HostWindow {
     uint64_t base_;
     int memory_;
     int maps_;
+    int status_;
 };
 
 // Whether this kernel moves several mappings in one call (Linux 6.17).

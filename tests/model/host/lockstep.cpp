@@ -83,11 +83,14 @@ bool may_stop_half_way(Kind kind) {
 
 }  // namespace
 
-Lockstep::Lockstep(HostWindow& host, remap::FreshMemory fresh, Several several)
+Lockstep::Lockstep(HostWindow& host, remap::FreshMemory fresh, Several several, uint64_t lock_limit)
     : host_(host),
       several_(several),
-      space_(Range::of(Gpa{host.base()}, Size{aperture_pages * page}), remap::kib4, fresh, {}),
-      memory_(remap::kib4) {}
+      space_(Range::of(Gpa{host.base()}, Size{aperture_pages * page}), remap::kib4, fresh,
+             {.locked = Size{lock_limit * page}}),
+      memory_(remap::kib4) {
+    host_.limit_locked(lock_limit * page);
+}
 
 Lockstep::~Lockstep() {
     host_.clear();
@@ -123,7 +126,6 @@ Outcome Lockstep::store(const LinuxCall& call) {
 // A refused call changes nothing here; on Linux it may have been applied to the first mappings, or have left
 // one of them in two.
 bool Lockstep::is_half_done(const LinuxCall& call) {
-    if (call.kind == Kind::mlock || call.kind == Kind::munlock) return true;  // locks cannot be seen
     if (may_stop_half_way(call.kind)) return !compare_state().empty();
     auto host = host_.mappings();
     return compare_layout(host, Seams::compared) != compare_layout(host, Seams::ignored);
@@ -132,21 +134,16 @@ bool Lockstep::is_half_done(const LinuxCall& call) {
 std::optional<std::string_view> Lockstep::reason_to_leave_out(const LinuxCall& call) const {
     if (call.kind != Kind::mremap) return std::nullopt;
     if (is_beyond_kernel(call)) return several_mappings;
-    if (copies_locked(call)) return copy_of_locked;
+    if (leaves_some_locked(call)) return leaves_locked;
     if (const auto* listed = divergence(space_, call)) return listed->id;
     if (joins_what_is_left(call)) return left_apart;
     return std::nullopt;
 }
 
-bool Lockstep::copies_locked(const LinuxCall& call) const {
-    bool duplicates = call.len == 0;
-    if (!duplicates && !(call.flags & remap::linux_calls::mremap_dontunmap)) return false;
-    Size size{duplicates ? page : remap::round_up(call.len, remap::kib4)};
-    auto source = Range::make(Gpa{host_.base() + call.at}, size);
-    if (!source) return false;
-    auto extents = space_.extents_in(*source);
-    return std::any_of(extents.begin(), extents.end(),
-                       [](const remap::Extent& extent) { return extent.attributes.locked; });
+bool Lockstep::leaves_some_locked(const LinuxCall& call) const {
+    if (!(call.flags & remap::linux_calls::mremap_dontunmap)) return false;
+    auto source = Range::make(Gpa{host_.base() + call.at}, Size{remap::round_up(call.len, remap::kib4)});
+    return source && space_.locked_in(*source) > Size{0};
 }
 
 // Whether something that stays behind becomes part of a larger mapping than it was.
@@ -202,6 +199,7 @@ std::string Lockstep::compare_state() {
     auto host = host_.mappings();
     std::string found = compare_layout(host, Seams::compared);
     if (found.empty()) found = compare_contents(host);
+    if (found.empty()) found = compare_locked();
     if (found.empty()) touch_fresh_pages(host);
     return found;
 }
@@ -221,6 +219,12 @@ std::string Lockstep::compare_layout(const std::vector<HostMapping>& host, Seams
         return row;
     };
     return "the host has" + rows(host) + ", the model" + rows(model);
+}
+
+std::string Lockstep::compare_locked() const {
+    uint64_t host = host_.locked(), model = space_.locked().bytes;
+    if (host == model) return "";
+    return "the host has locked " + size_text(host) + " pages, the model " + size_text(model);
 }
 
 std::string Lockstep::compare_contents(const std::vector<HostMapping>& host) const {

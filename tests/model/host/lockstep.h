@@ -12,9 +12,9 @@ namespace host_oracle {
 
 // Reasons to leave a call out, besides the listed divergences (vmm/divergences.h).
 inline constexpr std::string_view several_mappings = "several-mappings-before-6.17";
-// Linux locks a duplicate, and unlocks the whole mapping of which DONTUNMAP takes a part; here a lock stays,
-// or moves, with its pages, and that is all.
-inline constexpr std::string_view copy_of_locked = "copy-of-locked";
+// Linux unlocks the whole mapping of which DONTUNMAP takes a part; here a lock moves with its pages, and what
+// is left beside them keeps its own.
+inline constexpr std::string_view leaves_locked = "dontunmap-of-locked";
 // Linux leaves what DONTUNMAP leaves behind apart from neighbours that nothing tells it from, until some
 // later call has reason to look at it; here equal neighbours are one.
 inline constexpr std::string_view left_apart = "dontunmap-leaves-apart";
@@ -36,7 +36,8 @@ class Lockstep {
   public:
     enum class Several { moved, left_out };  // calls that move several mappings at once
 
-    Lockstep(HostWindow& host, remap::FreshMemory fresh, Several several);
+    // `lock_limit`: in pages. Throws std::system_error where the host cannot be held to it.
+    Lockstep(HostWindow& host, remap::FreshMemory fresh, Several several, uint64_t lock_limit);
     ~Lockstep();
     Lockstep(const Lockstep&) = delete;
     Lockstep& operator=(const Lockstep&) = delete;
@@ -52,7 +53,7 @@ class Lockstep {
   private:
     Outcome store(const LinuxCall& call);
     std::optional<std::string_view> reason_to_leave_out(const LinuxCall& call) const;
-    bool copies_locked(const LinuxCall& call) const;
+    bool leaves_some_locked(const LinuxCall& call) const;
     bool joins_what_is_left(const LinuxCall& call) const;
     bool is_half_done(const LinuxCall& call);
     bool is_beyond_kernel(const LinuxCall& call) const;
@@ -62,6 +63,7 @@ class Lockstep {
     enum class Seams { compared, ignored };  // between neighbours with equal rights
     std::string compare_layout(const std::vector<HostMapping>& host, Seams seams) const;
     std::string compare_contents(const std::vector<HostMapping>& host) const;
+    std::string compare_locked() const;
     void touch_fresh_pages(const std::vector<HostMapping>& host);
 
     HostWindow& host_;

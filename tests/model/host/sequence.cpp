@@ -78,7 +78,7 @@ std::vector<std::string_view> all_reasons() {
     std::vector<std::string_view> reasons;
     for (const gpremap::Divergence& listed : gpremap::divergences()) reasons.push_back(listed.id);
     reasons.push_back(several_mappings);
-    reasons.push_back(copy_of_locked);
+    reasons.push_back(leaves_locked);
     reasons.push_back(left_apart);
     return reasons;
 }
@@ -97,14 +97,15 @@ bool goes_on(const Outcome& outcome) {
 }
 
 Setup setup_of(uint64_t seed, Lockstep::Several several) {
-    return {seed % 2 ? remap::FreshMemory::object : remap::FreshMemory::anon, several};
+    return {seed % 2 ? remap::FreshMemory::object : remap::FreshMemory::anon, several,
+            seed / 2 % 2 ? ample_locks : 1 + seed / 4 % window_pages};
 }
 
 // One random sequence; true where the two sides are alike to its end.
 bool make_sequence(Report& report, HostWindow& host, Lockstep::Several several) {
     std::mt19937_64 random(report.seed);
     Setup setup = setup_of(report.seed, several);
-    Lockstep both(host, setup.fresh, setup.several);
+    Lockstep both(host, setup.fresh, setup.several, setup.lock_limit);
     for (report.length = 0; report.length < longest;) {
         LinuxCall call = random_call(random, both.space());
         report.made[report.length++] = call;
@@ -131,7 +132,7 @@ void add_to(Tally& tally, const Report& report) {
 // Makes the calls on a fresh window, and notes what the last one found and left.
 void make_all(Report& report, const Sequence& sequence, const Setup& setup) {
     HostWindow host;
-    Lockstep both(host, setup.fresh, setup.several);
+    Lockstep both(host, setup.fresh, setup.several, setup.lock_limit);
     for (const LinuxCall& call : sequence) {
         Report::copy(both.picture(), report.before);
         Report::copy(both.attributes(), report.attributes);
@@ -257,7 +258,8 @@ std::string as_case(const Found& found) {
     out += "before = \"" + std::string(report->before.data()) + "\"\n";
     std::string attributes = report->attributes.data();
     if (attributes.find_first_not_of('-') != std::string::npos) out += "attrs  = \"" + attributes + "\"\n";
-    return out + "calls  = [ " + (found.sequence.empty() ? "" : text(found.sequence.back())) + " ]\n";
+    out += "calls  = [ " + (found.sequence.empty() ? "" : text(found.sequence.back())) + " ]\n";
+    return out + "lock_limit = " + std::to_string(found.setup.lock_limit) + "\n";
 }
 
 }  // namespace host_oracle

@@ -12,11 +12,15 @@
 
 namespace host_oracle {
 
+// More than any sequence locks, and no more than Linux allows by default.
+inline constexpr uint64_t ample_locks = 2048;
+
 using Sequence = std::vector<LinuxCall>;
 
 struct Setup {
     remap::FreshMemory fresh = remap::FreshMemory::anon;
     Lockstep::Several several = Lockstep::Several::moved;
+    uint64_t lock_limit = ample_locks;  // pages
 };
 
 // What a run of many sequences counted.
