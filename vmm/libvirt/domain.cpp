@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <sstream>
 
 #include "guest/abi/agent.h"
 #include "vmm/base/errors.h"
@@ -15,6 +17,7 @@ namespace gpremap {
 
 namespace {
 
+constexpr uint64_t small_page = 4096;        // bytes
 constexpr uint64_t large_page = 2ull << 20;  // bytes
 // Ranges begin where the largest pages do.
 constexpr uint64_t range_alignment = 1ull << 30;  // bytes
@@ -26,6 +29,19 @@ uint64_t aligned_up(uint64_t value, uint64_t to) {
 // libvirt's normalised XML states all sizes in KiB.
 uint64_t bytes_in(const std::string& kib) {
     return std::stoull(kib) << 10;
+}
+
+// "0-1,3", as libvirt normalises it.
+std::set<unsigned> nodes_in(const std::string& nodeset) {
+    std::set<unsigned> nodes;
+    std::istringstream parts(nodeset);
+    for (std::string part; std::getline(parts, part, ',');) {
+        size_t dash = part.find('-');
+        unsigned long last = std::stoul(dash == std::string::npos ? part : part.substr(dash + 1));
+        for (unsigned long node = std::stoul(part); node <= last; node++)
+            nodes.insert(static_cast<unsigned>(node));
+    }
+    return nodes;
 }
 
 // Values come from what libvirt has normalised, lines from what was written.
@@ -64,12 +80,15 @@ class DomainReader {
 
     void read_vcpus();
     void read_backing();
+    std::set<unsigned> node_ids() const;
     void read_huge_pages(const XmlElement& pages);
     void read_nodes();
     void take_balloon();
     void read_devices();
     void read_device(const XmlElement& device, unsigned line);
-    void check_slots(size_t dimms, unsigned line) const;
+    void check_page_size(const XmlElement& device, const XmlElement& written) const;
+    void check_growth() const;
+    void check_slots(std::string_view kind, size_t devices, unsigned line) const;
     void add_range(const std::string& name, uint64_t size, uint64_t room, unsigned line);
     void place_ranges();
     void read_limit();
@@ -90,18 +109,36 @@ void DomainReader::read_vcpus() {
     domain_.machine.vcpus = static_cast<unsigned>(count);
 }
 
+std::set<unsigned> DomainReader::node_ids() const {
+    auto numa = normalised_.find({"cpu", "numa"});
+    if (!numa) return {0};
+    std::set<unsigned> ids;
+    for (const XmlElement& cell : numa->children("cell"))
+        ids.insert(static_cast<unsigned>(std::stoul(cell.attribute("id").value_or("0"))));
+    return ids;
+}
+
 void DomainReader::read_huge_pages(const XmlElement& pages) {
-    unsigned line = line_of({"memoryBacking", "hugepages"});
+    const std::vector<XmlElement> written = written_.find({"memoryBacking", "hugepages"})->children("page");
+    const std::vector<XmlElement> normalised = pages.children("page");
+    std::set<unsigned> without = node_ids();
     uint64_t size = large_page;
-    for (const XmlElement& page : pages.children("page")) {
-        if (page.attribute("nodeset"))
-            fail(line, "<hugepages> for some nodes: all memory of a VM has one backing; leave nodeset out");
-        size = bytes_in(page.attribute("size").value_or("2048"));
+    for (size_t i = 0; i < normalised.size(); i++) {
+        size = bytes_in(normalised[i].attribute("size").value_or("2048"));
         if (!backing_of_huge_pages(size))
-            fail(line, fmt::format("<hugepages> of {} KiB: a backing has huge pages of 2 MiB; state "
-                                   "<page size='2' unit='MiB'/>",
-                                   size >> 10));
+            fail(written.at(i).line(),
+                 fmt::format("<hugepages> of {} KiB: a backing has huge pages of 2 MiB; state "
+                             "<page size='2' unit='MiB'/>",
+                             size >> 10));
+        auto nodes = normalised[i].attribute("nodeset");
+        if (!nodes) without.clear();
+        for (unsigned node : nodes_in(nodes.value_or(""))) without.erase(node);
     }
+    if (!normalised.empty() && !without.empty())
+        fail(written.front().line(),
+             fmt::format("<hugepages> for some nodes, and none for node {}: all memory of a VM has one "
+                         "backing; leave nodeset out",
+                         *without.begin()));
     memory_.backing = *backing_of_huge_pages(size);
     memory_.granule = traits_of(memory_.backing).least_granule;
 }
@@ -170,6 +207,18 @@ void DomainReader::take_balloon() {
         fail(line_of({"currentMemory"}), "<currentMemory> leaves nothing of the boot memory");
 }
 
+void DomainReader::check_page_size(const XmlElement& device, const XmlElement& written) const {
+    auto stated = device.find({"source", "pagesize"});
+    if (!stated) return;
+    uint64_t size = bytes_in(stated->text());
+    uint64_t page = memory_.backing == Backing::hugetlb_2m ? large_page : small_page;
+    if (size != page)
+        fail(written.find({"source", "pagesize"})->line(),
+             fmt::format("<pagesize> of {} KiB: all memory of a VM has one backing, which has pages of {} "
+                         "KiB; state it in <memoryBacking>",
+                         size >> 10, page >> 10));
+}
+
 void DomainReader::read_device(const XmlElement& device, unsigned line) {
     bool dimm = device.attribute("model") == "dimm";
     std::string prefix = dimm ? "dimm" : "virtio_mem";
@@ -180,24 +229,36 @@ void DomainReader::read_device(const XmlElement& device, unsigned line) {
     add_range(prefix + std::to_string(same), requested ? bytes_in(requested->text()) : room, room, line);
 }
 
+// QEMU would make a node of its own, so libvirt wants one to be stated. Its test driver does not look.
+void DomainReader::check_growth() const {
+    if (!normalised_.child("maxMemory") || normalised_.find({"cpu", "numa", "cell"})) return;
+    auto device = written_.find({"devices", "memory"});
+    fail(device ? device->line() : line_of({"maxMemory"}),
+         "memory that can grow needs a NUMA node: at least one <cell> in <cpu><numa>");
+}
+
 // libvirt's test driver lets both through; QEMU would not.
-void DomainReader::check_slots(size_t dimms, unsigned line) const {
+void DomainReader::check_slots(std::string_view kind, size_t devices, unsigned line) const {
     auto most = normalised_.child("maxMemory");
     if (!most)
         fail(line, "a memory device needs <maxMemory slots='...'>, which says how far memory can grow");
     unsigned long slots = std::stoul(most->attribute("slots").value_or("0"));
-    if (dimms > slots) fail(line, fmt::format("DIMM number {}, but <maxMemory> has {} slots", dimms, slots));
+    if (devices > slots)
+        fail(line, fmt::format("{} number {}, but <maxMemory> has {} slots", kind, devices, slots));
 }
 
 void DomainReader::read_devices() {
+    check_growth();
     std::vector<XmlElement> normalised = normalised_.child("devices")->children("memory");
     if (normalised.empty()) return;
     std::vector<XmlElement> written = written_.child("devices")->children("memory");
-    size_t dimms = 0;
     for (size_t i = 0; i < normalised.size(); i++) {
-        dimms += normalised[i].attribute("model") == "dimm";
-        check_slots(dimms, written.at(i).line());
-        read_device(normalised[i], written.at(i).line());
+        unsigned line = written.at(i).line();
+        check_slots(normalised[i].attribute("model") == "dimm" ? "DIMM" : "memory device", i + 1, line);
+        if (!normalised[i].find({"target", "node"}))
+            fail(line, "a memory device needs <node> in its <target>, the NUMA node that it belongs to");
+        check_page_size(normalised[i], written.at(i));
+        read_device(normalised[i], line);
     }
 }
 
@@ -209,7 +270,8 @@ void DomainReader::place_ranges() {
         range.at = at;
         at += aligned_up(range.room, range_alignment);
     }
-    // A virtio-mem device of which nothing is requested, or a node that the balloon has, is not mapped.
+    for (const DomainRange& range : domain_.ranges)
+        if (range.size == 0 && range.room > 0) domain_.empty.push_back(range);
     std::erase_if(domain_.ranges, [](const DomainRange& range) { return range.size == 0; });
     memory_.aperture_size = std::max(memory_.aperture_size, at - memory_.aperture_base);
 }
@@ -235,7 +297,11 @@ void DomainReader::read_scenario() {
         std::string maps = element.attribute("memory").value_or("mapped");
         if (maps != "mapped" && maps != "by-steps")
             fail(element.line(), fmt::format("memory='{}': expected mapped or by-steps", maps));
-        if (maps == "by-steps") domain_.ranges.clear();
+        if (domain_.scenario) fail(element.line(), "a second <scenario>: expected one");
+        if (maps == "by-steps") {
+            domain_.ranges.clear();
+            domain_.empty.clear();
+        }
         domain_.scenario = {std::string(element.line() - 1, '\n') + element.text_by_line(), element.line()};
     }
 }
@@ -243,17 +309,28 @@ void DomainReader::read_scenario() {
 XmlDocument read_document(const std::string& text, const std::string& name) {
     try {
         return XmlDocument(text);
+    } catch (const XmlDocument::Refused& refused) {
+        throw ConfigError(fmt::format("{}:{}: {}", name, refused.line, refused.what()));
     } catch (const XmlDocument::Error&) {
-        normalised_domain(text, name);  // libvirt has its own words for it
-        throw ConfigError(name + ": not XML");
+        refuse_malformed(text, name);
     }
+}
+
+// QEMU's driver takes the sum of the cells for <memory>, whatever that says; the test driver only where it
+// says nothing.
+void let_cells_decide(const XmlElement& written) {
+    auto numa = written.find({"cpu", "numa"});
+    auto memory = written.child("memory");
+    if (numa && numa->child("cell") && memory) memory->set_text("0");
 }
 
 }  // namespace
 
 VmDomain parse_domain(const std::string& text, const std::string& name) {
+    if (!is_xml(text)) throw ConfigError(name + ": not a libvirt domain: expected XML");
     XmlDocument written = read_document(text, name);
-    XmlDocument normalised(normalised_domain(text, name));
+    let_cells_decide(written.root());
+    XmlDocument normalised = read_document(normalised_domain(written, name), name);
     VmDomain domain;
     domain.file = name;
     domain.ignored = check_elements(written.root(), name);

@@ -37,6 +37,9 @@ struct VmDomain {
     std::string name;
     MachineConfig machine;
     std::vector<DomainRange> ranges;
+    // Those of which nothing is there yet: a node that the balloon has, a virtio-mem device of which nothing
+    // is requested.
+    std::vector<DomainRange> empty;
     std::optional<EmbeddedScenario> scenario;
     std::vector<std::string> ignored;  // "FILE:LINE: <disk>: why it has no meaning here"
 

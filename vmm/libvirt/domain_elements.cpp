@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <set>
 #include <string_view>
@@ -32,9 +33,31 @@ constexpr std::array ignored_because{
 };
 constexpr std::array refused_because{
     Why{"launchSecurity", "encrypted memory cannot be moved"},
-    Why{"hostdev", "a device of the host has the guest's memory pinned, so that none of it can be moved"},
     Why{"shmem", "memory that other VMs share cannot be moved"},
 };
+
+struct Device {
+    std::string_view element;
+    std::string_view type;
+};
+// What reads and writes the guest's memory by itself: through VFIO, or through vDPA. Others of the host's
+// devices (USB, SCSI) are driven by QEMU, which copies.
+constexpr std::array pinning{
+    Device{"hostdev", "pci"},       Device{"hostdev", "mdev"}, Device{"interface", "hostdev"},
+    Device{"interface", "vdpa"},    Device{"disk", "nvme"},    Device{"disk", "vhostvdpa"},
+    Device{"backingStore", "nvme"}, Device{"mirror", "nvme"},  Device{"backingStore", "vhostvdpa"},
+    Device{"mirror", "vhostvdpa"},
+};
+
+bool pins(const XmlElement& device) {
+    const std::string name = device.name();
+    const std::string type = device.attribute("type").value_or("");
+    if (std::ranges::any_of(pinning,
+                            [&](const Device& each) { return each.element == name && each.type == type; }))
+        return true;
+    // A disk has the layers below it inside.
+    return std::ranges::any_of(device.children(), pins);
+}
 
 class Elements {
   public:
@@ -100,10 +123,11 @@ class Elements {
             if (refuse(device)) continue;
             if (device.name() == "memory")
                 check_memory_device(device);
-            else if (device.name() == "interface" && device.attribute("type") == "hostdev")
+            else if (pins(device))
                 error(device,
-                      "<interface> of a host device has the guest's memory pinned, so that none of it can be "
-                      "moved");
+                      fmt::format("<{}>: a device of the host has the guest's memory pinned, so that none of "
+                                  "it can be moved; take it out",
+                                  device.name()));
             else
                 ignore(device);
         }
@@ -118,8 +142,6 @@ class Elements {
                               model));
         auto source = device.child("source");
         if (!source) return;
-        if (auto page = source->child("pagesize"))
-            error(*page, "<pagesize>: all memory of a VM has one backing; state it in <memoryBacking>");
         if (source->child("nodemask")) ignore(*source);
     }
 

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
+#include <map>
 #include <regex>
 
 #include "vmm/base/errors.h"
@@ -30,56 +32,96 @@ void remove_domains(virConnectPtr connection) {
     std::free(domains);
 }
 
-// What a message is about, in the order in which it is looked for: 'the words in quotes', and the element
-// that validation stopped at.
-std::vector<std::string> words_of(const std::string& message) {
-    static const std::regex word(R"('([^']+)'|(?:[Ee]lement|attribute|content:) (\w+))");
-    std::vector<std::string> words;
-    for (std::sregex_iterator i(message.begin(), message.end(), word), end; i != end; ++i)
-        words.push_back((*i)[1].matched ? (*i)[1] : (*i)[2]);
-    std::erase(words, "domain");  // every message of the validation ends with it
+Domain defined(virConnectPtr connection, const std::string& xml) {
+    remove_domains(connection);
+    return Domain(virDomainDefineXMLFlags(connection, xml.c_str(), VIR_DOMAIN_DEFINE_VALIDATE));
+}
+
+// ---- what a message is about ----
+
+// Words of a message, and how much each says: most of all 'one in quotes' and the element at which the
+// validation stopped.
+using Words = std::map<std::string, unsigned>;
+
+Words words_of(const std::string& message) {
+    static const std::regex word(R"('([^']+)'|(?:[Ee]lement|attribute|content:) (\w+)|(\w+))");
+    Words words;
+    for (std::sregex_iterator i(message.begin(), message.end(), word), end; i != end; ++i) {
+        bool plain = (*i)[3].matched;
+        unsigned& weight = words[plain ? (*i)[3] : (*i)[1].matched ? (*i)[1] : (*i)[2]];
+        weight = std::max(weight, plain ? 2u : 4u);
+    }
+    words.erase("domain");  // every message of the validation ends with it
     return words;
 }
 
-bool is_about(const XmlElement& element, const std::string& word) {
-    if (element.name() == word || element.attribute(word.c_str())) return true;
-    for (const char* key : {"type", "model", "mode", "unit", "size", "nodeset"})
-        if (element.attribute(key) == word) return true;
-    return element.children().empty() && element.text() == word;
+unsigned weight_of(const Words& words, const std::string& word) {
+    auto found = words.find(word);
+    return found == words.end() ? 0 : found->second;
 }
 
-std::optional<unsigned> line_about(const XmlElement& element, const std::string& word) {
-    if (is_about(element, word)) return element.line();
-    for (const XmlElement& child : element.children())
-        if (auto line = line_about(child, word)) return line;
-    return std::nullopt;
+// A plain word of a message names an element or an attribute. Only a number may also be a value.
+unsigned weight_of_value(const Words& words, const std::string& value) {
+    bool number = !value.empty() && std::all_of(value.begin(), value.end(),
+                                                [](unsigned char c) { return std::isdigit(c) != 0; });
+    unsigned weight = weight_of(words, value);
+    return weight > 2 || number ? weight : 0;
 }
 
-// libvirt gives a line for what is not well-formed, and for nothing else.
-unsigned line_of(const std::string& message, const std::string& xml) {
-    std::smatch stated;
-    if (std::regex_search(message, stated, std::regex(R"(\(domain_definition\):(\d+):)")))
-        return static_cast<unsigned>(std::stoul(stated[1]));
-    XmlDocument document(xml);
-    for (const std::string& word : words_of(message))
-        if (auto line = line_about(document.root(), word)) return *line;
-    return document.root().line();
+unsigned weight_of(const Words& words, const XmlElement& element) {
+    unsigned weight = weight_of(words, element.name());
+    for (const std::string& name : element.attribute_names()) weight += weight_of(words, name);
+    for (const std::string& value : element.attribute_values()) weight += weight_of_value(words, value);
+    if (element.children().empty()) weight += weight_of_value(words, element.text());
+    return weight;
+}
+
+struct Best {
+    unsigned weight = 0;
+    unsigned line = 1;
+};
+
+// The element that shares most with the message; one inside of an element that is named, before others.
+void look_in(const XmlElement& element, const Words& words, bool in_named, Best& best) {
+    for (const XmlElement& child : element.children()) {
+        unsigned weight = weight_of(words, child);
+        if (weight && in_named) weight++;
+        if (weight > best.weight) best = {weight, child.line()};
+        look_in(child, words, in_named || weight_of(words, child.name()), best);
+    }
+}
+
+unsigned line_of(const std::string& message, const XmlElement& domain) {
+    Best best{0, domain.line()};
+    look_in(domain, words_of(message), false, best);
+    return best.line;
 }
 
 }  // namespace
 
-std::string normalised_domain(const std::string& xml, const std::string& file) {
+std::string normalised_domain(const XmlDocument& written, const std::string& file) {
     Connection connection = open_connection("test:///default");
-    remove_domains(connection.get());
-    Domain domain(virDomainDefineXMLFlags(connection.get(), xml.c_str(), VIR_DOMAIN_DEFINE_VALIDATE));
+    Domain domain = defined(connection.get(), written.text());
     if (!domain) {
         const LibvirtError error("libvirt refuses the domain");
-        throw ConfigError(fmt::format("{}:{}: {}", file, line_of(error.message(), xml), error.what()));
+        throw ConfigError(
+            fmt::format("{}:{}: {}", file, line_of(error.message(), written.root()), error.what()));
     }
     std::unique_ptr<char, FreeText> text(
         checked(virDomainGetXMLDesc(domain.get(), VIR_DOMAIN_XML_INACTIVE), "cannot read the domain back"));
     checked(virDomainUndefine(domain.get()), "cannot undefine the domain");
     return text.get();
+}
+
+void refuse_malformed(const std::string& text, const std::string& file) {
+    Connection connection = open_connection("test:///default");
+    if (defined(connection.get(), text)) throw ConfigError(file + ": not XML");
+    const std::string what = LibvirtError("libvirt refuses the domain").what();
+    // "...(domain_definition):LINE: what is wrong", then the line itself, which may be anybody's secret.
+    std::smatch stated;
+    static const std::regex line(R"(\(domain_definition\):(\d+):)");
+    unsigned at = std::regex_search(what, stated, line) ? static_cast<unsigned>(std::stoul(stated[1])) : 1;
+    throw ConfigError(fmt::format("{}:{}: {}", file, at, what.substr(0, what.find('\n'))));
 }
 
 }  // namespace gpremap

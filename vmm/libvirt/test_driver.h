@@ -8,7 +8,10 @@
 namespace gpremap {
 
 // The domain as libvirt has it: defaults filled in, sizes in KiB. Throws ConfigError with libvirt's message
-// and the line that it is about, as far as the message says; `file` is for that.
-std::string normalised_domain(const std::string& xml, const std::string& file);
+// and the line in `file` that it is about, as far as the message says.
+std::string normalised_domain(const XmlDocument& written, const std::string& file);
+
+// Throws ConfigError with libvirt's own words for text that is not well-formed.
+[[noreturn]] void refuse_malformed(const std::string& text, const std::string& file);
 
 }  // namespace gpremap

@@ -1,5 +1,6 @@
-// XML that is read, with the lines of its elements. Nothing outside of the text is loaded: no entities, no
-// DTD.
+// XML that is read, with the lines of its elements. The text may come from anybody: what would take more
+// memory or time than it has bytes is refused, before anything reads it. So there is no DOCTYPE, and no
+// entity but XML's own five.
 #pragma once
 
 #include <memory>
@@ -25,12 +26,16 @@ class XmlElement {
     // All text in it as it stands in the file: line n of it is line line() + n - 1 of the file.
     std::string text_by_line() const;
     std::optional<std::string> attribute(const char* name) const;
+    std::vector<std::string> attribute_names() const;
+    std::vector<std::string> attribute_values() const;
 
     std::vector<XmlElement> children() const;
     std::vector<XmlElement> children(const char* name) const;
     std::optional<XmlElement> child(const char* name) const;
     // Follows names one by one, the first of each.
     std::optional<XmlElement> find(std::initializer_list<const char*> names) const;
+
+    void set_text(const char* text);
 
   private:
     _xmlNode* node_;
@@ -44,10 +49,20 @@ class XmlDocument {
         unsigned line;
     };
 
-    // Throws Error.
+    // What is not read, however well-formed: more than `largest`, a tag longer than `longest_tag`, a DOCTYPE,
+    // another encoding than UTF-8.
+    struct Refused : std::runtime_error {
+        Refused(const std::string& what, unsigned at) : std::runtime_error(what), line(at) {}
+        unsigned line;
+    };
+    static constexpr size_t largest = 1u << 20;       // bytes
+    static constexpr size_t longest_tag = 16u << 10;  // bytes, with its attributes
+
+    // Throws Refused, and Error.
     explicit XmlDocument(const std::string& text);
 
     XmlElement root() const;
+    std::string text() const;
 
   private:
     struct Free {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "vmm/base/text_file.h"
@@ -28,19 +29,46 @@ void refuse_workloads(const TomlTable& root) {
 
 // ---- a domain ----
 
+ScenarioStep domain_step(const VmDomain& domain, const DomainRange& range, const std::string& step) {
+    std::string text = std::string(range.line - 1, '\n') + "step = { " + step + " }";
+    return read_step(TomlFile::parse(text, domain.file).root().at("step").table());
+}
+
+ScenarioStep mapping_of(const VmDomain& domain, const DomainRange& range, uint64_t size) {
+    return domain_step(
+        domain, range,
+        fmt::format("map = {{ name = '{}', at = {}, size = {} }}", range.name, range.at, size));
+}
+
 // Steps that map the memory which the domain begins with. Written as a user would write them, each on the
 // line of the element that it comes from.
 void add_domain_steps(const VmDomain& domain, std::vector<ScenarioStep>& steps) {
     for (const DomainRange& range : domain.ranges) {
-        auto add = [&](const std::string& step) {
-            std::string text = std::string(range.line - 1, '\n') + "step = { " + step + " }";
-            steps.push_back(read_step(TomlFile::parse(text, domain.file).root().at("step").table()));
-        };
-        add(fmt::format("map = {{ name = '{}', at = {}, size = {} }}", range.name, range.at, range.size));
+        auto add = [&](const std::string& step) { steps.push_back(domain_step(domain, range, step)); };
+        steps.push_back(mapping_of(domain, range, range.size));
         if (range.residency == DomainRange::Residency::populated)
             add(fmt::format("touch = {{ range = '{}', write = true }}", range.name));
         if (range.residency == DomainRange::Residency::locked)
             add(fmt::format("lock = {{ range = '{}' }}", range.name));
+    }
+}
+
+bool grows(const ScenarioStep& step, const std::string& name) {
+    const auto* call = std::get_if<CallAction>(&step.action);
+    return call && call->number == abi::Call::grow && call->source->at.range == name &&
+           call->source->at.offset == 0;
+}
+
+// Of an empty range there is nothing that a call could grow: the first step that grows it maps it.
+void map_what_grows_from_nothing(const VmDomain& domain, std::vector<ScenarioStep>& steps) {
+    for (const DomainRange& range : domain.empty) {
+        auto first = std::ranges::find_if(steps, [&](const auto& step) { return grows(step, range.name); });
+        if (first == steps.end()) continue;
+        uint64_t size = std::get<CallAction>(first->action).new_size.offset;
+        first->action = mapping_of(domain, range, size).action;
+        if (range.residency != DomainRange::Residency::locked || !first->expect.success()) continue;
+        steps.insert(first + 1,
+                     domain_step(domain, range, fmt::format("lock = {{ range = '{}' }}", range.name)));
     }
 }
 
@@ -100,6 +128,7 @@ Scenario build_scenario(const TomlFile& file, const Overrides& overrides,
     errors.collect([&] { read_machine(root, overrides, scenario); });
     errors.collect([&] { read_steps(root, scenario, errors); });
     errors.throw_if_any();
+    if (scenario.domain) map_what_grows_from_nothing(*scenario.domain, scenario.steps);
     check_steps(scenario);
     return scenario;
 }

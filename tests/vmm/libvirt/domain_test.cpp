@@ -15,6 +15,7 @@ namespace {
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 constexpr uint64_t MiB = 1ull << 20;
@@ -177,8 +178,9 @@ TEST(Domain, RefusesWhatItCannotBe) {
     std::string memory = "<memory unit='MiB'>64</memory>\n";
     EXPECT_THAT(error_in(memory + "<vcpu>9</vcpu>"),
                 HasSubstr("d.xml:4: <vcpu>: expected 1 to 8 vCPUs, got 9"));
-    EXPECT_THAT(error_in(memory + "<devices>\n<hostdev mode='subsystem' type='usb'><source>"
-                                  "<vendor id='0x1'/><product id='0x2'/></source></hostdev></devices>"),
+    EXPECT_THAT(error_in(memory + "<devices>\n<hostdev mode='subsystem' type='pci'><source>"
+                                  "<address domain='0' bus='1' slot='0' function='0'/></source></hostdev>"
+                                  "</devices>"),
                 HasSubstr("d.xml:5: <hostdev>: a device of the host"));
     EXPECT_THAT(error_in(memory + "<memoryBacking>\n<hugepages><page size='1' unit='GiB'/></hugepages>"
                                   "</memoryBacking>"),
@@ -211,6 +213,121 @@ TEST(Domain, LibvirtsOwnMessagesWithTheLine) {
     EXPECT_THAT(error_of("<domain type='kvm'><name>guest</name></domain>"),
                 StartsWith("d.xml:1: libvirt refuses the domain: "));
     EXPECT_THAT(error_of("<!-- nothing -->"), StartsWith("d.xml:"));
+}
+
+// ---- as QEMU's driver would have it ----
+
+constexpr std::string_view two_cells =
+    "<vcpu>2</vcpu>\n<cpu><numa><cell id='0' cpus='0' memory='256' unit='MiB'/>\n"
+    "<cell id='1' cpus='1' memory='256' unit='MiB'/></numa></cpu>";
+
+TEST(Domain, MemoryIsTheSumOfTheCells) {
+    for (const char* memory : {"<memory unit='MiB'>256</memory>", "<memory unit='GiB'>4</memory>", ""}) {
+        VmDomain domain = domain_of(fmt::format("{}\n{}", memory, two_cells));
+        EXPECT_THAT(names_of(domain), ElementsAre("node0 256 MiB", "node1 256 MiB")) << memory;
+        EXPECT_EQ(domain.machine.memory.limit, 512 * MiB) << memory;
+    }
+    EXPECT_THAT(names_of(domain_of(fmt::format("<memory unit='MiB'>256</memory>"
+                                               "<currentMemory unit='MiB'>400</currentMemory>{}",
+                                               two_cells))),
+                ElementsAre("node0 256 MiB", "node1 144 MiB"));
+}
+
+std::string huge_pages(std::string_view pages) {
+    return fmt::format(
+        "<memory unit='MiB'>512</memory>\n<memoryBacking><hugepages>\n{}</hugepages>"
+        "</memoryBacking>\n{}",
+        pages, two_cells);
+}
+
+TEST(Domain, HugePagesOfEveryNodeAreThoseOfAll) {
+    for (const char* pages : {"<page size='2' unit='MiB' nodeset='0-1'/>",
+                              "<page size='2048' nodeset='0'/><page size='2048' nodeset='1'/>",
+                              "<page size='2048'/><page size='2048' nodeset='1'/>"})
+        EXPECT_EQ(domain_of(huge_pages(pages)).machine.memory.backing, Backing::hugetlb_2m) << pages;
+    EXPECT_THAT(error_in(huge_pages("<page size='2' unit='MiB' nodeset='0'/>")),
+                HasSubstr("d.xml:5: <hugepages> for some nodes, and none for node 1"));
+}
+
+TEST(Domain, PinningIsByDevice) {
+    auto with = [](std::string_view device) {
+        return error_in(fmt::format("<memory unit='MiB'>64</memory>\n<devices>\n{}</devices>", device));
+    };
+    constexpr const char* address = "<address domain='0' bus='1' slot='0' function='0'/>";
+    EXPECT_THAT(with("<interface type='vdpa'><source dev='/dev/vhost-vdpa-0'/></interface>"),
+                HasSubstr("d.xml:5: <interface>: a device of the host"));
+    EXPECT_THAT(with(fmt::format("<disk type='nvme' device='disk'><source type='pci' managed='yes' "
+                                 "namespace='1'>{}</source><target dev='vda' bus='virtio'/></disk>",
+                                 address)),
+                HasSubstr("d.xml:5: <disk>: a device of the host"));
+    EXPECT_EQ(with("<hostdev mode='subsystem' type='usb'><source><vendor id='0x1234'/>"
+                   "<product id='0xbeef'/></source></hostdev>"),
+              "no error");
+    EXPECT_EQ(with("<hostdev mode='subsystem' type='scsi'><source><adapter name='scsi_host0'/>"
+                   "<address bus='0' target='0' unit='0'/></source></hostdev>"),
+              "no error");
+}
+
+TEST(Domain, MemoryThatGrowsNeedsANode) {
+    constexpr std::string_view nodeless =
+        "<maxMemory slots='2' unit='MiB'>2048</maxMemory>\n<memory unit='MiB'>512</memory>\n<devices>\n"
+        "<memory model='{}'><target><size unit='MiB'>128</size>{}</target></memory></devices>";
+    EXPECT_THAT(error_in(fmt::format(fmt::runtime(nodeless), "dimm", "")),
+                HasSubstr("d.xml:6: memory that can grow needs a NUMA node"));
+    EXPECT_THAT(error_in(fmt::format(fmt::runtime(nodeless), "virtio-mem",
+                                     "<block unit='MiB'>2</block><requested unit='MiB'>64</requested>")),
+                HasSubstr("d.xml:6: memory that can grow needs a NUMA node"));
+}
+
+TEST(Domain, APageSizeThatIsTheBackings) {
+    auto with = [](std::string_view backing, unsigned kib) {
+        std::string device = fmt::format(
+            "<memory model='dimm'><source><pagesize unit='KiB'>{}</pagesize></source>"
+            "<target><size unit='MiB'>128</size><node>0</node></target></memory>",
+            kib);
+        return error_in(std::string(backing) + fmt::format(fmt::runtime(growable), 4, 384, device));
+    };
+    constexpr std::string_view huge = "<memoryBacking><hugepages/></memoryBacking>";
+    EXPECT_EQ(with(huge, 2048), "no error");
+    EXPECT_EQ(with("", 4), "no error");
+    EXPECT_THAT(with(huge, 4), HasSubstr("d.xml:8: <pagesize> of 4 KiB: all memory of a VM has one backing"));
+}
+
+TEST(Domain, LinesAreOfTheElementThatIsMeant) {
+    EXPECT_THAT(error_in(fmt::format(fmt::runtime(growable), 1, 384,
+                                     "<memory model='dimm'><target><size unit='MiB'>128</size>\n"
+                                     "<node>1</node></target></memory>")),
+                StartsWith("d.xml:9: libvirt refuses"));
+    EXPECT_THAT(
+        error_in("<memory unit='MiB'>64</memory>\n<memoryBacking>\n<hugepages>\n"
+                 "<page size='2' unit='MiB' nodeset='1'/></hugepages></memoryBacking>\n<vcpu>1</vcpu>"),
+        StartsWith("d.xml:6: libvirt refuses"));
+    EXPECT_THAT(error_in("<memory unit='MiB'>64</memory>\n<vcpu placement='static'>1</vcpu>\n<numatune>\n"
+                         "<memory mode='strict' placement='static'/></numatune>"),
+                StartsWith("d.xml:6: libvirt refuses"));
+}
+
+// ---- text of anybody's ----
+
+TEST(Domain, RefusesADoctype) {
+    EXPECT_EQ(error_of("<?xml version='1.0'?>\n<!DOCTYPE domain [<!ENTITY x '&x;'>]>\n<domain>&x;</domain>"),
+              "d.xml:2: a DOCTYPE is not read, nor the entities in it; take it out");
+    EXPECT_THAT(error_of("<?xml version='1.0' encoding='UTF-7'?>\n<domain/>"),
+                HasSubstr("d.xml:1: an encoding other than UTF-8"));
+}
+
+TEST(Domain, RefusesWhatWouldTakeLong) {
+    std::string attributes;
+    for (int i = 0; i < 40'000; i++) attributes += fmt::format(" a{}=''", i);
+    EXPECT_EQ(error_of("<domain\n" + attributes + "/>"), "d.xml:1: a tag longer than 16 KiB");
+    EXPECT_EQ(error_of("<domain>" + std::string(2 * MiB, ' ') + "</domain>"),
+              "d.xml:1: more than 1 MiB of XML");
+}
+
+TEST(Domain, MessagesHaveNothingOfTheFileInThem) {
+    EXPECT_THAT(error_of("<domain type='kvm'>\n<name>guest</nam>secret\n</domain>"),
+                AllOf(HasSubstr("mismatch"), Not(HasSubstr("secret"))));
+    EXPECT_THROW(parse_domain("root:secret", "d.xml"), ConfigError);
 }
 
 // ---- with a scenario ----
@@ -247,6 +364,26 @@ TEST(DomainScenario, OverridesDecide) {
     MemoryConfig memory = parse_scenario(with_scenario(""), "d.xml", overrides).machine.memory;
     EXPECT_EQ(memory.backing, Backing::memfd);
     EXPECT_EQ(memory.granule, 2 * MiB);
+}
+
+TEST(DomainScenario, IsOne) {
+    constexpr std::string_view one =
+        "<g:scenario xmlns:g='urn:gpremap:scenario'>[[step]]\ncheckpoint = true</g:scenario>\n";
+    EXPECT_THAT(error_in(fmt::format("<metadata>\n{}{}</metadata><memory unit='MiB'>64</memory>", one, one)),
+                HasSubstr("d.xml:6: a second <scenario>: expected one"));
+}
+
+TEST(DomainScenario, WhatTheBalloonHoldsWholeCanGrow) {
+    Scenario scenario = parse_scenario(
+        xml_of(fmt::format("<metadata><g:scenario xmlns:g='urn:gpremap:scenario'>[[step]]\n"
+                           "grow = {{ range = 'node1', new_size = '256MiB' }}\n[[step]]\n"
+                           "touch = {{ range = 'node1' }}</g:scenario></metadata>"
+                           "<memory unit='MiB'>512</memory><currentMemory unit='MiB'>256</currentMemory>{}",
+                           two_cells)),
+        "d.xml");
+    ASSERT_EQ(scenario.steps.size(), 3u);
+    EXPECT_EQ(scenario.steps[1].verb, "grow");
+    EXPECT_EQ(std::get<CallAction>(scenario.steps[1].action).number, abi::Call::map);
 }
 
 TEST(DomainScenario, StepsMayMapTheirOwnMemory) {
