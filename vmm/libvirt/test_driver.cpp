@@ -44,7 +44,7 @@ Domain defined(virConnectPtr connection, const std::string& xml) {
 using Words = std::map<std::string, unsigned>;
 
 Words words_of(const std::string& message) {
-    static const std::regex word(R"('([^']+)'|(?:[Ee]lement|attribute|content:) (\w+)|(\w+))");
+    static const std::regex word(R"(\B'([^']+)'|(?:[Ee]lement|attribute|content:) (\w+)|(\w+))");
     Words words;
     for (std::sregex_iterator i(message.begin(), message.end(), word), end; i != end; ++i) {
         bool plain = (*i)[3].matched;
