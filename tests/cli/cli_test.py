@@ -342,6 +342,13 @@ class Domains(Case):
         both = self.write("both.toml", '[vm]\nvcpus = 2\ndomain = "guest.xml"\n' + HEAP)
         done = self.gpremap("check", both, status=BAD_USAGE)
         self.assertTrue(done.stderr.startswith(f"{both}:2: key 'vm.vcpus': comes from the domain"), done.stderr)
+        for device in ("/dev/zero", "/dev/null"):
+            endless = self.write("endless.toml", f'[vm]\ndomain = "{device}"\n' + HEAP)
+            self.assertEqual(self.gpremap("check", endless, status=BAD_USAGE).stderr,
+                             f"{endless}:2: key 'vm.domain': {device}: not a regular file\n")
+        secret = self.write("secret.toml", f'[vm]\ndomain = "{self.write("shadow", "root:secret")}"\n' + HEAP)
+        self.assertNotIn("root:secret", self.gpremap("check", secret, status=BAD_USAGE).stderr)
+        self.assertIn("/dev/zero: not a regular file", self.gpremap("check", "/dev/zero", status=BAD_USAGE).stderr)
         absent = self.write("absent.toml", '[vm]\ndomain = "nowhere.xml"\n' + HEAP)
         self.assertIn(f"{absent}:2: key 'vm.domain': {self.path('nowhere.xml')}: cannot be read: No such file",
                       self.gpremap("check", absent, status=BAD_USAGE).stderr)
