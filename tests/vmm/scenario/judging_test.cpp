@@ -38,18 +38,18 @@ TEST(JudgeErrno, HoldsTheReturnedAgainstTheExpected) {
 TEST(JudgeAccess, HoldsTheFaultAgainstTheExpected) {
     Expect expect;
     StepResult unexpected;
-    EXPECT_EQ(judge_access(faulted(abi::FaultKind::read, 0x5000), expect, {}, unexpected), Went::wrong);
+    EXPECT_EQ(judge_access(faulted(abi::FaultKind::read, 0x5000), expect, Names(), unexpected), Went::wrong);
     EXPECT_THAT(unexpected.problem, HasSubstr("unexpected read fault at 0x5000"));
 
     expect.fault = ExpectedFault{abi::FaultKind::write, {}};
     StepResult as_expected;
-    judge_access(faulted(abi::FaultKind::write, 0x5000), expect, {}, as_expected);
+    judge_access(faulted(abi::FaultKind::write, 0x5000), expect, Names(), as_expected);
     EXPECT_TRUE(as_expected.ok) << as_expected.problem;
     StepResult other;
-    judge_access(faulted(abi::FaultKind::read, 0x5000), expect, {}, other);
+    judge_access(faulted(abi::FaultKind::read, 0x5000), expect, Names(), other);
     EXPECT_THAT(other.problem, HasSubstr("expected a write fault, got a read fault"));
     StepResult none;
-    EXPECT_EQ(judge_access(abi::Report{}, expect, {}, none), Went::wrong);
+    EXPECT_EQ(judge_access(abi::Report{}, expect, Names(), none), Went::wrong);
     EXPECT_THAT(none.problem, HasSubstr("nothing faulted"));
 }
 
