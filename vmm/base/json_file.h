@@ -2,7 +2,10 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+
+#include "vmm/base/output_file.h"
 
 namespace gpremap {
 
@@ -11,17 +14,17 @@ using JsonObject = nlohmann::ordered_json;
 
 class JsonFile {
   public:
-    // Throws ConfigError where `path` cannot be written. An empty path stands for no file. Leaves an older
-    // file as it was, and no new one.
+    // Throws ConfigError where `path` cannot be written. An empty path stands for no file, "-" for standard
+    // output.
     explicit JsonFile(const std::string& path);
 
     // For a verb that is about to end with the exit status `status`: returns that, or, where it is 0 and the
     // file does not take the result, 2. Throws nothing then, so as not to hide how the run has ended: the log
-    // says so.
+    // says so, and an older file stays as it was.
     int write(const JsonObject& result, int status);
 
   private:
-    std::string path_;
+    std::optional<OutputFile> file_;
 };
 
 }  // namespace gpremap

@@ -6,18 +6,39 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "vmm/base/terminal.h"
+
 namespace gpremap {
 
+namespace {
+
+// The first `columns` characters; a character of UTF-8 is not cut in half.
+std::string cut(const std::string& text, size_t columns) {
+    size_t end = 0;
+    for (size_t seen = 0; end < text.size(); end++)
+        if ((text[end] & 0xc0) != 0x80 && seen++ == columns) break;
+    return text.substr(0, end);
+}
+
+std::string line_of(size_t done, size_t total, const std::string& doing, size_t columns) {
+    constexpr size_t width = 20, longest_text = 50, least_columns_for_bar = 60;
+    std::string line = fmt::format("{}/{} {}", done + 1, total, cut(doing, longest_text));
+    if (columns >= least_columns_for_bar) {
+        const size_t filled = std::min(width, width * done / total);
+        line = fmt::format("[{:#<{}}{:.<{}}] {}", "", filled, "", width - filled, line);
+    }
+    // In the last column, a terminal may go on in the next line.
+    return cut(line, columns - 1);
+}
+
+}  // namespace
+
 Progress::Progress(size_t total, ShowProgress show)
-    : total_(total), visible_(show == ShowProgress::yes && total > 0 && isatty(STDERR_FILENO)) {}
+    : total_(total), visible_(show == ShowProgress::yes && total > 0 && can_redraw(STDERR_FILENO)) {}
 
 void Progress::show(const std::string& doing) {
-    constexpr size_t width = 20;
-    constexpr size_t longest_text = 50;
     if (!visible_) return;
-    size_t filled = std::min(width, width * done_ / total_);
-    fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {}/{} {}\x1b[K", "", filled, "", width - filled, done_ + 1, total_,
-               doing.substr(0, longest_text));
+    fmt::print(stderr, "\r{}\x1b[K", line_of(done_, total_, doing, columns_for(STDERR_FILENO)));
     std::fflush(stderr);
     drawn_ = true;
 }

@@ -20,9 +20,19 @@ constexpr std::array<Unit, 5> units{
 
 constexpr std::string_view too_large = "a size below 2^64 bytes";
 
+tl::expected<uint64_t, std::string_view> parse_hexadecimal(std::string_view digits) {
+    uint64_t number = 0;
+    const char* const end_of_text = digits.data() + digits.size();
+    const auto [end, error] = std::from_chars(digits.data(), end_of_text, number, 16);
+    if (error == std::errc::result_out_of_range) return tl::unexpected(too_large);
+    if (error != std::errc() || end != end_of_text) return tl::unexpected(size_hint);
+    return number;
+}
+
 }  // namespace
 
 tl::expected<uint64_t, std::string_view> parse_size(std::string_view text) {
+    if (text.starts_with("0x")) return parse_hexadecimal(text.substr(2));
     uint64_t count = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
     if (error == std::errc::result_out_of_range) return tl::unexpected(too_large);
@@ -46,7 +56,7 @@ std::string format_size(uint64_t bytes) {
 }
 
 std::string format_address(uint64_t address) {
-    return address % (1ull << 20) == 0 ? format_size(address) : fmt::format("{:#x}", address);
+    return fmt::format("{:#x}", address);
 }
 
 std::string microseconds(uint64_t ns) {

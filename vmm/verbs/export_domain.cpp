@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iosfwd>
 #include <iostream>
 #include <memory>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "vmm/base/errors.h"
+#include "vmm/base/output_file.h"
 #include "vmm/base/text_file.h"
 #include "vmm/libvirt/qemu_domain.h"
 #include "vmm/scenario/reading.h"
@@ -141,8 +141,7 @@ int export_domain(const ExportOptions& options, std::ostream& out) {
         out << xml;
         return 0;
     }
-    std::ofstream file(options.file);
-    if (!(file << xml << std::flush)) throw ConfigError("-o " + options.file + ": cannot be written");
+    if (const auto problem = OutputFile("-o", options.file).write(xml)) throw ConfigError(*problem);
     return 0;
 }
 
@@ -152,8 +151,9 @@ void add_export_domain(Program& program) {
     CLI::App& verb =
         program.add_verb("export-domain", "write a scenario's VM as a QEMU guest: a libvirt domain");
     auto options = std::make_shared<ExportOptions>();
-    verb.add_option("SCENARIO", options->scenario, "a TOML file")->required();
-    verb.add_option("-o,--output", options->file, "where to; standard output without it")->type_name("FILE");
+    verb.add_option("SCENARIO", options->scenario, "a TOML file; - is standard input")->required();
+    verb.add_option("-o,--output", options->file, "where to; standard output without it, or -")
+        ->type_name("FILE");
     verb.callback(
         [&program, options] { program.work = [options] { return export_domain(*options, std::cout); }; });
 }

@@ -26,6 +26,14 @@ TomlTable parse(std::string_view text) {
     return TomlFile::parse(text, "f.toml").root();
 }
 
+TEST(ParseSize, Hexadecimal) {
+    EXPECT_EQ(parse_size("0x200000000"), 8ull << 30);
+    EXPECT_EQ(parse_size(format_address(0x1234567)), 0x1234567u);
+    EXPECT_EQ(format_address(16ull << 30), "0x400000000");
+    for (const char* wrong : {"0x", "0xg", "0x1 MiB", "0x10000000000000000", "0x-1"})
+        EXPECT_FALSE(parse_size(wrong)) << wrong;
+}
+
 TEST(ParseSize, Units) {
     EXPECT_EQ(parse_size("0"), 0u);
     EXPECT_EQ(parse_size("17"), 17u);
