@@ -1,5 +1,7 @@
 #include "vmm/host/facts.h"
 
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -67,10 +69,10 @@ std::optional<HugePages> read_huge_pages(uint64_t size) {
     auto free = number_in(folder + "free_hugepages");
     if (!total || !free) return std::nullopt;
     auto promised = number_in(folder + "resv_hugepages").value_or(0);
-    return HugePages{*total, *free - std::min(*free, promised)};
+    return HugePages{*total, *free - std::min(*free, promised), promised};
 }
 
-std::optional<uint64_t> free_huge_2m_of_node(unsigned node) {
+std::optional<uint64_t> unused_huge_2m_of_node(unsigned node) {
     return number_in("/sys/devices/system/node/node" + std::to_string(node) +
                      "/hugepages/hugepages-2048kB/free_hugepages");
 }
@@ -87,6 +89,17 @@ HostFacts read_host() {
     host.max_map_count = number_in("/proc/sys/vm/max_map_count").value_or(0);
     host.huge_2m = read_huge_pages(2ull << 20);
     return host;
+}
+
+std::optional<std::string> warn_of_large_limit(const MemoryConfig& memory) {
+    const uint64_t most = memory_field("MemTotal");
+    if (memory.limit <= most) return std::nullopt;
+    std::string warning = fmt::format(
+        "limit is {}, and this host has {} MiB: a guest that uses more than the host has is killed, "
+        "and gets no ENOMEM",
+        format_size(memory.limit), most >> 20);
+    spdlog::warn("{}", warning);
+    return warning;
 }
 
 void require_huge_pages(const MemoryConfig& memory) {

@@ -10,8 +10,9 @@
 namespace gpremap {
 
 struct HugePages {
-    uint64_t total = 0;  // pages
-    uint64_t free = 0;   // pages that no mapping has been promised
+    uint64_t total = 0;     // pages
+    uint64_t free = 0;      // pages that no mapping has been promised
+    uint64_t promised = 0;  // pages, neither free nor in use
 };
 
 struct HostFacts {
@@ -30,8 +31,12 @@ HostFacts read_host();
 
 // Of huge pages of `size` bytes; nothing where the kernel does not support that size.
 std::optional<HugePages> read_huge_pages(uint64_t size);
-// Pages; nothing where the host has no such node.
-std::optional<uint64_t> free_huge_2m_of_node(unsigned node);
+// Pages, those among them that mappings have been promised: of nodes, the kernel does not tell these apart.
+// Nothing where the host has no such node.
+std::optional<uint64_t> unused_huge_2m_of_node(unsigned node);
+
+// A limit above the host's memory is no error: it need not be used. Logs a warning then, and returns it.
+std::optional<std::string> warn_of_large_limit(const MemoryConfig& memory);
 
 // Huge pages are reserved by the administrator and not made when they are needed. Throws HostLacks where
 // `memory` is made of them and none is free.
