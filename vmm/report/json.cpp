@@ -107,6 +107,7 @@ JsonObject json_of(const RunResult& run) {
         {"map", map},
         {"summary", {{"passed", run.passed()}, {"failed", run.failed()}, {"skipped", run.skipped()}}}};
     if (run.stage2) json["stage2"] = json_of(*run.stage2);
+    if (!run.warnings.empty()) json["warnings"] = run.warnings;
     if (!run.died.empty()) json["died"] = run.died;
     return json;
 }

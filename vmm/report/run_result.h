@@ -19,8 +19,9 @@ struct RunResult {
     MachineConfig machine;
     std::vector<StepResult> steps;
     std::vector<MapEntry> map;
-    std::optional<Stage2Dump> stage2;  // where it was asked for
-    std::string died;                  // the guest's last words; empty where it lived
+    std::optional<Stage2Dump> stage2;   // where it was asked for
+    std::vector<std::string> warnings;  // of what the user may not have meant
+    std::string died;                   // the guest's last words; empty where it lived
 
     size_t passed() const {
         return static_cast<size_t>(

@@ -4,7 +4,7 @@
 #include <fmt/ostream.h>
 
 #include <algorithm>
-#include <array>
+#include <numeric>
 #include <ostream>
 #include <set>
 #include <utility>
@@ -18,69 +18,19 @@ namespace {
 
 // ---- the table ----
 
-enum class Align { left, right };
-
-struct Column {
-    std::string_view title;
-    size_t width;
-    Align align;
-};
-
-// With a space between columns: 109 wide.
-constexpr std::array<Column, 8> columns{{{"#", 3, Align::right},
-                                         {"call", 10, Align::left},
-                                         {"arguments", 26, Align::left},
-                                         {"result", 22, Align::left},
-                                         {"call us", 9, Align::right},
-                                         {"guest us", 10, Align::right},
-                                         {"system calls", 18, Align::left},
-                                         {"huge", 4, Align::left}}};
-using Cells = std::array<std::string, columns.size()>;
-
 // Breaks at spaces, and in the middle of what is longer than a line.
 std::vector<std::string> wrap(std::string_view text, size_t width) {
     std::vector<std::string> lines;
     while (text.size() > width) {
         size_t space = text.rfind(' ', width);
         size_t end = space == std::string_view::npos || space == 0 ? width : space;
+        while (end > 1 && (text[end] & 0xc0) == 0x80) end--;  // not within a character of UTF-8
         lines.emplace_back(text.substr(0, end));
         text.remove_prefix(end);
         if (text.front() == ' ') text.remove_prefix(1);
     }
     if (!text.empty() || lines.empty()) lines.emplace_back(text);
     return lines;
-}
-
-std::string line_of(const std::array<std::vector<std::string>, columns.size()>& wrapped, size_t line) {
-    std::string text;
-    for (size_t i = 0; i < columns.size(); i++) {
-        std::string_view cell = line < wrapped[i].size() ? std::string_view(wrapped[i][line]) : "";
-        text += columns[i].align == Align::left ? fmt::format("{:<{}} ", cell, columns[i].width)
-                                                : fmt::format("{:>{}} ", cell, columns[i].width);
-    }
-    text.erase(text.find_last_not_of(' ') + 1);
-    return text;
-}
-
-void print_cells(std::ostream& out, const Cells& cells) {
-    std::array<std::vector<std::string>, columns.size()> wrapped;
-    size_t lines = 0;
-    for (size_t i = 0; i < columns.size(); i++) {
-        wrapped[i] = wrap(cells[i], columns[i].width);
-        lines = std::max(lines, wrapped[i].size());
-    }
-    for (size_t line = 0; line < lines; line++) fmt::print(out, "{}\n", line_of(wrapped, line));
-}
-
-void print_header(std::ostream& out) {
-    Cells titles;
-    std::string rule;
-    for (size_t i = 0; i < columns.size(); i++) {
-        titles[i] = columns[i].title;
-        rule += std::string(columns[i].width, '-') + (i + 1 < columns.size() ? " " : "");
-    }
-    print_cells(out, titles);
-    fmt::print(out, "{}\n", rule);
 }
 
 std::string painted(std::string_view text, std::string_view code, Colour colour) {
@@ -103,7 +53,7 @@ std::string describe(const SyscallCounts& counts) {
     return text.empty() ? "none" : text;
 }
 
-Cells cells_of(const StepResult& step) {
+std::vector<std::string> cells_of(const StepResult& step) {
     const auto& record = step.record;
     return {std::to_string(step.index),
             step.call,
@@ -179,10 +129,82 @@ void print_notes(std::ostream& out, const CallRecord& record) {
 
 }  // namespace
 
+StepTable::StepTable(std::ostream& out, Colour colour, size_t width)
+    : out_(out), colour_(colour), columns_(columns_for(width)) {}
+
+std::vector<StepTable::Column> StepTable::columns_for(size_t width) {
+    struct Room {
+        Column column;
+        size_t least, most;  // of the column's width
+    };
+    // As they stand they take 109, with a space between each two.
+    std::vector<Room> rooms{{{"#", 3, Align::right}, 3, 3},
+                            {{"call", 10, Align::left}, 10, 10},
+                            {{"arguments", 26, Align::left}, 12, 70},
+                            {{"result", 22, Align::left}, 12, 40},
+                            {{"call us", 9, Align::right}, 9, 9},
+                            {{"guest us", 10, Align::right}, 10, 10},
+                            {{"system calls", 18, Align::left}, 10, 18},
+                            {{"huge", 4, Align::left}, 4, 4}};
+    constexpr size_t needed = 4;  // the first ones: a row without arguments and result says nothing
+    auto sum = [&](auto of) {
+        return std::accumulate(rooms.begin(), rooms.end(), size_t{0},
+                               [&](size_t all, const Room& room) { return all + of(room) + 1; });
+    };
+    auto taken = [&] { return sum([](const Room& room) { return room.column.width; }); };
+    while (rooms.size() > needed && sum([](const Room& room) { return room.least; }) > width)
+        rooms.pop_back();
+    // In turn, so that all that can give room, or take it, do so alike.
+    for (bool changes = true; changes;) {
+        changes = false;
+        for (Room& room : rooms) {
+            size_t& own = room.column.width;
+            const size_t before = own;
+            if (taken() > width && own > room.least) own--;
+            if (taken() < width && own < room.most) own++;
+            changes |= own != before;
+        }
+    }
+    std::vector<Column> columns;
+    for (const Room& room : rooms) columns.push_back(room.column);
+    return columns;
+}
+
+std::string StepTable::line_of(const std::vector<std::vector<std::string>>& wrapped, size_t line) const {
+    std::string text;
+    for (size_t i = 0; i < columns_.size(); i++) {
+        const std::string_view cell = line < wrapped[i].size() ? std::string_view(wrapped[i][line]) : "";
+        text += columns_[i].align == Align::left ? fmt::format("{:<{}} ", cell, columns_[i].width)
+                                                 : fmt::format("{:>{}} ", cell, columns_[i].width);
+    }
+    text.erase(text.find_last_not_of(' ') + 1);
+    return text;
+}
+
+void StepTable::print_cells(const std::vector<std::string>& cells) {
+    std::vector<std::vector<std::string>> wrapped;
+    size_t lines = 0;
+    for (size_t i = 0; i < columns_.size(); i++) {
+        wrapped.push_back(wrap(cells[i], columns_[i].width));
+        lines = std::max(lines, wrapped[i].size());
+    }
+    for (size_t line = 0; line < lines; line++) fmt::print(out_, "{}\n", line_of(wrapped, line));
+}
+
+void StepTable::print_header() {
+    std::vector<std::string> titles, rules;
+    for (const Column& column : columns_) {
+        titles.emplace_back(column.title);
+        rules.emplace_back(column.width, '-');
+    }
+    print_cells(titles);
+    fmt::print(out_, "{}\n", fmt::join(rules, " "));
+}
+
 void StepTable::print(const StepResult& step) {
-    if (!has_header_) print_header(out_);
+    if (!has_header_) print_header();
     has_header_ = true;
-    print_cells(out_, cells_of(step));
+    print_cells(cells_of(step));
     if (!step.ok && !step.skipped_for)
         fmt::print(out_, "    {} {}\n", painted("FAILED", red, colour_), step.problem);
     if (step.host_returned) fmt::print(out_, "    the host has back {}\n", format_size(*step.host_returned));

@@ -1,26 +1,43 @@
 // What came of a scenario as a table on standard output, row by row as the steps are done.
 #pragma once
 
+#include <cstddef>
 #include <iosfwd>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "vmm/base/terminal.h"
 #include "vmm/report/run_result.h"
 
 namespace gpremap {
 
-enum class Colour { none, ansi };
-
-// The table, 110 columns wide.
 class StepTable {
   public:
-    StepTable(std::ostream& out, Colour colour) : out_(out), colour_(colour) {}
+    // `width` in characters. Where it is more than the table needs, arguments and results have the room; where
+    // it is less, they and the system calls are narrower, and then columns go, from the right.
+    StepTable(std::ostream& out, Colour colour, size_t width);
 
     void print(const StepResult& step);
     void print_map(const std::vector<MapEntry>& map);
 
   private:
+    enum class Align { left, right };
+    struct Column {
+        std::string_view title;
+        size_t width;
+        Align align;
+    };
+
+    static std::vector<Column> columns_for(size_t width);
+    void print_header();
+    // A cell for each column, and maybe more.
+    void print_cells(const std::vector<std::string>& cells);
+    std::string line_of(const std::vector<std::vector<std::string>>& wrapped, size_t line) const;
+
     std::ostream& out_;
     Colour colour_;
+    std::vector<Column> columns_;
     bool has_header_ = false;
 };
 
