@@ -28,6 +28,8 @@ exec /resize_guest
 
 def build(program, folder):
     """Returns the kernel's release."""
+    if not program.exists():
+        raise Unavailable(f"{program} is missing: run ./bootstrap compare, which builds it")
     initramfs.require_programs()
     linux = kernel.obtain()
     with tempfile.TemporaryDirectory() as root:

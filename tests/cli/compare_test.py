@@ -139,6 +139,18 @@ class Compare(unittest.TestCase):
         self.assertIn("everything that was started has been stopped", errors)
 
     @needs_qemu
+    def test_interrupted_at_its_start(self):
+        """While libvirt asks each QEMU that it finds what it can, which takes seconds."""
+        process = self.start("--with", "balloon", "--accelerate", "emulation")
+        while process.poll() is None and not glob.glob(os.path.join(self.folder, "tmp/*/libvirt")):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        _, errors = self.finish(process, -signal.SIGINT)
+        self.assertLess(time.monotonic() - begin, 3)
+        self.assertIn("everything that was started has been stopped", errors)
+
+    @needs_qemu
     def test_interrupted_while_something_else_fails(self):
         """libvirt waits for a daemon's answer, and does not look at signals; then the daemon is gone."""
         path = os.path.join(self.folder, "socket")

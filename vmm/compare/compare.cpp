@@ -9,6 +9,7 @@
 #include "vmm/compare/gpremap_guest.h"
 #include "vmm/compare/guest_image.h"
 #include "vmm/compare/libvirt_host.h"
+#include "vmm/compare/needs.h"
 #include "vmm/compare/qemu_guest.h"
 #include "vmm/compare/resize_plan.h"
 #include "vmm/libvirt/private_folder.h"
@@ -111,6 +112,16 @@ void check(const CompareOptions& options) {
     if (options.ways.empty()) throw ConfigError("--with: expected balloon, virtio-mem or dimm");
 }
 
+// Before anything is started. The kernel is no lack: it is downloaded where it is not kept yet.
+void require_needs(const CompareOptions& options) {
+    std::string lacks;
+    for (const CompareNeed& need : examine_compare(options.connect))
+        if (!need.mend.empty() && need.what != kernel_need)
+            lacks += fmt::format("{}compare: {}: {}: {}", lacks.empty() ? "" : "\n", need.what, need.reason,
+                                 need.mend);
+    if (!lacks.empty()) throw HostLacks(lacks);
+}
+
 // Everything that is started ends with it.
 int compare(const CompareOptions& options, const Scenario& scenario, const Schedule& schedule, JsonFile& json,
             const Interruption& interruption, std::ostream& out) {
@@ -120,7 +131,7 @@ int compare(const CompareOptions& options, const Scenario& scenario, const Sched
     const PrivateFolder folder;
     const GuestImage image = make_guest_image(folder.path(), waiter);
     try {
-        const LibvirtHost host(options.connect, folder.path());
+        const LibvirtHost host(options.connect, folder.path(), waiter);
         QemuGuestConfig config = guest_config(options, options.ways.front(), Accelerator::kvm, image, folder);
         const Choice choice =
             choose_accelerator(options, host.connection(), config, schedule, waiter_for_trial);
@@ -142,6 +153,7 @@ int run_compare(const CompareOptions& options, std::ostream& out) {
     const Scenario scenario = read_scenario(options.file, options.overrides);
     const Schedule schedule = schedule_of(scenario, options.range, options.ways);
     JsonFile json(options.json);
+    require_needs(options);
     const Interruption interruption;
     try {
         const int status = compare(options, scenario, schedule, json, interruption, out);

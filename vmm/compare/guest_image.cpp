@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "vmm/base/errors.h"
+#include "vmm/compare/needs.h"
 
 namespace gpremap {
 
@@ -76,8 +77,8 @@ GuestImage make_guest_image(const std::filesystem::path& folder, Waiter& waiter)
     constexpr std::chrono::minutes longest(10);  // a download
     spdlog::info("making the guest's image; the first time, this downloads Debian's kernel");
     const std::filesystem::path output = folder / "image.output", errors = folder / "image.errors";
-    Child child({"python3", "-B", GPREMAP_RESIZE_IMAGE, GPREMAP_RESIZE_GUEST, folder.string()}, output,
-                errors);
+    const GuestFiles files = guest_files();
+    Child child({"python3", "-B", files.image, files.program, folder.string()}, output, errors);
     if (!waiter.wait([&] { return child.has_ended(); }, longest))
         throw HostLacks("the guest's kernel was not downloaded within 10 minutes: see whether apt works");
     if (!child.succeeded()) throw HostLacks("the guest's image cannot be made: " + contents(errors));

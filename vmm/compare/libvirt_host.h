@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "vmm/compare/waiter.h"
 #include "vmm/libvirt/connection.h"
 
 namespace gpremap {
@@ -28,8 +29,8 @@ class EventLoop {
 class LibvirtHost {
   public:
     // An empty `uri` stands for the driver inside of this program, with its files in `folder`. Throws
-    // HostLacks where nobody answers, with the mend.
-    LibvirtHost(const std::string& uri, const std::filesystem::path& folder);
+    // HostLacks where nobody answers, with the mend; Interrupted.
+    LibvirtHost(const std::string& uri, const std::filesystem::path& folder, Waiter& waiter);
 
     virConnectPtr connection() const { return connection_.get(); }
     const std::string& uri() const { return uri_; }

@@ -89,7 +89,7 @@ std::string free_pages_of(virConnectPtr connection) {
     if (virNodeGetInfo(connection, &info) != 0) return "";
     unsigned nodes = std::min(info.nodes, most_nodes);
     if (virNodeGetFreePages(connection, 1, &size, 0, nodes, counts, 0) < 0) return "";
-    std::string text = "; free huge pages of 2 MiB:";
+    std::string text = "; huge pages of 2 MiB, free or promised:";
     for (unsigned node = 0; node < nodes; node++) text += fmt::format(" node{} {}", node, counts[node]);
     return text;
 }
@@ -120,6 +120,9 @@ std::string try_embedded(const std::filesystem::path& folder) {
 
 LibvirtFinding judged(std::string what, const std::string& said, std::string mend) {
     bool works = said.starts_with('+');
+    // Then nothing is to be installed.
+    if (said.find("ermission denied") != std::string::npos || said.find("uthentication") != std::string::npos)
+        mend = "run as root, or join the group that may use libvirt's daemon (usually libvirt)";
     return {std::move(what), works, said.substr(1), works ? "" : std::move(mend)};
 }
 

@@ -3,11 +3,12 @@
 
 The suite npt runs tests in it, and `gpremap compare` resizes it. The distribution's own 6.1 would boot, too, but
 KVM_PRE_FAULT_MEMORY and the statistics that the tests count came later. Run by itself, this downloads it and
-prints where it is.
+prints where it is; with --cached, it downloads nothing and ends with 1 where there is none.
 """
 import lzma
 import os
 import pathlib
+import pwd
 import re
 import subprocess
 import sys
@@ -55,16 +56,34 @@ def _depends_on(module):
 
 
 def cache():
-    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "gpremap"
+    """Raises Unavailable where the user has no home, and names no folder in its place."""
+    stated = os.environ.get("XDG_CACHE_HOME")
+    if stated:
+        return pathlib.Path(stated) / "gpremap"
+    # HOME may be wrong, as for a service; it is no place to make folders, then.
+    for home in os.environ.get("HOME", ""), _home_of_user():
+        if os.path.isabs(home) and os.path.isdir(home):
+            return pathlib.Path(home) / ".cache/gpremap"
+    raise Unavailable("this user has no home to keep the kernel in: name a folder in XDG_CACHE_HOME")
+
+
+def _home_of_user():
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return ""
+
+
+def cached():
+    """The newest kernel in the cache, or None."""
+    folders = [folder for folder in cache().glob("linux-image-6.12.*") if PACKAGE.match(folder.name)]
+    return Kernel(max(folders, key=lambda folder: _release(folder.name))) if folders else None
 
 
 def obtain():
     """The newest kernel in the cache; downloads one where there is none. Raises Unavailable."""
     try:
-        cached = sorted((folder for folder in cache().glob("linux-image-6.12.*") if PACKAGE.match(folder.name)),
-                        key=lambda folder: _release(folder.name))
-        return Kernel(cached[-1] if cached else _download())
+        return cached() or Kernel(_download())
     except OSError as error:
         raise Unavailable(f"the kernel cannot be kept in {cache()}: {error.strerror}: name a folder in XDG_CACHE_HOME "
                           "that this user may write to") from None
@@ -109,8 +128,15 @@ def _run(*command, cwd=None):
     return done.stdout
 
 
-if __name__ == "__main__":
+def main():
     try:
-        print(obtain().root)
+        found = cached() if sys.argv[1:] == ["--cached"] else obtain()
     except Unavailable as reason:
         sys.exit(f"no kernel: {reason}")
+    if not found:
+        sys.exit(f"none is kept in {cache()} yet")
+    print(found.root)
+
+
+if __name__ == "__main__":
+    main()

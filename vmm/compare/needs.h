@@ -1,0 +1,31 @@
+// What `gpremap compare` needs of this host beside KVM: found out before anything is started, and by doctor.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace gpremap {
+
+// The one that need not be there: it is downloaded when it is needed.
+inline constexpr const char* kernel_need = "guest's kernel";
+
+struct CompareNeed {
+    std::string what;
+    std::string reason;  // what was found, or what is missing and for what
+    std::string mend;    // the command that makes it; empty where it is there
+};
+
+// QEMU belongs to the daemon at `uri`, where one is named. Nothing in a build without libvirt, which says so.
+std::vector<CompareNeed> examine_compare(const std::string& uri);
+
+// The files of the guest that is compared with, beside this program: in the build's own folder, or where they
+// have been installed.
+struct GuestFiles {
+    std::filesystem::path program;  // resize_guest
+    std::filesystem::path image;    // resize_image.py, which makes the image
+    std::filesystem::path kernel;   // kernel.py, which has the kernel
+};
+GuestFiles guest_files();
+
+}  // namespace gpremap
