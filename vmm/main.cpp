@@ -8,11 +8,14 @@
 #include <csignal>
 #include <exception>
 #include <iostream>
+#include <new>
 #include <string>
+#include <system_error>
 
 #include "vmm/base/errors.h"
 #include "vmm/base/interruption.h"
 #include "vmm/base/log.h"
+#include "vmm/host/process_limits.h"
 #include "vmm/verbs/verb.h"
 
 namespace gpremap {
@@ -50,7 +53,8 @@ int run(int argc, char** argv) {
     program.app.require_subcommand(1);
     program.app.footer(
         "Exit status: 0 all as expected, 1 an expectation failed, 2 bad usage or configuration, or\n"
-        "results that could not be written, 3 the host lacks something, 4 the guest died, 5 internal error.");
+        "results that could not be written, 3 the host lacks something, 4 the guest died, 5 internal error;\n"
+        "130 or 143 ended in order after Ctrl-C or TERM.");
     for (auto add : all_verbs) add(program);
     try {
         program.app.parse(argc, argv);
@@ -80,11 +84,22 @@ void hold_standard_descriptors() {
     close(descriptor);
 }
 
-// The exit status of the whole: `status`, but for results that nobody has got.
+// The exit status of the whole: `status`, but for results or a log that nobody has got.
 int with_output_written(int status) {
-    if (std::cout.flush()) return status;
-    std::cerr << "gpremap: standard output cannot be written; is the disk full, or its reader gone?\n";
-    return std::max<int>(status, bad_usage);
+    const std::string log_lacks = log_problem();
+    if (!log_lacks.empty()) std::cerr << "gpremap: " << log_lacks << '\n';
+    const bool is_written = static_cast<bool>(std::cout.flush());
+    if (!is_written)
+        std::cerr << "gpremap: standard output cannot be written; is the disk full, or its reader gone?\n";
+    return is_written && log_lacks.empty() ? status : std::max<int>(status, bad_usage);
+}
+
+// What the kernel refuses may come from a limit of this process.
+int report(const std::string& problem, const std::error_code& error) {
+    const auto limit = limit_behind(error);
+    std::cerr << "gpremap: " << (limit ? "" : "internal error: ") << problem << (limit ? ": " + *limit : "")
+              << '\n';
+    return limit ? host_lacks : internal_error;
 }
 
 int run_and_report(int argc, char** argv) {
@@ -103,6 +118,10 @@ int run_and_report(int argc, char** argv) {
     } catch (const Interrupted& error) {
         std::cerr << "gpremap: " << error.what() << '\n';
         return end_by(error.signal);
+    } catch (const std::system_error& error) {
+        return report(error.what(), error.code());
+    } catch (const std::bad_alloc&) {
+        return report("out of memory", std::make_error_code(std::errc::not_enough_memory));
     } catch (const std::exception& error) {
         std::cerr << "gpremap: internal error: " << error.what() << '\n';
         return internal_error;

@@ -44,8 +44,12 @@ def domains():
 
 
 def free_huge_pages():
-    with open("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", encoding="utf-8") as file:
-        return int(file.read())
+    """Those that no mapping has been promised."""
+    counts = {}
+    for name in "free", "resv":
+        with open(f"/sys/kernel/mm/hugepages/hugepages-2048kB/{name}_hugepages", encoding="utf-8") as file:
+            counts[name] = int(file.read())
+    return counts["free"] - counts["resv"]
 
 
 class Case(unittest.TestCase):
@@ -63,8 +67,9 @@ class Case(unittest.TestCase):
         return self.path(name)
 
     def gpremap(self, *arguments, status=OK, environment=None):
+        usual = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
         done = subprocess.run([GPREMAP, *arguments], capture_output=True, text=True, errors="surrogateescape",
-                              timeout=120, check=False, env={**os.environ, **(environment or {})})
+                              timeout=120, check=False, env={**usual, **(environment or {})})
         self.assertEqual(done.returncode, status, f"{arguments}\n{done.stdout}\n{done.stderr}")
         return done
 
@@ -120,7 +125,8 @@ class ReservedHugePages(Case):
                 while "map" not in running.stdout.readline():  # the step before the sleep
                     self.assertIsNone(running.poll())
                 running.send_signal(ending)
-                self.assertEqual(running.wait(timeout=30), -ending)
+                ended = -ending if ending == signal.SIGKILL else 128 + ending
+                self.assertEqual(running.wait(timeout=30), ended)
             late = time.monotonic() + 30
             while huge_pool() != before and time.monotonic() < late:
                 time.sleep(0.01)
@@ -137,6 +143,8 @@ class Usage(Case):
                 self.assertIn(option, options)
         for verb in ("run", "doctor", "bench", "compare"):
             self.assertIn("--json", self.gpremap(verb, "--help").stdout)
+        for bench in ("move", "overhead", "stall", "hypercall"):
+            self.assertIn(bench, self.gpremap("bench", "--help").stdout)
         for option in ("--mechanism", "--backing", "--granule"):
             self.assertIn(option, self.gpremap("run", "--help").stdout)
             self.assertIn(option, self.gpremap("bench", "--help").stdout)
@@ -221,6 +229,194 @@ class StandardOutput(Case):
             self.assertEqual(done.returncode, status, done.stderr)
 
 
+class StandardStreams(Case):
+    """- is standard input, or output."""
+
+    def test_input(self):
+        for verb, text, said in (["check"], HEAP, "-: ok (1 step)\n"), (["cases", "--on", "model"], CASE, "-: 1 passed"):
+            done = subprocess.run([GPREMAP, *verb, "-"], input=text, capture_output=True, text=True, timeout=60,
+                                  check=False)
+            self.assertEqual(done.returncode, OK, done.stderr)
+            self.assertIn(said, done.stdout)
+        wrong = subprocess.run([GPREMAP, "run", "-"], input="[[step]]\nfil = 1\n", capture_output=True, text=True,
+                               timeout=60, check=False)
+        self.assertEqual(wrong.returncode, BAD_USAGE)
+        self.assertIn("-:2: key 'step[0].fil'", wrong.stderr)
+
+    def test_json_alone_is_standard_output(self):
+        cases = self.write("c.toml", CASE)
+        done = self.gpremap("cases", "--on", "model", cases, "--json", "-")
+        self.assertEqual(json.loads(done.stdout)["passed"], 1)
+        self.assertIn("1 passed", done.stderr)
+        done = self.gpremap("cases", "--on", "model", cases, "--json", "-", "-q")
+        self.assertEqual(json.loads(done.stdout)["passed"], 1)
+        self.assertEqual(done.stderr, "")
+
+    @needs_libvirt
+    def test_exported_domain(self):
+        scenario = self.write("s.toml", HEAP)
+        self.assertEqual(self.gpremap("export-domain", scenario, "-o", "-").stdout,
+                         self.gpremap("export-domain", scenario).stdout)
+
+
+class WholeFiles(Case):
+    """What is written is all there, or what was there before."""
+
+    def setUp(self):
+        super().setUp()
+        self.cases = self.write("c.toml", CASE)
+
+    def run_cases(self, result, status=OK, **options):
+        return subprocess.run([GPREMAP, "cases", "--on", "model", self.cases, "--json", result], capture_output=True,
+                              text=True, timeout=60, check=False, **options)
+
+    def assert_is_result(self, path):
+        with open(path, encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["schema"], "gpremap.cases/1")
+
+    def test_a_write_that_fails_leaves_the_old_one(self):
+        """A limit of the file's size stands for a full disk."""
+        many = self.write("many.toml", "".join(CASE.replace('"n"', f'"n{i}"') for i in range(50)))
+        result = self.write("result.json", "older")
+        limited = ["sh", "-c", 'trap "" XFSZ; ulimit -f 1; exec "$@"', "sh"]
+        done = subprocess.run([*limited, GPREMAP, "cases", "--on", "model", many, "--json", result],
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, BAD_USAGE, done.stderr)
+        self.assertIn(f"--json {result}: cannot be written", done.stderr)
+        with open(result, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "older")
+        self.assertEqual(sorted(os.listdir(self.folder)), ["c.toml", "many.toml", "result.json"])
+
+    def test_mode_and_links(self):
+        result = self.write("result.json", "older")
+        os.chmod(result, 0o640)
+        os.symlink("result.json", self.path("link"))
+        self.assertEqual(self.run_cases(self.path("link")).returncode, OK)
+        self.assertTrue(os.path.islink(self.path("link")))
+        self.assert_is_result(result)
+        self.assertEqual(os.stat(result).st_mode & 0o777, 0o640)
+        os.symlink("new.json", self.path("dangling"))
+        self.assertEqual(self.run_cases(self.path("dangling"), umask=0o027).returncode, OK)
+        self.assert_is_result(self.path("new.json"))
+        self.assertEqual(os.stat(self.path("new.json")).st_mode & 0o777, 0o640)
+
+    def test_what_is_no_regular_file(self):
+        self.assertIn("it is a folder", self.run_cases(self.folder).stderr)
+        fifo = self.path("fifo")
+        os.mkfifo(fifo)
+        with subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE, text=True) as reader:
+            self.assertEqual(self.run_cases(fifo).returncode, OK)
+            self.assertEqual(json.loads(reader.communicate(timeout=30)[0])["passed"], 1)
+        output = self.path("output")
+        with open(output, "w", encoding="utf-8") as file:
+            subprocess.run([GPREMAP, "cases", "--on", "model", self.cases, "--json", "/dev/stdout"], stdout=file,
+                           check=True, timeout=60)
+        with open(output, encoding="utf-8") as file:
+            text = file.read()
+        self.assertTrue(text.startswith(f"{self.cases}: 1 passed"), text)  # the table is before it, and whole
+        self.assertIn('"schema": "gpremap.cases/1"', text)
+
+    @needs_libvirt
+    def test_exported_domain(self):
+        domain = self.write("d.xml", "older")
+        scenario = self.write("s.toml", HEAP)
+        done = subprocess.run(["sh", "-c", 'trap "" XFSZ; ulimit -f 0; exec "$@"', "sh", GPREMAP, "export-domain",
+                               scenario, "-o", domain], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, BAD_USAGE, done.stderr)
+        with open(domain, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "older")
+
+
+class Log(Case):
+    def test_a_file_that_takes_nothing(self):
+        scenario = self.write("s.toml", HEAP)
+        done = self.gpremap("check", scenario, "--log", "/dev/full", status=BAD_USAGE)
+        self.assertIn("--log /dev/full: cannot be written: No space left on device", done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def test_a_file_that_takes_no_more(self):
+        many = self.write("many.toml", "".join(CASE.replace('"n"', f'"n{i}"') for i in range(50)))
+        log = self.path("log")
+        done = subprocess.run(["sh", "-c", 'trap "" XFSZ; ulimit -f 1; exec "$@"', "sh", GPREMAP, "cases", "--on",
+                               "model", many, "--log", log], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, BAD_USAGE, done.stderr)
+        self.assertIn("50 passed", done.stdout)
+        self.assertIn(f"--log {log}: cannot be written", done.stderr)
+
+    def test_levels(self):
+        cases = self.write("c.toml", CASE)
+        self.assertNotIn("n: passed", self.gpremap("cases", "--on", "model", cases, "-v").stderr)
+        self.assertIn("n: passed", self.gpremap("cases", "--on", "model", cases, "-vv").stderr)
+
+
+class Signals(Case):
+    """After what is under way the rest is left out, and what there is is written down."""
+
+    def start(self, **options):
+        cases = self.write("c.toml", "".join(CASE.replace('"n"', f'"n{i}"') for i in range(100_000)))
+        running = subprocess.Popen([GPREMAP, "cases", "--on", "model", "-vv", cases, "--json", self.path("r.json")],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+        self.addCleanup(running.communicate)
+        self.addCleanup(running.kill)
+        self.assertIn("passed", running.stderr.readline())  # it has begun
+        return running
+
+    def test_end_in_order(self):
+        for ending in signal.SIGINT, signal.SIGTERM:
+            running = self.start()
+            running.send_signal(ending)
+            out, _ = running.communicate(timeout=60)
+            self.assertEqual(running.returncode, 128 + ending)
+            self.assertRegex(out, r"c\.toml: \d+ passed, 0 failed, 0 skipped\n")
+            with open(self.path("r.json"), encoding="utf-8") as file:
+                result = json.load(file)
+            self.assertIs(result["interrupted"], True)
+            self.assertLess(result["passed"], 100_000)
+
+    def test_ignored_signals_stay_so(self):
+        running = self.start(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        running.send_signal(signal.SIGHUP)
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 128 + signal.SIGTERM)
+
+    @needs_kvm
+    def test_run_and_bench(self):
+        scenario = self.write("s.toml", HEAP + "[[step]]\nsleep = 60\n[[step]]\nsleep = 60\n")
+        for command in ["run", scenario], ["bench"]:
+            with self.subTest(command[0]), subprocess.Popen([GPREMAP, *command, "--json", self.path("r.json")],
+                                                            stdout=subprocess.PIPE, text=True) as running:
+                for _ in range(3):
+                    running.stdout.readline()
+                running.send_signal(signal.SIGINT)
+                out, _ = running.communicate(timeout=60)
+                self.assertEqual(running.returncode, 128 + signal.SIGINT, out)
+                with open(self.path("r.json"), encoding="utf-8") as file:
+                    self.assertIs(json.load(file)["interrupted"], True)
+
+
+class ProcessLimits(Case):
+    def limited(self, limit, *arguments):
+        return subprocess.run(["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", GPREMAP, *arguments],
+                              capture_output=True, text=True, timeout=60, check=False)
+
+    def test_are_named_with_the_mend(self):
+        scenario = self.write("s.toml", HEAP)
+        for limit, mend in ("-n 8", "ulimit -n 1024"), ("-v 4000000", "ulimit -v unlimited"):
+            with self.subTest(limit):
+                done = self.limited(limit, "run", scenario)
+                self.assertEqual(done.returncode, HOST_LACKS, done.stderr)
+                self.assertIn(mend, done.stderr)
+
+    def test_doctor_looks_at_them(self):
+        for limit, what, mend in (("-n 20", "open files +missing  ", "ulimit -n 1024"),
+                                  ("-v 4000000", "address space +missing  ", "ulimit -v unlimited"),
+                                  ("-l 64", r"locked memory +missing \(optional\)", "ulimit -l 8192")):
+            with self.subTest(limit):
+                done = self.limited(limit, "doctor")
+                self.assertRegex(done.stdout, rf"{what}.*\n +mend: {mend}")
+
+
 class JsonFile(Case):
     def test_a_name_that_is_not_utf8(self):
         cases = os.path.join(os.fsencode(self.folder), b"\xff.toml")
@@ -266,6 +462,17 @@ class Check(Case):
     def test_right_files(self):
         scenario = self.write("s.toml", HEAP + '[[step]]\nunmap = { range = "heap" }\n')
         self.assertEqual(self.gpremap("check", scenario).stdout, f"{scenario}: ok (2 steps)\n")
+
+    def test_a_limit_above_the_hosts_memory(self):
+        scenario = self.write("s.toml", '[vm]\nlimit = "60TiB"\n' + HEAP)
+        done = self.gpremap("check", scenario)
+        self.assertRegex(done.stderr, r"limit is 60 TiB, and this host has \d+ MiB")
+        done = self.gpremap("check", self.write("s.toml", '[vm]\nlimit = "4MiB"\n' + HEAP))
+        self.assertEqual(done.stderr, "")
+
+    def test_addresses_as_they_are_printed(self):
+        for address in "0x200000000", "8 GiB", "0x1ff000000+16MiB":
+            self.gpremap("check", self.write("s.toml", HEAP.replace("8GiB", address)))
 
     def test_case_files(self):
         cases = self.write("c.toml", CASE)
@@ -496,7 +703,13 @@ class Doctor(Case):
         if KVM:  # and no more than a scenario may say
             end = re.search(r"an aperture may end at (\d+) ([GT])iB", named["guest addresses"]["reason"])
             self.assertLessEqual(int(end[1]) * (GIB if end[2] == "G" else 1024 * GIB), 64 * 1024 * GIB)
-        for what in ("/dev/kvm", "THP", "THP for shmem", "huge pages 2M", "userfaultfd", "memory"):
+            self.assertRegex(named["guest addresses"]["reason"], r"and be \d+ [GT]iB large")
+        self.assertTrue(named["/dev/kvm"]["needed"])
+        self.assertFalse(named["THP"]["needed"])
+        if LIBVIRT:
+            self.assertLessEqual({"resize_guest", "python3", "busybox", "cpio", "qemu-system-x86_64", "guest's kernel"},
+                                 set(named))
+        for what in ("open files", "address space", "locked memory", "/dev/kvm", "THP", "THP for shmem", "huge pages 2M", "userfaultfd", "memory"):
             self.assertIn(what, named)
             self.assertIn(what, done.stdout)
         for finding in found["findings"]:
@@ -545,6 +758,33 @@ class Compare(Case):
         for folder in "/nonexistent", "/proc":
             done = self.gpremap("compare", scenario, status=HOST_LACKS, environment={"TMPDIR": folder})
             self.assertIn(f"{folder}: No such file or directory: name one in TMPDIR", done.stderr)
+
+    def test_what_is_missing_is_said_first(self):
+        """The program alone, as after a build of nothing else: no traceback, and the command that makes the rest."""
+        alone = self.path("bin/gpremap")
+        os.makedirs(os.path.dirname(alone))
+        shutil.copy(GPREMAP, alone)
+        scenario = self.write("s.toml", self.SCENARIO)
+        for arguments in ["compare", scenario], ["doctor"]:
+            done = subprocess.run([alone, *arguments], capture_output=True, text=True, timeout=60, check=False,
+                                  env={**os.environ, "PATH": "/nonexistent"})
+            said = done.stdout + done.stderr
+            self.assertEqual(done.returncode, OK if KVM and arguments == ["doctor"] else HOST_LACKS, said)
+            self.assertIn("resize_guest is not there", said)
+            self.assertIn("./bootstrap compare, which builds it", said)
+            self.assertIn("apt-get install busybox-static", said)
+            self.assertNotIn("Traceback", said)
+
+    def test_nothing_in_it_points_into_the_source_tree(self):
+        with open(GPREMAP, "rb") as file:
+            text = file.read()
+        for script in b"guest/baseline/resize_image.py", b"guest/baseline/resize_guest":
+            self.assertNotIn(script, text)
+
+    @unittest.skipUnless(shutil.which("python3") and os.geteuid() == 0, "needs root, whose home is elsewhere")
+    def test_a_home_that_is_not_there(self):
+        self.gpremap("doctor", status=OK if KVM else HOST_LACKS, environment={"HOME": "/nonexistent"})
+        self.assertFalse(os.path.exists("/nonexistent"))
 
     @unittest.skipUnless(shutil.which("busybox") and shutil.which("cpio"), "busybox or cpio is missing")
     def test_cache_that_cannot_be_written(self):

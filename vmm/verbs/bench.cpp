@@ -6,7 +6,6 @@
 #include <array>
 #include <cstdint>
 #include <iosfwd>
-#include <iostream>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -15,12 +14,14 @@
 #include <vector>
 
 #include "vmm/base/errors.h"
+#include "vmm/base/interruption.h"
 #include "vmm/base/json_file.h"
 #include "vmm/base/progress.h"
 #include "vmm/base/units.h"
 #include "vmm/bench/benches.h"
 #include "vmm/config/toml_reader.h"
 #include "vmm/host/facts.h"
+#include "vmm/host/process_limits.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/report/json.h"
 #include "vmm/scenario/reading.h"
@@ -295,21 +296,24 @@ std::string describe(const Measurement& measurement) {
                        name_of(measurement.setting.backing), name_of(measurement.setting.mechanism));
 }
 
-// Writes the table to `out`, row by row. Returns the exit status, 0 or what JsonFile makes of it. Throws
+// Writes the table to `out`, row by row. Returns the exit status, 0 or what finish() makes of it. Throws
 // ConfigError for an unknown name, before anything runs, and HostLacks, GuestDied or std::system_error as a
 // Machine does.
 int run_bench(const BenchOptions& options, std::ostream& out) {
     check_options(options);
     JsonFile json(options.json);
+    require_limits(MemoryConfig().aperture_size);
     const HugePageReservation reservation(options.huge_pages);
     const Settings settings = settings_of(options);
     const HostFacts host = read_host();
     const std::vector<Measurement> measurements =
         Plan(options, settings, host, Kvm().capabilities().pre_fault).chosen(options.names);
+    const Interruption interruption;  // after the reservation, which forks
     Progress progress(measurements.size(), options.progress);
     JsonObject rows = JsonObject::array();
     print_header(out, host, options.runs);
     for (const Measurement& measurement : measurements) {
+        if (interruption.requested()) break;
         progress.show(describe(measurement));
         BenchSamples samples = measurement.measure(measurement.setting);
         Row row{measurement, spread_of(samples.ours), spread_of(samples.baseline)};
@@ -317,7 +321,8 @@ int run_bench(const BenchOptions& options, std::ostream& out) {
         print_row(out, row);
         rows.push_back(json_of(row));
     }
-    return json.write({{"schema", "gpremap.bench/1"}, {"host", gpremap::json_of(host)}, {"rows", rows}}, 0);
+    JsonObject result{{"schema", "gpremap.bench/1"}, {"host", gpremap::json_of(host)}, {"rows", rows}};
+    return finish(json, std::move(result), interruption, 0);
 }
 
 }  // namespace
@@ -326,7 +331,9 @@ void add_bench(Program& program) {
     CLI::App& verb =
         program.add_verb("bench", "measure calls, each beside what it replaces, in the same run");
     auto options = std::make_shared<BenchOptions>();
-    verb.add_option("NAME", options->names, "the benches, such as move; all of them without it");
+    verb.add_option(
+        "NAME", options->names,
+        fmt::format("the benches, of {}; all of them without it", fmt::join(Plan::benches, ", ")));
     verb.add_option("--runs", options->runs, "how often each is measured (9)")->type_name("N");
     verb.add_option_function<std::string>(
             "--max-size",
@@ -339,7 +346,7 @@ void add_bench(Program& program) {
     verb.callback([&program, options] {
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;
-            return run_bench(*options, std::cout);
+            return run_bench(*options, for_people(options->json, program.log));
         };
     });
 }

@@ -6,15 +6,16 @@
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "vmm/base/interruption.h"
 #include "vmm/base/json_file.h"
 #include "vmm/base/progress.h"
 #include "vmm/cases/runner.h"
 #include "vmm/config/config_errors.h"
+#include "vmm/host/process_limits.h"
 #include "vmm/scenario/reading.h"
 #include "vmm/verbs/huge_page_reservation.h"
 #include "vmm/verbs/options.h"
@@ -113,17 +114,19 @@ class CasesRun {
 
     int run() {
         const HugePageReservation reservation(options_.huge_pages);
+        const Interruption interruption;  // after the reservation, which forks
         try {
+            if (options_.on == CasesOn::vm) require_limits(MemoryConfig().aperture_size);
             const RunOne run_one = runner_for(options_);
-            for (const CaseFile& file : files_) run_file(file, run_one);
+            for (const CaseFile& file : files_) run_file(file, run_one, interruption);
         } catch (...) {
             progress_.clear();
-            write_json();  // what ran until then
+            write_json(interruption);  // what ran until then
             throw;
         }
         progress_.clear();
         if (files_.size() > 1) fmt::print(out_, "{} files: {}\n", files_.size(), all_.text());
-        return write_json();
+        return write_json(interruption);
     }
 
   private:
@@ -133,9 +136,10 @@ class CasesRun {
         return count;
     }
 
-    void run_file(const CaseFile& file, const RunOne& run_one) {
+    void run_file(const CaseFile& file, const RunOne& run_one, const Interruption& interruption) {
         Counts counts;
         for (const Case& c : file.cases) {
+            if (interruption.requested()) return;
             progress_.show(c.name);
             const CaseOutcome outcome = run_one(c);
             progress_.advance();
@@ -151,19 +155,17 @@ class CasesRun {
     void print(const Case& c, const CaseOutcome& outcome) {
         if (outcome.status == Status::skipped)
             spdlog::info("{}: {}: skipped: {}", c.file, c.name, outcome.detail);
+        if (outcome.status == Status::passed) spdlog::debug("{}: {}: passed", c.file, c.name);
         if (outcome.status != Status::failed) return;
         fmt::print(out_, "FAIL {}: {}\n     expected  {}\n     actual    {}\n     {}\n", c.file, c.name,
                    outcome.expected, outcome.actual, outcome.detail);
     }
 
-    int write_json() {
-        return json_.write({{"schema", "gpremap.cases/1"},
-                            {"on", name_of(options_.on)},
-                            {"passed", all_.passed},
-                            {"failed", all_.failed},
-                            {"skipped", all_.skipped},
-                            {"cases", results_}},
-                           all_.failed == 0 ? 0 : 1);
+    int write_json(const Interruption& interruption) {
+        JsonObject result{{"schema", "gpremap.cases/1"}, {"on", name_of(options_.on)},
+                          {"passed", all_.passed},       {"failed", all_.failed},
+                          {"skipped", all_.skipped},     {"cases", results_}};
+        return finish(json_, std::move(result), interruption, all_.failed == 0 ? 0 : 1);
     }
 
     const CasesOptions& options_;
@@ -188,7 +190,9 @@ void add_cases(Program& program) {
     CLI::App& verb =
         program.add_verb("cases", "run case files, on a VM, on the pure library or on this host");
     auto options = std::make_shared<CasesOptions>();
-    verb.add_option("FILE", options->files, "case files, such as tests/cases/linux-grow.toml")->required();
+    verb.add_option("FILE", options->files,
+                    "case files, such as tests/cases/linux-grow.toml; - is standard input")
+        ->required();
     const std::map<std::string, CasesOn> places = {
         {"vm", CasesOn::vm}, {"model", CasesOn::model}, {"host", CasesOn::host}};
     verb.add_option_function<std::string>(
@@ -202,7 +206,7 @@ void add_cases(Program& program) {
     verb.callback([&program, options] {
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;
-            return run_cases(*options, std::cout);
+            return run_cases(*options, for_people(options->json, program.log));
         };
     });
 }

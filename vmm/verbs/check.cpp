@@ -14,6 +14,7 @@
 #include "vmm/cases/reading.h"
 #include "vmm/config/config_errors.h"
 #include "vmm/config/toml_reader.h"
+#include "vmm/host/facts.h"
 #include "vmm/scenario/reading.h"
 #include "vmm/scenario/timeline.h"
 #include "vmm/verbs/options.h"
@@ -50,6 +51,7 @@ Checked check(const std::string& file) {
     Scenario scenario = parse_scenario(text, file);
     std::string steps =
         counted(count_steps(timeline_of(scenario.steps, scenario.machine.memory.granule)), "step");
+    warn_of_large_limit(scenario.machine.memory);
     if (!scenario.domain) return {steps, {}};
     return {described(*scenario.domain) + steps, scenario.domain->ignored};
 }
@@ -77,7 +79,7 @@ void add_check(Program& program) {
     CLI::App& verb = program.add_verb(
         "check", "parse and validate scenarios, case files and libvirt domains; run nothing");
     auto files = std::make_shared<std::vector<std::string>>();
-    verb.add_option("FILE", *files, "scenarios, case files and domains")->required();
+    verb.add_option("FILE", *files, "scenarios, case files and domains; - is standard input")->required();
     verb.callback([&program, files] { program.work = [files] { return run_check(*files, std::cout); }; });
 }
 

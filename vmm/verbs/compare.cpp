@@ -1,7 +1,6 @@
 // `gpremap compare`: the options of what vmm/compare does.
 #include "vmm/compare/compare.h"
 
-#include <iostream>
 #include <map>
 #include <memory>
 #include <string>
@@ -62,7 +61,7 @@ void add_compare(Program& program) {
     verb.callback([&program, options] {
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;
-            return run_compare(*options, std::cout);
+            return run_compare(*options, for_people(options->json, program.log));
         };
     });
 }

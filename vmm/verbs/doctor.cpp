@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <cstring>
 #include <iosfwd>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -21,12 +20,15 @@
 #include "vmm/base/errors.h"
 #include "vmm/base/json_file.h"
 #include "vmm/base/units.h"
+#include "vmm/compare/needs.h"
 #include "vmm/config/toml_reader.h"
 #include "vmm/host/facts.h"
 #include "vmm/host/huge_tmpfs.h"
+#include "vmm/host/process_limits.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/libvirt/diagnosis.h"
 #include "vmm/memory/backing_object.h"
+#include "vmm/memory/reservation.h"
 #include "vmm/report/json.h"
 #include "vmm/verbs/options.h"
 #include "vmm/verbs/verb.h"
@@ -43,13 +45,16 @@ struct Finding {
     };
     std::string what;
     Verdict verdict = Verdict::ok;
-    std::string reason;  // what was found, and what it is for
-    std::string mend;    // what to do about it; empty where nothing needs doing
+    std::string reason;   // what was found, and what it is for
+    std::string mend;     // what to do about it; empty where nothing needs doing
+    bool needed = false;  // whether gpremap cannot run without it
 };
 
 struct DoctorOptions {
     std::string json;  // where the result goes, too; empty: nowhere
 };
+
+constexpr uint64_t gib = 1ull << 30;  // bytes
 
 using Verdict = Finding::Verdict;
 using Findings = std::vector<Finding>;
@@ -57,17 +62,35 @@ using Findings = std::vector<Finding>;
 Finding ok(std::string_view what, std::string reason) {
     return {std::string(what), Verdict::ok, std::move(reason), ""};
 }
+Finding found(std::string_view what, std::string reason) {
+    return {std::string(what), Verdict::ok, std::move(reason), "", true};
+}
 Finding slower(std::string_view what, std::string reason, std::string mend) {
     return {std::string(what), Verdict::slower, std::move(reason), std::move(mend)};
 }
 Finding missing(std::string_view what, std::string reason, std::string mend) {
-    return {std::string(what), Verdict::missing, std::move(reason), std::move(mend)};
+    return {std::string(what), Verdict::missing, std::move(reason), std::move(mend), true};
 }
 
 // ---- KVM ----
 
+// In bytes, a power of two: as far as this process's address space, tried, and the window's memslots go, each
+// of 1 GiB and two to spare.
+uint64_t largest_aperture(const KvmCapabilities& kvm) {
+    const uint64_t slots = (kvm.memslots - 2) * gib;
+    for (uint64_t size = abi::highest_aperture_end; size > gib; size /= 2) {
+        if (size > slots) continue;
+        try {
+            const Reservation reservation(size);
+            return size;
+        } catch (const HostLacks&) {
+        }
+    }
+    return gib;
+}
+
 void examine_capabilities(const KvmCapabilities& kvm, Findings& findings) {
-    findings.push_back(ok("KVM API", "version 12, with every capability that a run needs"));
+    findings.push_back(found("KVM API", "version 12, with every capability that a run needs"));
     findings.push_back(
         kvm.mmu == MmuKind::shadow
             ? slower("MMU kind", "shadow paging: everything works, page faults cost more",
@@ -75,8 +98,10 @@ void examine_capabilities(const KvmCapabilities& kvm, Findings& findings) {
             : ok("MMU kind", fmt::format("{}: the hardware walks the second stage", name_of(kvm.mmu))));
     findings.push_back(ok("memslots", fmt::format("{} for one VM", kvm.memslots)));
     const uint64_t end = std::min(abi::highest_aperture_end, uint64_t{1} << kvm.guest_address_bits);
-    findings.push_back(ok("guest addresses", fmt::format("{} bits: an aperture may end at {}",
-                                                         kvm.guest_address_bits, format_size(end))));
+    findings.push_back(
+        ok("guest addresses",
+           fmt::format("{} bits: an aperture may end at {}, and be {} large", kvm.guest_address_bits,
+                       format_size(end), format_size(std::min(end, largest_aperture(kvm))))));
     findings.push_back(kvm.sync_regs ? ok("KVM_CAP_SYNC_REGS", "registers come with the exit")
                                      : slower("KVM_CAP_SYNC_REGS", "a hypercall needs two more ioctls",
                                               "use Linux 4.17 or later"));
@@ -97,7 +122,7 @@ void examine_kvm(Findings& findings) {
     try {
         Kvm kvm;
         kvm.create_vm();
-        findings.push_back(ok("/dev/kvm", "present, this user may open it, and a VM can be created"));
+        findings.push_back(found("/dev/kvm", "present, this user may open it, and a VM can be created"));
         examine_capabilities(kvm.capabilities(), findings);
     } catch (const HostLacks& error) {
         const Lack lack = lack_of(error);
@@ -112,18 +137,22 @@ void examine_kvm(Findings& findings) {
 Finding examine_huge_pages(const std::optional<HugePages>& pages) {
     const char* what = "huge pages 2M";
     if (!pages) return slower(what, "this kernel or processor does not have them", "use another backing");
-    std::string found = fmt::format("{} free of {}", pages->free, pages->total);
-    if (pages->free > 0) return ok(what, found);
-    return slower(what, found + ": only for backing hugetlb-2M",
+    std::string counts = fmt::format("{} free of {}", pages->free, pages->total);
+    if (pages->promised > 0) counts += fmt::format(", {} promised to mappings", pages->promised);
+    if (pages->free > 0) return ok(what, counts);
+    return slower(what, counts + ": only for backing hugetlb-2M",
                   "echo N > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
 }
 
 // Huge pages belong to a node of the host, and a VM's vCPUs may run on another.
-void examine_nodes(Findings& findings) {
+void examine_nodes(const HostFacts& host, Findings& findings) {
+    const bool some_are_promised = host.huge_2m && host.huge_2m->promised > 0;
     for (unsigned node = 0;; node++) {
-        auto free = free_huge_2m_of_node(node);
-        if (!free) return;
-        findings.push_back(ok(fmt::format("huge pages 2M node{}", node), fmt::format("{} free", *free)));
+        auto unused = unused_huge_2m_of_node(node);
+        if (!unused) return;
+        findings.push_back(
+            ok(fmt::format("huge pages 2M node{}", node),
+               fmt::format("{} {}", *unused, some_are_promised ? "free or promised" : "free")));
     }
 }
 
@@ -144,13 +173,13 @@ void examine_huge(const HostFacts& host, Findings& findings) {
                            : slower("THP", host.thp + ": anonymous memory moves by 4 KiB pages", enable));
     findings.push_back(examine_shmem(host));
     findings.push_back(examine_huge_pages(host.huge_2m));
-    examine_nodes(findings);
+    examine_nodes(host, findings);
 }
 
 void add_libvirt(Findings& findings) {
-    for (const LibvirtFinding& found : examine_libvirt())
-        findings.push_back(found.works ? ok(found.what, found.reason)
-                                       : slower(found.what, found.reason, found.mend));
+    for (const LibvirtFinding& each : examine_libvirt())
+        findings.push_back(each.works ? ok(each.what, each.reason)
+                                      : slower(each.what, each.reason, each.mend));
 }
 
 Finding examine_userfaultfd() {
@@ -158,6 +187,30 @@ Finding examine_userfaultfd() {
     if (fd.valid()) return ok("userfaultfd", "can be opened");
     return slower("userfaultfd", std::string(std::strerror(errno)) + ": no run needs it yet",
                   "sysctl vm.unprivileged_userfaultfd=1, or run as root");
+}
+
+// Those of the process: `ulimit`.
+void examine_process(Findings& findings) {
+    const Limits limits = read_limits();
+    const auto said = [](std::optional<uint64_t> bytes) { return bytes ? format_size(*bytes) : "unlimited"; };
+    const std::string files = limits.files ? std::to_string(*limits.files) : "unlimited";
+    findings.push_back(
+        limits.files.value_or(needed_files) >= needed_files
+            ? found("open files", files)
+            : missing("open files", fmt::format("{}: a VM needs {}", files, needed_files), "ulimit -n 1024"));
+    const uint64_t needed = MemoryConfig().aperture_size + address_space_beside_aperture;
+    findings.push_back(limits.address_space.value_or(needed) >= needed
+                           ? found("address space", said(limits.address_space))
+                           : missing("address space",
+                                     fmt::format("{}: a VM with the usual aperture needs {}",
+                                                 said(limits.address_space), format_size(needed)),
+                                     "ulimit -v unlimited"));
+    constexpr uint64_t usual_lock = 8ull << 20;  // the kernel's default
+    findings.push_back(limits.locked.value_or(usual_lock) >= usual_lock
+                           ? ok("locked memory", said(limits.locked))
+                           : slower("locked memory",
+                                    said(limits.locked) + ": `cases --on host` locks more in some cases",
+                                    "ulimit -l 8192"));
 }
 
 void examine_limits(const HostFacts& host, Findings& findings) {
@@ -207,7 +260,7 @@ JsonObject json_of(const Findings& findings) {
     for (const Finding& finding : findings)
         all.push_back({{"what", finding.what},
                        {"ok", finding.verdict == Verdict::ok},
-                       {"needed", finding.verdict == Verdict::missing},
+                       {"needed", finding.needed},
                        {"reason", finding.reason},
                        {"mend", finding.mend}});
     return all;
@@ -220,7 +273,11 @@ std::vector<Finding> examine_host() {
     examine_huge(host, findings);
     findings.push_back(examine_userfaultfd());
     examine_limits(host, findings);
+    examine_process(findings);
     add_libvirt(findings);
+    for (const CompareNeed& need : examine_compare(""))
+        findings.push_back(need.mend.empty() ? ok(need.what, need.reason)
+                                             : slower(need.what, need.reason, need.mend));
     return findings;
 }
 
@@ -243,8 +300,11 @@ void add_doctor(Program& program) {
     CLI::App& verb = program.add_verb("doctor", "say what this host can do, with the reason and the mend");
     auto options = std::make_shared<DoctorOptions>();
     add_json(verb, options->json);
-    verb.callback(
-        [&program, options] { program.work = [options] { return run_doctor(*options, std::cout); }; });
+    verb.callback([&program, options] {
+        program.work = [&program, options] {
+            return run_doctor(*options, for_people(options->json, program.log));
+        };
+    });
 }
 
 }  // namespace gpremap

@@ -1,12 +1,42 @@
 #include "vmm/verbs/options.h"
 
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <iostream>
+
 #include "vmm/base/errors.h"
 #include "vmm/base/units.h"
 
 namespace gpremap {
 
 void add_json(CLI::App& verb, std::string& json) {
-    verb.add_option("--json", json, "write the result to this file, too")->type_name("FILE");
+    verb.add_option(
+            "--json", json,
+            "write the result to this file, too; - is standard output, and the table goes to standard "
+            "error then")
+        ->type_name("FILE");
+}
+
+std::ostream& for_people(const std::string& json, const LogOptions& log) {
+    static std::ostream nowhere(nullptr);
+    if (json != "-") return std::cout;
+    return log.quiet ? nowhere : std::cerr;
+}
+
+int descriptor_of(const std::ostream& out) {
+    return &out == &std::cerr ? STDERR_FILENO : STDOUT_FILENO;
+}
+
+int finish(JsonFile& json, JsonObject result, const Interruption& interruption, int status) {
+    const auto signal = interruption.requested();
+    if (signal) {
+        result["interrupted"] = true;
+        spdlog::warn("{}: what was left has not been done", strsignal(*signal));
+    }
+    status = json.write(result, status);
+    return signal ? exit_status_of(*signal) : status;
 }
 
 uint64_t size_in(const std::string& option, const std::string& text) {

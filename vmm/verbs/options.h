@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <iosfwd>
 #include <map>
 #include <optional>
 #include <span>
@@ -10,12 +11,25 @@
 #include <string_view>
 #include <utility>
 
+#include "vmm/base/interruption.h"
+#include "vmm/base/json_file.h"
+#include "vmm/base/log.h"
 #include "vmm/config/machine_config.h"
 
 namespace gpremap {
 
 // --json
 void add_json(CLI::App& verb, std::string& json);
+
+// Where what is for people goes: standard output, or, where `json` is "-" and has that, standard error, and
+// nowhere where that is to be quiet.
+std::ostream& for_people(const std::string& json, const LogOptions& log);
+// What it can show, where it is one of for_people().
+int descriptor_of(const std::ostream& out);
+
+// The end of a verb that an interruption may have ended early: writes `result`, which then says so. Returns the
+// exit status: `status`, what the file makes of it, or that of the interruption.
+int finish(JsonFile& json, JsonObject result, const Interruption& interruption, int status);
 
 // The value of `option`, in bytes. Throws ConfigError.
 uint64_t size_in(const std::string& option, const std::string& text);

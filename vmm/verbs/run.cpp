@@ -2,20 +2,21 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <iosfwd>
-#include <iostream>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
 
 #include "vmm/base/errors.h"
+#include "vmm/base/interruption.h"
 #include "vmm/base/json_file.h"
 #include "vmm/base/progress.h"
+#include "vmm/base/terminal.h"
 #include "vmm/host/facts.h"
+#include "vmm/host/process_limits.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/report/json.h"
 #include "vmm/report/stage2_dump.h"
@@ -39,16 +40,14 @@ struct RunOptions {
     ShowProgress progress = ShowProgress::yes;  // on standard error, where that is a terminal
 };
 
-Colour colour_of(const std::ostream& out) {
-    return &out == &std::cout && isatty(STDOUT_FILENO) ? Colour::ansi : Colour::none;
-}
-
 void log_step(const StepResult& step) {
     spdlog::info("step {}: {} {}: {}", step.index, step.call, step.summary,
                  step.ok ? step.outcome : step.problem);
     if (step.record && step.record->mechanism)
         spdlog::info("step {}: {}: {}", step.index, name_of(*step.record->mechanism),
                      step.record->mechanism_reason);
+    spdlog::debug("step {}: {} ns in the guest; second-stage faults {}, TLB flushes {}", step.index,
+                  step.guest_ns, step.kvm.faults, step.kvm.tlb_flushes);
 }
 
 void log_domain(const VmDomain& domain) {
@@ -76,8 +75,12 @@ void warn_of_idle_pre_fault(const MachineConfig& config, const KvmCapabilities& 
             "within the guest");
 }
 
-StepWatcher watch(StepTable& table, Progress& progress) {
-    return {[&](const StepResult& step) { progress.show(fmt::format("{} {}", step.call, step.summary)); },
+// Throws Interrupted before a step, where one is asked for.
+StepWatcher watch(StepTable& table, Progress& progress, const Interruption& interruption) {
+    return {[&](const StepResult& step) {
+                interruption.check();
+                progress.show(fmt::format("{} {}", step.call, step.summary));
+            },
             [&](const StepResult& result) {
                 progress.advance();
                 table.print(result);
@@ -90,9 +93,10 @@ StepWatcher watch(StepTable& table, Progress& progress) {
 }
 
 // Checks the whole scenario, boots the VM, does the steps and writes the table of them to `out`. A step
-// that fails stops only those after it that need a range which it would have made. Returns the exit status:
-// 0 where every step was as expected, 1 otherwise. Throws ConfigError, before anything runs; HostLacks; GuestDied, when what ran until then
-// has been written to `out` and to the JSON file.
+// that fails stops only those after it that need a range which it would have made. Returns the exit status: 0
+// where every step was as expected, 1 otherwise; that of an interruption, after the step in which it came. Throws
+// ConfigError, before anything runs; HostLacks; GuestDied, when what ran until then has been written to `out` and
+// to the JSON file.
 int run_scenario(const RunOptions& options, std::ostream& out) {
     const Scenario scenario = read_scenario(options.file, options.overrides);
     JsonFile json(options.json);
@@ -100,27 +104,34 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     RunResult run;
     run.host = read_host();
     run.machine = scenario.machine;
+    if (auto warning = warn_of_large_limit(scenario.machine.memory)) run.warnings.push_back(*warning);
     if (scenario.domain) {
         log_domain(*scenario.domain);
         require_host_memory(*scenario.domain, run.host);
     }
     require_huge_pages(scenario.machine.memory);
+    require_limits(scenario.machine.memory.aperture_size);
     warn_of_idle_pool(scenario.machine.memory);
 
+    const Interruption interruption;  // before the vCPUs' threads, and after the reservation, which forks
     Machine machine(scenario.machine);
     warn_of_idle_pre_fault(scenario.machine, machine.vm().capabilities());
-    StepTable table(out, colour_of(out));
+    const Colour colour = colour_for(descriptor_of(out));
+    StepTable table(out, colour, columns_for(descriptor_of(out)));
     const std::vector<Order> timeline = timeline_of(scenario.steps, scenario.machine.memory.granule);
     Progress progress(timeline.size(), options.progress);
-    StepRunner runner(machine, watch(table, progress));
+    StepRunner runner(machine, watch(table, progress, interruption));
     auto conclude = [&] {
         progress.clear();
         run.steps = runner.results();
-        print_summary(out, run, colour_of(out));
-        return json.write(json_of(run), run.failed() == 0 ? 0 : 1);
+        print_summary(out, run, colour);
+        return finish(json, json_of(run), interruption, run.failed() == 0 ? 0 : 1);
     };
     try {
         runner.run(timeline);
+    } catch (const Interrupted&) {
+        run.map = machine.remapper().map();
+        return conclude();
     } catch (const GuestDied& death) {
         run.died = death.what();
         conclude();
@@ -140,7 +151,7 @@ void add_run(Program& program) {
         program.add_verb("run", "boot a VM, have its guest do the steps of a scenario, and report");
     auto options = std::make_shared<RunOptions>();
     verb.add_option("SCENARIO", options->file,
-                    "a TOML file, such as configs/quickstart.toml, or a libvirt domain")
+                    "a TOML file, such as configs/quickstart.toml, or a libvirt domain; - is standard input")
         ->required();
     add_json(verb, options->json);
     add_reservation(verb, options->huge_pages);
@@ -160,7 +171,7 @@ void add_run(Program& program) {
         if (!format->empty()) options->dump_stage2 = formats.at(*format);
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;
-            return run_scenario(*options, std::cout);
+            return run_scenario(*options, for_people(options->json, program.log));
         };
     });
 }

@@ -21,7 +21,9 @@ struct Program {
     // A verb with the options that all have.
     CLI::App& add_verb(const std::string& name, const std::string& does) {
         CLI::App& verb = *app.add_subcommand(name, does);
-        verb.add_flag("-v,--verbose", log.verbose, "say more on standard error; twice and thrice: even more");
+        verb.add_flag("-v,--verbose", log.verbose,
+                      "say on standard error what was done and why; -vv: and what each step cost, and each "
+                      "passed case");
         verb.add_flag("-q,--quiet", log.quiet, "only errors on standard error, and no progress bar");
         verb.add_option("--log", log.file, "write the log to this file, too")->type_name("FILE");
         return verb;
