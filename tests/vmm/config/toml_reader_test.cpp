@@ -55,7 +55,7 @@ TEST(ParseSize, TopOfTheRange) {
 
 TEST(ParseSize, RejectsAnythingElse) {
     for (const char* text : {"", " ", "MiB", "-1", "+1", "1.5GiB", "1MB", "1mib", "1M", "1  MiB", "1 ",
-                             "1MiB ", "0x1000", "1MiB2"})
+                             "1MiB ", "0x1000 B", "1MiB2"})
         EXPECT_FALSE(parse_size(text)) << "'" << text << "'";
 }
 
