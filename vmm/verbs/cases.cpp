@@ -118,7 +118,8 @@ class CasesRun {
         try {
             if (options_.on == CasesOn::vm) require_limits(MemoryConfig().aperture_size);
             const RunOne run_one = runner_for(options_);
-            for (const CaseFile& file : files_) run_file(file, run_one, interruption);
+            for (const CaseFile& file : files_)
+                if (!interruption.requested()) run_file(file, run_one, interruption);
         } catch (...) {
             progress_.clear();
             write_json(interruption);  // what ran until then
@@ -139,7 +140,7 @@ class CasesRun {
     void run_file(const CaseFile& file, const RunOne& run_one, const Interruption& interruption) {
         Counts counts;
         for (const Case& c : file.cases) {
-            if (interruption.requested()) return;
+            if (interruption.requested()) break;
             progress_.show(c.name);
             const CaseOutcome outcome = run_one(c);
             progress_.advance();
