@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <thread>
 
 #include "vmm/base/errors.h"
 #include "vmm/base/units.h"
@@ -77,7 +76,7 @@ void StepRunner::wait_until_due(const Order& order) {
     if (order.is_first) schedule_began_ = Clock::now();
     if (order.due == 0) return;
     const std::chrono::duration<double> due(order.due);
-    std::this_thread::sleep_until(schedule_began_ + std::chrono::duration_cast<Clock::duration>(due));
+    watcher_.sleep(due - (Clock::now() - schedule_began_));
 }
 
 void StepRunner::run(StepResult result) {
@@ -299,7 +298,7 @@ void StepRunner::act(const ExecAction& action, StepResult& result) {
 // ---- the rest ----
 
 void StepRunner::act(const SleepAction& action, StepResult& result) {
-    std::this_thread::sleep_for(std::chrono::duration<double>(action.seconds));
+    watcher_.sleep(std::chrono::duration<double>(action.seconds));
     result.outcome = "ok";
 }
 

@@ -18,7 +18,8 @@ namespace gpremap {
 
 // Who is told while the orders are followed.
 struct StepWatcher {
-    std::function<void(const StepResult&)> begins;  // which has no outcome yet
+    std::function<void(const StepResult&)> begins;  // which has no outcome yet; may throw what ends the run
+    std::function<void(std::chrono::duration<double>)> sleep;  // for about so long; may throw, too
     std::function<void(const StepResult&)> done;
     std::function<void(const std::vector<MapEntry>&)> checkpoint;
 };

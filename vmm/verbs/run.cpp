@@ -81,6 +81,10 @@ StepWatcher watch(StepTable& table, Progress& progress, const Interruption& inte
                 interruption.check();
                 progress.show(fmt::format("{} {}", step.call, step.summary));
             },
+            [&](std::chrono::duration<double> duration) {
+                interruption.sleep(duration);
+                interruption.check();
+            },
             [&](const StepResult& result) {
                 progress.advance();
                 table.print(result);
