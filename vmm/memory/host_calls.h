@@ -12,7 +12,7 @@
 
 #include "vmm/kvm/kvm.h"
 #include "vmm/memory/ballast.h"
-#include "vmm/memory/counts.h"
+#include "vmm/memory/caller.h"
 
 namespace gpremap {
 

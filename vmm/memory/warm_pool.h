@@ -19,7 +19,7 @@
 #include <semaphore>
 #include <thread>
 
-#include "vmm/memory/counts.h"
+#include "vmm/memory/caller.h"
 #include "vmm/memory/host_calls.h"
 #include "vmm/memory/move_memory.h"
 #include "vmm/memory/remapper.h"

@@ -9,7 +9,7 @@
 #include "guest/abi/agent.h"
 #include "vmm/base/json_file.h"
 #include "vmm/kvm/kvm_counts.h"
-#include "vmm/memory/counts.h"
+#include "vmm/memory/caller.h"
 
 namespace gpremap {
 
