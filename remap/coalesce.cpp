@@ -27,71 +27,71 @@ bool goes_on(const Memory& low, Size size, const Memory& high) {
     return low.advanced(size) == high;
 }
 
-// ---- one step for both, where `high` is about what lies right behind `low`; in either order ----
+// ---- one change for both, where `high` is about what lies right behind `low`; in either order ----
 
 template <class T>
-std::optional<Step> joined_mapping(const T& low, const T& high) {
+std::optional<Change> joined_mapping(const T& low, const T& high) {
     auto range = together(low.range, high.range);
     if (!range || low.prot != high.prot || !goes_on(low.memory, low.range.size(), high.memory))
         return std::nullopt;
     return T{*range, low.memory, low.prot};
 }
 
-std::optional<Step> joined(const step::Map& low, const step::Map& high) {
+std::optional<Change> joined(const change::Map& low, const change::Map& high) {
     return joined_mapping(low, high);
 }
 
-std::optional<Step> joined(const step::View& low, const step::View& high) {
+std::optional<Change> joined(const change::View& low, const change::View& high) {
     return joined_mapping(low, high);
 }
 
-std::optional<Step> joined(const step::Unmap& low, const step::Unmap& high) {
+std::optional<Change> joined(const change::Unmap& low, const change::Unmap& high) {
     auto range = together(low.range, high.range);
     if (!range) return std::nullopt;
-    return step::Unmap{*range, joined(low.anonymous, high.anonymous)};
+    return change::Unmap{*range, joined(low.anonymous, high.anonymous)};
 }
 
 // Where one lands on the other's source, the second may be about what the first has brought there.
-std::optional<Step> joined(const step::Move& low, const step::Move& high) {
+std::optional<Change> joined(const change::Move& low, const change::Move& high) {
     auto from = together(low.from, high.from);
     if (!from || low.to.advanced(low.from.size()) != high.to) return std::nullopt;
     if (from->overlaps(Range::of(low.to, from->size()))) return std::nullopt;
-    return step::Move{*from, low.to};
+    return change::Move{*from, low.to};
 }
 
-std::optional<Step> joined(const step::Protect& low, const step::Protect& high) {
+std::optional<Change> joined(const change::Protect& low, const change::Protect& high) {
     auto range = together(low.range, high.range);
     if (!range || low.prot != high.prot || low.was != high.was) return std::nullopt;
-    return step::Protect{*range, low.prot, low.was};
+    return change::Protect{*range, low.prot, low.was};
 }
 
-std::optional<Step> joined(const step::Populate& low, const step::Populate& high) {
+std::optional<Change> joined(const change::Populate& low, const change::Populate& high) {
     auto range = together(low.range, high.range);
     if (!range || low.prot != high.prot) return std::nullopt;
-    return step::Populate{*range, low.prot};
+    return change::Populate{*range, low.prot};
 }
 
-std::optional<Step> joined(const step::Discard& low, const step::Discard& high) {
+std::optional<Change> joined(const change::Discard& low, const change::Discard& high) {
     auto range = together(low.range, high.range);
     if (!range || low.prot != high.prot) return std::nullopt;
-    return step::Discard{*range, low.prot};
+    return change::Discard{*range, low.prot};
 }
 
-std::optional<Step> joined(const step::Free& low, const step::Free& high) {
+std::optional<Change> joined(const change::Free& low, const change::Free& high) {
     auto pages = together(low.pages, high.pages);
     if (!pages) return std::nullopt;
-    return step::Free{*pages};
+    return change::Free{*pages};
 }
 
-// The others never follow one another but with a step of another kind in between.
+// The others never follow one another but with a change of another kind in between.
 template <class T>
-std::optional<Step> joined(const T&, const T&) {
+std::optional<Change> joined(const T&, const T&) {
     return std::nullopt;
 }
 
-std::optional<Step> joined_in_either_order(const Step& first, const Step& second) {
+std::optional<Change> joined_in_either_order(const Change& first, const Change& second) {
     return std::visit(
-        [&](const auto& one) -> std::optional<Step> {
+        [&](const auto& one) -> std::optional<Change> {
             const auto* other = std::get_if<std::decay_t<decltype(one)>>(&second);
             if (!other) return std::nullopt;
             auto upwards = joined(one, *other);
@@ -100,35 +100,35 @@ std::optional<Step> joined_in_either_order(const Step& first, const Step& second
         first);
 }
 
-void add(std::vector<Step>& steps, const Step& next) {
-    auto both = steps.empty() ? std::nullopt : joined_in_either_order(steps.back(), next);
+void add(std::vector<Change>& changes, const Change& next) {
+    auto both = changes.empty() ? std::nullopt : joined_in_either_order(changes.back(), next);
     if (both)
-        steps.back() = *both;
+        changes.back() = *both;
     else
-        steps.push_back(next);
+        changes.push_back(next);
 }
 
-bool reads_memory(const Step& step) {
-    return std::holds_alternative<step::Copy>(step) || std::holds_alternative<step::Populate>(step) ||
-           std::holds_alternative<step::Promote>(step);
+bool reads_memory(const Change& change) {
+    return std::holds_alternative<change::Copy>(change) || std::holds_alternative<change::Populate>(change) ||
+           std::holds_alternative<change::Promote>(change);
 }
 
 }  // namespace
 
-// Offsets of the object are never used twice: no later step puts anything into pages that have been freed.
-std::vector<Step> coalesced(const std::vector<Step>& steps) {
-    std::vector<Step> fewer, waiting;
+// Offsets of the object are never used twice: no later change puts anything into pages that have been freed.
+std::vector<Change> coalesced(const std::vector<Change>& changes) {
+    std::vector<Change> fewer, waiting;
     auto free_now = [&] {
-        for (const Step& free : waiting) add(fewer, free);
+        for (const Change& free : waiting) add(fewer, free);
         waiting.clear();
     };
-    for (const Step& step : steps) {
-        if (std::holds_alternative<step::Free>(step)) {
-            add(waiting, step);
+    for (const Change& change : changes) {
+        if (std::holds_alternative<change::Free>(change)) {
+            add(waiting, change);
             continue;
         }
-        if (reads_memory(step)) free_now();
-        add(fewer, step);
+        if (reads_memory(change)) free_now();
+        add(fewer, change);
     }
     free_now();
     return fewer;

@@ -25,7 +25,7 @@ bool releases_pinned(const Space& space, const std::vector<Extent>& extents, Sco
 // ---- what is mapped ----
 
 void Draft::unmap(const Range& range) {
-    for (const Range& run : after().runs_in(range)) add(step::Unmap{run, anonymous_in(run)});
+    for (const Range& run : after().runs_in(range)) add(change::Unmap{run, anonymous_in(run)});
     note_split(range.start());
     note_split(range.end());
     take(range);
@@ -60,14 +60,14 @@ bool Draft::map_fresh(Extent model) {
         model.memory = {MemoryKind::object, pages->start()};
     }
     after().put(model);
-    add(step::Map{model.range, model.memory, model.prot});
-    if (model.attributes.locked) add(step::Populate{model.range, model.prot});
+    add(change::Map{model.range, model.memory, model.prot});
+    if (model.attributes.locked) add(change::Populate{model.range, model.prot});
     return true;
 }
 
 bool Draft::map_fresh_for_copy(const Extent& model) {
     if (!map_fresh(model)) return false;
-    std::get<step::Map>(plan_.steps.back()).prot = read_write;
+    std::get<change::Map>(plan_.changes.back()).prot = read_write;
     return true;
 }
 
@@ -75,14 +75,14 @@ bool Draft::map_fresh_for_copy(const Extent& model) {
 
 void Draft::protect(const Range& range, Prot prot) {
     for (Extent& extent : after().take(range)) {
-        if (extent.prot != prot) add(step::Protect{extent.range, prot, extent.prot});
+        if (extent.prot != prot) add(change::Protect{extent.range, prot, extent.prot});
         extent.prot = prot;
         after().put(extent);
     }
 }
 
 void Draft::populate(const Range& range) {
-    for (const Extent& extent : after().extents_in(range)) add(step::Populate{extent.range, extent.prot});
+    for (const Extent& extent : after().extents_in(range)) add(change::Populate{extent.range, extent.prot});
 }
 
 bool Draft::promote(Extent& extent) {
@@ -90,7 +90,7 @@ bool Draft::promote(Extent& extent) {
     auto pages = after().allocate(extent.range.size(), extent.range.start());
     if (!pages) return false;
     take(extent.range);
-    add(step::Promote{extent.range, pages->start(), extent.prot, extent.memory});
+    add(change::Promote{extent.range, pages->start(), extent.prot, extent.memory});
     extent.memory = {MemoryKind::object, pages->start()};
     after().put(extent);
     return true;
@@ -100,10 +100,10 @@ bool Draft::release(const Extent& extent, Scope scope) {
     if (keeps_contents(extent, scope)) return true;
     switch (extent.memory.kind) {
         case MemoryKind::anon:
-            add(step::Discard{extent.range, extent.prot});
+            add(change::Discard{extent.range, extent.prot});
             return true;
         case MemoryKind::object:
-            add(step::Free{ObjectRange::of(extent.memory.offset, extent.range.size())});
+            add(change::Free{ObjectRange::of(extent.memory.offset, extent.range.size())});
             return true;
         case MemoryKind::cow:
             // Dropping the private pages would bring the object's back: it becomes fresh memory instead.
@@ -142,7 +142,7 @@ void Draft::free_dropped() {
     for (const ObjectRange& range : dropped_) {
         if (range.end() <= done) continue;
         auto rest = ObjectRange::between(std::max(range.start(), done), range.end());
-        for (const ObjectRange& pages : after().store().unused(rest)) add(step::Free{pages});
+        for (const ObjectRange& pages : after().store().unused(rest)) add(change::Free{pages});
         done = range.end();
     }
 }

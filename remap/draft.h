@@ -1,4 +1,4 @@
-// A plan being made: the space is changed and the steps that do the same to memory are noted, side by side.
+// A plan being made: the space is changed and the changes that do the same to memory are noted, side by side.
 #pragma once
 
 #include <tl/expected.hpp>
@@ -15,7 +15,7 @@ class Draft {
 
     const Space& before() const { return before_; }
     Space& after() { return plan_.after; }
-    void add(Step step) { plan_.steps.push_back(std::move(step)); }
+    void add(Change change) { plan_.changes.push_back(std::move(change)); }
 
     // Unmaps whatever is mapped in the range.
     void unmap(const Range& range);
@@ -26,7 +26,7 @@ class Draft {
 
     // New zero-filled memory like `model` (its rights, attributes and lineage).
     [[nodiscard]] bool map_fresh(Extent model);
-    // The same, but the steps leave it writable for now.
+    // The same, but the changes leave it writable for now.
     [[nodiscard]] bool map_fresh_for_copy(const Extent& model);
     // Makes the extent, which is mapped, one that the object backs, so that others can map its pages.
     [[nodiscard]] bool promote(Extent& extent);

@@ -5,8 +5,8 @@
 
 namespace remap {
 
-void ModelMemory::apply(const Step& step) {
-    std::visit([&](const auto& which) { carry_out(which); }, step);
+void ModelMemory::apply(const Change& change) {
+    std::visit([&](const auto& which) { carry_out(which); }, change);
 }
 
 std::optional<uint64_t> ModelMemory::read(Gpa at) const {
@@ -31,9 +31,9 @@ bool ModelMemory::is_same(Gpa a, Gpa b) const {
     return first->memory.kind == MemoryKind::object && first->memory == second->memory;
 }
 
-// ---- the steps ----
+// ---- the changes ----
 
-void ModelMemory::carry_out(const step::Map& map) {
+void ModelMemory::carry_out(const change::Map& map) {
     assert(map.memory.kind != MemoryKind::cow);
     visit_granules(map.range, [&](Gpa at, Size distance) {
         Page fresh{map.memory.advanced(distance), map.prot, {}};
@@ -43,21 +43,21 @@ void ModelMemory::carry_out(const step::Map& map) {
     });
 }
 
-void ModelMemory::carry_out(const step::View& view) {
+void ModelMemory::carry_out(const change::View& view) {
     assert(view.memory.kind != MemoryKind::anon);
     visit_granules(view.range, [&](Gpa at, Size distance) {
         map_vacant(at, {view.memory.advanced(distance), view.prot, {}});
     });
 }
 
-void ModelMemory::carry_out(const step::Unmap& unmap) {
+void ModelMemory::carry_out(const change::Unmap& unmap) {
     visit_granules(unmap.range, [&](Gpa at, Size) {
         mapped(at);
         pages_.erase(at);
     });
 }
 
-void ModelMemory::carry_out(const step::Move& move) {
+void ModelMemory::carry_out(const change::Move& move) {
     std::vector<Page> moving;
     visit_granules(move.from, [&](Gpa at, Size) {
         moving.push_back(mapped(at));
@@ -67,18 +67,18 @@ void ModelMemory::carry_out(const step::Move& move) {
     visit_granules(Range::of(move.to, move.from.size()), [&](Gpa at, Size) { map_vacant(at, *next++); });
 }
 
-void ModelMemory::carry_out(const step::Exchange& exchange) {
+void ModelMemory::carry_out(const change::Exchange& exchange) {
     assert(exchange.a.size() == exchange.b.size() && !exchange.a.overlaps(exchange.b));
     visit_granules(exchange.a, [&](Gpa at, Size distance) {
         std::swap(mapped(at), mapped(exchange.b.start().advanced(distance)));
     });
 }
 
-void ModelMemory::carry_out(const step::Protect& protect) {
+void ModelMemory::carry_out(const change::Protect& protect) {
     visit_granules(protect.range, [&](Gpa at, Size) { mapped(at).prot = protect.prot; });
 }
 
-void ModelMemory::carry_out(const step::Promote& promote) {
+void ModelMemory::carry_out(const change::Promote& promote) {
     visit_granules(promote.range, [&](Gpa at, Size distance) {
         Page& page = mapped(at);
         assert(page.memory.kind != MemoryKind::object);
@@ -90,7 +90,7 @@ void ModelMemory::carry_out(const step::Promote& promote) {
     });
 }
 
-void ModelMemory::carry_out(const step::Privatize& privatize) {
+void ModelMemory::carry_out(const change::Privatize& privatize) {
     assert(privatize.memory.kind == MemoryKind::cow);
     visit_granules(privatize.range, [&](Gpa at, Size distance) {
         Page& page = mapped(at);
@@ -101,7 +101,7 @@ void ModelMemory::carry_out(const step::Privatize& privatize) {
     });
 }
 
-void ModelMemory::carry_out(const step::Copy& copy) {
+void ModelMemory::carry_out(const change::Copy& copy) {
     visit_granules(copy.from, [&](Offset at, Size distance) {
         Page& to = mapped(copy.to.advanced(distance));
         assert(contents(to) == 0);
@@ -109,14 +109,14 @@ void ModelMemory::carry_out(const step::Copy& copy) {
     });
 }
 
-void ModelMemory::carry_out(const step::Populate& populate) {
+void ModelMemory::carry_out(const change::Populate& populate) {
     visit_granules(populate.range, [&](Gpa at, Size) {
         Page& page = mapped(at);
         set_contents(page, contents(page));
     });
 }
 
-void ModelMemory::carry_out(const step::Discard& discard) {
+void ModelMemory::carry_out(const change::Discard& discard) {
     visit_granules(discard.range, [&](Gpa at, Size) {
         Page& page = mapped(at);
         if (page.memory.kind == MemoryKind::anon) page.own = 0;
@@ -124,7 +124,7 @@ void ModelMemory::carry_out(const step::Discard& discard) {
     });
 }
 
-void ModelMemory::carry_out(const step::Free& free) {
+void ModelMemory::carry_out(const change::Free& free) {
     visit_granules(free.pages, [&](Offset at, Size) { object_.erase(at); });
 }
 

@@ -1,7 +1,7 @@
-// Simulated memory: carries out the steps of plans with one value in place of the contents of a granule.
+// Simulated memory: carries out the changes of plans with one value in place of the contents of a granule.
 //
-// What is mapped where is kept from the steps alone, not from any Space, so that the two can be compared.
-// A step that plan.h does not allow on what is mapped (a Map onto something, a Move out of a hole) asserts.
+// What is mapped where is kept from the changes alone, not from any Space, so that the two can be compared.
+// A change that plan.h does not allow on what is mapped (a Map onto something, a Move out of a hole) asserts.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ class ModelMemory {
 
     explicit ModelMemory(Size granule) : granule_(granule) {}
 
-    void apply(const Step& step);
+    void apply(const Change& change);
 
     // What the granule at `at` holds (0 until written), or nothing where none is mapped. Protection is
     // not looked at, nor by write(), whose granule must be mapped.
@@ -42,18 +42,18 @@ class ModelMemory {
     bool is_same(Gpa a, Gpa b) const;
 
   private:
-    void carry_out(const step::Map& map);
-    void carry_out(const step::View& view);
-    void carry_out(const step::Unmap& unmap);
-    void carry_out(const step::Move& move);
-    void carry_out(const step::Exchange& exchange);
-    void carry_out(const step::Protect& protect);
-    void carry_out(const step::Promote& promote);
-    void carry_out(const step::Privatize& privatize);
-    void carry_out(const step::Copy& copy);
-    void carry_out(const step::Populate& populate);
-    void carry_out(const step::Discard& discard);
-    void carry_out(const step::Free& free);
+    void carry_out(const change::Map& map);
+    void carry_out(const change::View& view);
+    void carry_out(const change::Unmap& unmap);
+    void carry_out(const change::Move& move);
+    void carry_out(const change::Exchange& exchange);
+    void carry_out(const change::Protect& protect);
+    void carry_out(const change::Promote& promote);
+    void carry_out(const change::Privatize& privatize);
+    void carry_out(const change::Copy& copy);
+    void carry_out(const change::Populate& populate);
+    void carry_out(const change::Discard& discard);
+    void carry_out(const change::Free& free);
 
     // Calls visit(address, distance from the start) for each granule.
     template <class A, class Visit>

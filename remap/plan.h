@@ -1,6 +1,6 @@
-// A plan: the steps that carry a request out, and the space afterwards. planner.h makes it.
+// A plan: the changes that carry a request out, and the space afterwards. planner.h makes it.
 //
-// A plan is a value. Making one changes nothing; whoever applies its steps to real memory either
+// A plan is a value. Making one changes nothing; whoever applies its changes to real memory either
 // applies them all and keeps `after`, or undoes what was applied and keeps the space it had.
 #pragma once
 
@@ -11,8 +11,8 @@
 
 namespace remap {
 
-// Steps name guest-physical ranges. Every step keeps what is mapped elsewhere as it is.
-namespace step {
+// Changes name guest-physical ranges. Every change keeps what is mapped elsewhere as it is.
+namespace change {
 
 // Fresh zero memory at a range where nothing is mapped: anonymous, or these offsets of the object.
 struct Map {
@@ -91,15 +91,15 @@ struct Free {
     ObjectRange pages;
 };
 
-}  // namespace step
+}  // namespace change
 
-using Step =
-    std::variant<step::Map, step::View, step::Unmap, step::Move, step::Exchange, step::Protect, step::Promote,
-                 step::Privatize, step::Copy, step::Populate, step::Discard, step::Free>;
+using Change = std::variant<change::Map, change::View, change::Unmap, change::Move, change::Exchange,
+                            change::Protect, change::Promote, change::Privatize, change::Copy,
+                            change::Populate, change::Discard, change::Free>;
 
 struct Plan {
     Space after;
-    std::vector<Step> steps;
+    std::vector<Change> changes;
     Gpa result{};   // where the caller finds what was asked for; 0 where the call has no address
     Size bytes{0};  // how much guest-physical memory the request was about
     bool moved = false;

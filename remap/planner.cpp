@@ -94,7 +94,7 @@ tl::expected<Plan, Cause> plan_for(const Space& space, const request::Exchange& 
     };
     put_at(from_a, a.start(), b.start());
     put_at(from_b, b.start(), a.start());
-    draft.add(step::Exchange{a, b});
+    draft.add(change::Exchange{a, b});
     return draft.finish(Gpa{0}, a.size());
 }
 
@@ -126,18 +126,18 @@ bool snapshot_extent(Draft& draft, Extent extent, Extent copy) {
                            draft.before().store().exclusive(pages()) != std::vector<ObjectRange>{pages()});
     if (seen_elsewhere) {
         if (!draft.map_fresh_for_copy(copy)) return false;
-        draft.add(step::Copy{pages(), copy.range.start()});
-        if (copy.prot != read_write) draft.add(step::Protect{copy.range, copy.prot, read_write});
+        draft.add(change::Copy{pages(), copy.range.start()});
+        if (copy.prot != read_write) draft.add(change::Protect{copy.range, copy.prot, read_write});
         return true;
     }
     if (!draft.promote(extent)) return false;
     draft.after().take(extent.range);
     extent.memory.kind = MemoryKind::cow;
     draft.after().put(extent);
-    draft.add(step::Privatize{extent.range, extent.memory, extent.prot});
+    draft.add(change::Privatize{extent.range, extent.memory, extent.prot});
     copy.memory = extent.memory;
     draft.after().put(copy);
-    draft.add(step::View{copy.range, copy.memory, copy.prot});
+    draft.add(change::View{copy.range, copy.memory, copy.prot});
     return true;
 }
 

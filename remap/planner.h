@@ -1,4 +1,4 @@
-// The planner: from a space and a request to the steps that carry it out and the space afterwards.
+// The planner: from a space and a request to the changes that carry it out and the space afterwards.
 #pragma once
 
 #include "remap/plan.h"

@@ -192,7 +192,7 @@ void Remapping::move_all() {
 
 void Remapping::move_part(const Range& part) {
     auto extents = draft_.after().take(part);
-    draft_.add(step::Move{part, at_target(part).start()});
+    draft_.add(change::Move{part, at_target(part).start()});
     for (Extent extent : extents) {
         extent.range = at_target(extent.range);
         draft_.after().put(extent);
@@ -218,7 +218,7 @@ bool Remapping::duplicate(Extent extent) {
     draft_.after().take(extent.range);
     draft_.after().put(extent);
     draft_.after().put(copy);
-    draft_.add(step::View{copy.range, copy.memory, copy.prot});
+    draft_.add(change::View{copy.range, copy.memory, copy.prot});
     if (kind_ == Kind::duplicate && copy.attributes.locked) draft_.populate(copy.range);
     return true;
 }

@@ -42,7 +42,7 @@ class Remapping {
     std::vector<Extent> extents_that_end() const;
     std::vector<Extent> replaced() const;
 
-    // The steps. What is bool is false when the object is used up.
+    // The changes. What is bool is false when the object is used up.
     struct Left {
         Extent extent;
         Range mapping;  // that it was part of when its turn came

@@ -114,12 +114,12 @@ void round_trip(benchmark::State& state) {
     state.SetComplexityN(state.range(0));
 }
 
-// The steps of a batch of that many maps side by side.
+// The changes of a batch of that many maps side by side.
 void coalesce_batch(benchmark::State& state) {
-    std::vector<Step> steps;
+    std::vector<Change> changes;
     for (uint64_t i = 0; i < static_cast<uint64_t>(state.range(0)); ++i)
-        steps.push_back(step::Map{Range::of(Gpa{base + i * page}, kib4), {}, read_write});
-    for (auto _ : state) benchmark::DoNotOptimize(coalesced(steps));
+        changes.push_back(change::Map{Range::of(Gpa{base + i * page}, kib4), {}, read_write});
+    for (auto _ : state) benchmark::DoNotOptimize(coalesced(changes));
     state.SetComplexityN(state.range(0));
 }
 

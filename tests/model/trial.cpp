@@ -58,7 +58,7 @@ std::string Trial::carry_out(const Call& call, const remap::Plan& plan, const Ve
         size_t count = (call.kind == Kind::grow ? call.new_len : call.len) / space_.granule().bytes;
         if (!oracle_.is_vacant(at, count)) return "the result is not where it was free";
     }
-    for (const remap::Step& step : plan.steps) memory_.apply(step);
+    for (const remap::Change& change : plan.changes) memory_.apply(change);
     space_ = plan.after;
     oracle_.apply(call, at);
     return difference();

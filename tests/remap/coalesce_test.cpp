@@ -1,4 +1,4 @@
-// Steps that become one: by hand, and on simulated memory that must not tell the difference.
+// Changes that become one: by hand, and on simulated memory that must not tell the difference.
 #include "remap/coalesce.h"
 
 #include <gtest/gtest.h>
@@ -28,11 +28,11 @@ Memory object(uint64_t index) {
 Memory cow(uint64_t index) {
     return {MemoryKind::cow, Offset{index * page}};
 }
-step::Free freed(uint64_t index, uint64_t count) {
+change::Free freed(uint64_t index, uint64_t count) {
     return {ObjectRange::of(Offset{index * page}, Size{count * page})};
 }
 
-// Fields of a step as numbers, so that two can be compared.
+// Fields of a change as numbers, so that two can be compared.
 struct Numbers {
     std::vector<uint64_t> of;
 
@@ -44,125 +44,133 @@ struct Numbers {
     void add(const Memory& memory) {
         of.insert(of.end(), {static_cast<uint64_t>(memory.kind), memory.offset.value});
     }
-    void add_step(const step::Map& step) { add(step.range), add(step.memory), add(step.prot); }
-    void add_step(const step::View& step) { add(step.range), add(step.memory), add(step.prot); }
-    void add_step(const step::Unmap& step) {
-        add(step.range);
-        for (const Range& range : step.anonymous) add(range);
+    void add_step(const change::Map& change) { add(change.range), add(change.memory), add(change.prot); }
+    void add_step(const change::View& change) { add(change.range), add(change.memory), add(change.prot); }
+    void add_step(const change::Unmap& change) {
+        add(change.range);
+        for (const Range& range : change.anonymous) add(range);
     }
-    void add_step(const step::Move& step) { add(step.from), add(step.to); }
-    void add_step(const step::Protect& step) { add(step.range), add(step.prot), add(step.was); }
-    void add_step(const step::Promote& step) { add(step.range), add(step.offset), add(step.prot); }
-    void add_step(const step::Privatize& step) { add(step.range), add(step.memory), add(step.prot); }
-    void add_step(const step::Exchange& step) { add(step.a), add(step.b); }
-    void add_step(const step::Copy& step) { add(step.from), add(step.to); }
-    void add_step(const step::Populate& step) { add(step.range), add(step.prot); }
-    void add_step(const step::Discard& step) { add(step.range), add(step.prot); }
-    void add_step(const step::Free& step) { add(step.pages); }
+    void add_step(const change::Move& change) { add(change.from), add(change.to); }
+    void add_step(const change::Protect& change) { add(change.range), add(change.prot), add(change.was); }
+    void add_step(const change::Promote& change) { add(change.range), add(change.offset), add(change.prot); }
+    void add_step(const change::Privatize& change) {
+        add(change.range), add(change.memory), add(change.prot);
+    }
+    void add_step(const change::Exchange& change) { add(change.a), add(change.b); }
+    void add_step(const change::Copy& change) { add(change.from), add(change.to); }
+    void add_step(const change::Populate& change) { add(change.range), add(change.prot); }
+    void add_step(const change::Discard& change) { add(change.range), add(change.prot); }
+    void add_step(const change::Free& change) { add(change.pages); }
 };
 
-std::vector<std::vector<uint64_t>> numbers(const std::vector<Step>& steps) {
+std::vector<std::vector<uint64_t>> numbers(const std::vector<Change>& changes) {
     std::vector<std::vector<uint64_t>> rows;
-    for (const Step& step : steps) {
-        Numbers row{{step.index()}};
-        std::visit([&](const auto& which) { row.add_step(which); }, step);
+    for (const Change& change : changes) {
+        Numbers row{{change.index()}};
+        std::visit([&](const auto& which) { row.add_step(which); }, change);
         rows.push_back(row.of);
     }
     return rows;
 }
 
-void expect(const std::vector<Step>& steps, const std::vector<Step>& wanted) {
-    EXPECT_EQ(numbers(coalesced(steps)), numbers(wanted));
+void expect(const std::vector<Change>& changes, const std::vector<Change>& wanted) {
+    EXPECT_EQ(numbers(coalesced(changes)), numbers(wanted));
 }
 
-void expect_unchanged(const std::vector<Step>& steps) {
-    expect(steps, steps);
+void expect_unchanged(const std::vector<Change>& changes) {
+    expect(changes, changes);
 }
 
 TEST(Coalesce, NothingAndOneStepStay) {
     expect_unchanged({});
-    expect_unchanged({step::Unmap{run(0, 1)}});
+    expect_unchanged({change::Unmap{run(0, 1)}});
 }
 
 TEST(Coalesce, NeighboursBecomeOneInEitherOrder) {
-    expect({step::Map{run(0, 1), {}, read_write}, step::Map{run(1, 2), {}, read_write}},
-           {step::Map{run(0, 3), {}, read_write}});
-    expect({step::Map{run(1, 2), {}, read_write}, step::Map{run(0, 1), {}, read_write}},
-           {step::Map{run(0, 3), {}, read_write}});
-    expect({step::Unmap{run(0, 1)}, step::Unmap{run(1, 1)}}, {step::Unmap{run(0, 2)}});
-    expect({step::Unmap{run(1, 1), {run(1, 1)}}, step::Unmap{run(0, 1), {run(0, 1)}}},
-           {step::Unmap{run(0, 2), {run(0, 2)}}});
-    expect({step::Unmap{run(1, 1)}, step::Unmap{run(0, 1)}}, {step::Unmap{run(0, 2)}});
-    expect({step::Discard{run(0, 1), readable}, step::Discard{run(1, 1), readable}},
-           {step::Discard{run(0, 2), readable}});
-    expect({step::Populate{run(0, 1), readable}, step::Populate{run(1, 1), readable}},
-           {step::Populate{run(0, 2), readable}});
+    expect({change::Map{run(0, 1), {}, read_write}, change::Map{run(1, 2), {}, read_write}},
+           {change::Map{run(0, 3), {}, read_write}});
+    expect({change::Map{run(1, 2), {}, read_write}, change::Map{run(0, 1), {}, read_write}},
+           {change::Map{run(0, 3), {}, read_write}});
+    expect({change::Unmap{run(0, 1)}, change::Unmap{run(1, 1)}}, {change::Unmap{run(0, 2)}});
+    expect({change::Unmap{run(1, 1), {run(1, 1)}}, change::Unmap{run(0, 1), {run(0, 1)}}},
+           {change::Unmap{run(0, 2), {run(0, 2)}}});
+    expect({change::Unmap{run(1, 1)}, change::Unmap{run(0, 1)}}, {change::Unmap{run(0, 2)}});
+    expect({change::Discard{run(0, 1), readable}, change::Discard{run(1, 1), readable}},
+           {change::Discard{run(0, 2), readable}});
+    expect({change::Populate{run(0, 1), readable}, change::Populate{run(1, 1), readable}},
+           {change::Populate{run(0, 2), readable}});
     expect({freed(4, 1), freed(3, 1)}, {freed(3, 2)});
 }
 
 TEST(Coalesce, ManyBecomeOne) {
-    std::vector<Step> steps;
-    for (uint64_t i = 0; i < 256; ++i) steps.push_back(step::Map{run(i, 1), object(i), read_write});
-    expect(steps, {step::Map{run(0, 256), object(0), read_write}});
+    std::vector<Change> changes;
+    for (uint64_t i = 0; i < 256; ++i) changes.push_back(change::Map{run(i, 1), object(i), read_write});
+    expect(changes, {change::Map{run(0, 256), object(0), read_write}});
 }
 
 TEST(Coalesce, MemoryOfTheObjectMustGoOn) {
-    expect({step::Map{run(0, 2), object(7), readable}, step::Map{run(2, 1), object(9), readable}},
-           {step::Map{run(0, 3), object(7), readable}});
-    expect({step::View{run(2, 1), cow(9), readable}, step::View{run(0, 2), cow(7), readable}},
-           {step::View{run(0, 3), cow(7), readable}});
-    expect_unchanged({step::Map{run(0, 2), object(7), readable}, step::Map{run(2, 1), object(8), readable}});
-    expect_unchanged({step::View{run(0, 1), object(7), readable}, step::View{run(1, 1), cow(8), readable}});
-    expect_unchanged({step::Map{run(0, 1), object(7), readable}, step::View{run(1, 1), object(8), readable}});
+    expect({change::Map{run(0, 2), object(7), readable}, change::Map{run(2, 1), object(9), readable}},
+           {change::Map{run(0, 3), object(7), readable}});
+    expect({change::View{run(2, 1), cow(9), readable}, change::View{run(0, 2), cow(7), readable}},
+           {change::View{run(0, 3), cow(7), readable}});
+    expect_unchanged(
+        {change::Map{run(0, 2), object(7), readable}, change::Map{run(2, 1), object(8), readable}});
+    expect_unchanged(
+        {change::View{run(0, 1), object(7), readable}, change::View{run(1, 1), cow(8), readable}});
+    expect_unchanged(
+        {change::Map{run(0, 1), object(7), readable}, change::View{run(1, 1), object(8), readable}});
 }
 
 TEST(Coalesce, OtherRightsStayApart) {
-    expect_unchanged({step::Map{run(0, 1), {}, readable}, step::Map{run(1, 1), {}, read_write}});
-    expect({step::Protect{run(0, 1), readable, read_write}, step::Protect{run(1, 1), readable, read_write}},
-           {step::Protect{run(0, 2), readable, read_write}});
+    expect_unchanged({change::Map{run(0, 1), {}, readable}, change::Map{run(1, 1), {}, read_write}});
+    expect(
+        {change::Protect{run(0, 1), readable, read_write}, change::Protect{run(1, 1), readable, read_write}},
+        {change::Protect{run(0, 2), readable, read_write}});
     expect_unchanged(
-        {step::Protect{run(0, 1), readable, read_write}, step::Protect{run(1, 1), readable, no_access}});
-    expect_unchanged({step::Populate{run(0, 1), readable}, step::Populate{run(1, 1), read_write}});
-    expect_unchanged({step::Discard{run(0, 1), readable}, step::Discard{run(1, 1), read_write}});
+        {change::Protect{run(0, 1), readable, read_write}, change::Protect{run(1, 1), readable, no_access}});
+    expect_unchanged({change::Populate{run(0, 1), readable}, change::Populate{run(1, 1), read_write}});
+    expect_unchanged({change::Discard{run(0, 1), readable}, change::Discard{run(1, 1), read_write}});
 }
 
 TEST(Coalesce, WhatDoesNotMeetStaysApart) {
-    expect_unchanged({step::Map{run(0, 1), {}, readable}, step::Map{run(2, 1), {}, readable}});
-    expect_unchanged({step::Unmap{run(0, 1)}, step::Unmap{run(2, 1)}});
-    expect({step::Unmap{run(0, 2), {run(0, 1)}}, step::Unmap{run(2, 2), {run(3, 1)}}},
-           {step::Unmap{run(0, 4), {run(0, 1), run(3, 1)}}});
+    expect_unchanged({change::Map{run(0, 1), {}, readable}, change::Map{run(2, 1), {}, readable}});
+    expect_unchanged({change::Unmap{run(0, 1)}, change::Unmap{run(2, 1)}});
+    expect({change::Unmap{run(0, 2), {run(0, 1)}}, change::Unmap{run(2, 2), {run(3, 1)}}},
+           {change::Unmap{run(0, 4), {run(0, 1), run(3, 1)}}});
     expect_unchanged({freed(0, 1), freed(2, 1)});
 }
 
 TEST(Coalesce, MovesByTheSameDistance) {
-    expect({step::Move{run(0, 1), at(8)}, step::Move{run(1, 1), at(9)}}, {step::Move{run(0, 2), at(8)}});
-    expect({step::Move{run(1, 1), at(9)}, step::Move{run(0, 1), at(8)}}, {step::Move{run(0, 2), at(8)}});
-    expect_unchanged({step::Move{run(0, 1), at(8)}, step::Move{run(1, 1), at(10)}});
-    expect_unchanged({step::Move{run(0, 1), at(8)}, step::Move{run(2, 1), at(10)}});
-    expect_unchanged({step::Move{run(0, 1), at(9)}, step::Move{run(1, 1), at(8)}});
+    expect({change::Move{run(0, 1), at(8)}, change::Move{run(1, 1), at(9)}},
+           {change::Move{run(0, 2), at(8)}});
+    expect({change::Move{run(1, 1), at(9)}, change::Move{run(0, 1), at(8)}},
+           {change::Move{run(0, 2), at(8)}});
+    expect_unchanged({change::Move{run(0, 1), at(8)}, change::Move{run(1, 1), at(10)}});
+    expect_unchanged({change::Move{run(0, 1), at(8)}, change::Move{run(2, 1), at(10)}});
+    expect_unchanged({change::Move{run(0, 1), at(9)}, change::Move{run(1, 1), at(8)}});
 }
 
 //   a...  .a..  ..a.    the second move is of what the first has brought
 TEST(Coalesce, MovesOfTheSameMemoryStayApart) {
-    expect_unchanged({step::Move{run(0, 1), at(1)}, step::Move{run(1, 1), at(2)}});
-    expect_unchanged({step::Move{run(2, 1), at(1)}, step::Move{run(1, 1), at(0)}});
+    expect_unchanged({change::Move{run(0, 1), at(1)}, change::Move{run(1, 1), at(2)}});
+    expect_unchanged({change::Move{run(2, 1), at(1)}, change::Move{run(1, 1), at(0)}});
 }
 
 TEST(Coalesce, OtherStepsInBetweenKeepTheirPlace) {
-    expect_unchanged(
-        {step::Map{run(0, 1), {}, readable}, step::Unmap{run(8, 1)}, step::Map{run(1, 1), {}, readable}});
+    expect_unchanged({change::Map{run(0, 1), {}, readable}, change::Unmap{run(8, 1)},
+                      change::Map{run(1, 1), {}, readable}});
 }
 
 TEST(Coalesce, FreesWaitForTheEnd) {
-    expect({step::Unmap{run(0, 1)}, freed(0, 1), step::Unmap{run(1, 1)}, freed(1, 1)},
-           {step::Unmap{run(0, 2)}, freed(0, 2)});
+    expect({change::Unmap{run(0, 1)}, freed(0, 1), change::Unmap{run(1, 1)}, freed(1, 1)},
+           {change::Unmap{run(0, 2)}, freed(0, 2)});
 }
 
 TEST(Coalesce, FreesDoNotWaitForWhatReads) {
     auto pages_of_1 = ObjectRange::of(Offset{page}, Size{page});
-    expect_unchanged({freed(1, 1), step::Copy{pages_of_1, at(8)}, step::Unmap{run(0, 1)}});
-    expect_unchanged({freed(1, 1), step::Populate{run(0, 1), readable}, step::Unmap{run(0, 1)}});
-    expect_unchanged({freed(1, 1), step::Promote{run(0, 1), Offset{}, readable}, step::Unmap{run(0, 1)}});
+    expect_unchanged({freed(1, 1), change::Copy{pages_of_1, at(8)}, change::Unmap{run(0, 1)}});
+    expect_unchanged({freed(1, 1), change::Populate{run(0, 1), readable}, change::Unmap{run(0, 1)}});
+    expect_unchanged({freed(1, 1), change::Promote{run(0, 1), Offset{}, readable}, change::Unmap{run(0, 1)}});
 }
 
 // ---- at random ----
@@ -228,15 +236,15 @@ class Calls {
 };
 
 // As the VMM makes a batch: each call is planned on what the one before it leaves.
-std::vector<Step> plan_batch(Space& space, Calls& calls) {
-    std::vector<Step> steps;
+std::vector<Change> plan_batch(Space& space, Calls& calls) {
+    std::vector<Change> changes;
     for (uint64_t count = 1 + calls.below(24); count > 0; --count) {
         Answer answer = calls.next(space);
         if (!answer) continue;
-        steps.insert(steps.end(), answer->steps.begin(), answer->steps.end());
+        changes.insert(changes.end(), answer->changes.begin(), answer->changes.end());
         space = answer->after;
     }
-    return steps;
+    return changes;
 }
 
 class CoalesceAtRandom : public testing::TestWithParam<FreshMemory> {};
@@ -253,13 +261,13 @@ TEST_P(CoalesceAtRandom, MemoryEndsUpTheSame) {
         Space space(Range::of(Gpa{base}, Size{pages * page}), kib4, GetParam(), {});
         ModelMemory one_by_one(kib4), together(kib4);
         for (int turn = 0; turn < 30; ++turn) {
-            const auto steps = plan_batch(space, calls);
-            const auto fewer = coalesced(steps);
-            for (const Step& step : steps) one_by_one.apply(step);
-            for (const Step& step : fewer) together.apply(step);
+            const auto changes = plan_batch(space, calls);
+            const auto fewer = coalesced(changes);
+            for (const Change& change : changes) one_by_one.apply(change);
+            for (const Change& change : fewer) together.apply(change);
             ASSERT_EQ(one_by_one.pages(), together.pages());
             ASSERT_EQ(one_by_one.object(), together.object());
-            before += steps.size(), after += fewer.size();
+            before += changes.size(), after += fewer.size();
             for (uint64_t i = 0; i < pages; ++i)
                 if (one_by_one.find(at(i)) && calls.below(2)) {
                     uint64_t value = calls.below(1000) + 1;
@@ -269,7 +277,7 @@ TEST_P(CoalesceAtRandom, MemoryEndsUpTheSame) {
         }
     }
     // From 0.72 to 0.75 with 80 seeds.
-    EXPECT_LT(after, before * 4 / 5) << "too few steps met for the comparison to mean much";
+    EXPECT_LT(after, before * 4 / 5) << "too few changes met for the comparison to mean much";
 }
 
 }  // namespace

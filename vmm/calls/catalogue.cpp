@@ -412,7 +412,7 @@ remap::Answer plan_batch(const remap::Space& space, std::span<abi::BatchCall> ca
         if (!plan) return plan;
         call.result = static_cast<int64_t>(plan->result.value);
         whole.after = std::move(plan->after);
-        whole.steps.insert(whole.steps.end(), plan->steps.begin(), plan->steps.end());
+        whole.changes.insert(whole.changes.end(), plan->changes.begin(), plan->changes.end());
         whole.bytes.bytes += plan->bytes.bytes;
         whole.moved = whole.moved || plan->moved;
         whole.huge_kept = whole.huge_kept && plan->huge_kept;

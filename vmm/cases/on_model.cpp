@@ -32,7 +32,7 @@ class ModelPlace : public PlaceByCalls {
         const auto plan = call.number == abi::Call::batch ? plan_whole(call.batch)
                                                           : plan_call(space_, call.number, call.args);
         if (!plan) return -static_cast<int64_t>(plan.error());
-        for (const remap::Step& step : plan->steps) memory_.apply(step);
+        for (const remap::Change& change : plan->changes) memory_.apply(change);
         space_ = plan->after;
         return static_cast<int64_t>(plan->result.value);
     }

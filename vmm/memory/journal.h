@@ -1,6 +1,6 @@
 // What a call has noted: how to undo what it has done so far, and what is left to do once it has succeeded.
 //
-//     a step works     undo:   [ close ][ move back ][ slot back ]          performed last to first
+//     a change works     undo:   [ close ][ move back ][ slot back ]          performed last to first
 //                      finish: [ give rights ][ drop what was set aside ]   performed first to last
 //
 // A call ends with one of the two lists, and neither may fail: nothing in them can be refused but for want of

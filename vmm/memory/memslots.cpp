@@ -4,20 +4,20 @@ namespace gpremap {
 
 using remap::Memory;
 using remap::Range;
-namespace step = remap::step;
+namespace change = remap::change;
 
 Memslots::Memslots(Vm& vm, const Range& aperture, const BackingObject& object)
     : SlottedStage2(vm, aperture, object) {}
 
-Stage2::Choice Memslots::choose(const std::vector<remap::Step>&, const remap::Space&) const {
+Stage2::Choice Memslots::choose(const std::vector<remap::Change>&, const remap::Space&) const {
     return {Mechanism::memslot, "each range has a slot of its own"};
 }
 
-int Memslots::make(const step::Unmap& step) {
-    if (int error = cut_ends(step.range)) return error;
-    for (const Range& range : step.anonymous)
+int Memslots::make(const change::Unmap& change) {
+    if (int error = cut_ends(change.range)) return error;
+    for (const Range& range : change.anonymous)
         for (const Part& part : parts_of(range)) reclaim_at_end(part.host, part.range.size().bytes);
-    for (const Slot& slot : slots_in(step.range)) {
+    for (const Slot& slot : slots_in(change.range)) {
         if (int error = remove(slot)) return error;
         std::byte* at = pointer_to(slot.host);
         uint64_t size = slot.range.size().bytes;
@@ -27,12 +27,12 @@ int Memslots::make(const step::Unmap& step) {
     return 0;
 }
 
-int Memslots::make(const step::Move& step) {
-    return move_slots(step.from, step.to);
+int Memslots::make(const change::Move& change) {
+    return move_slots(change.from, change.to);
 }
 
-int Memslots::make(const step::Exchange& step) {
-    return exchange_slots(step.a, step.b);
+int Memslots::make(const change::Exchange& change) {
+    return exchange_slots(change.a, change.b);
 }
 
 int Memslots::map_new(const Range& range, Memory memory, remap::Prot prot) {

@@ -1,4 +1,4 @@
-// The mechanism `memslot`: a slot for each range that was mapped by one step. Memory stays where it is on the
+// The mechanism `memslot`: a slot for each range that was mapped by one change. Memory stays where it is on the
 // host; what changes is where its slot shows it to the guest.
 //
 //     guest-physical   [ slot 3 ]....[ slot 1 ]....[ slot 2 ]      KVM_MR_MOVE takes one elsewhere
@@ -19,12 +19,12 @@ class Memslots final : public SlottedStage2 {
   public:
     Memslots(Vm& vm, const remap::Range& aperture, const BackingObject& object);
 
-    Choice choose(const std::vector<remap::Step>& steps, const remap::Space& before) const override;
+    Choice choose(const std::vector<remap::Change>& changes, const remap::Space& before) const override;
 
   private:
-    int make(const remap::step::Unmap& step) override;
-    int make(const remap::step::Move& step) override;
-    int make(const remap::step::Exchange& step) override;
+    int make(const remap::change::Unmap& change) override;
+    int make(const remap::change::Move& change) override;
+    int make(const remap::change::Exchange& change) override;
     int map_new(const remap::Range& range, remap::Memory memory, remap::Prot prot) override;
     // Elsewhere in the arena.
     Waiting waiting() const override { return {arena(), Vacant::closed}; }

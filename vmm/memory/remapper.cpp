@@ -61,17 +61,17 @@ std::unique_ptr<Stage2> stage2_for(Vm& vm, const MemoryConfig& config, const Ran
     return std::make_unique<Window>(vm, aperture, object, config.mechanism);
 }
 
-// Where the steps put memory that may have been touched already.
-std::vector<Range> targets_of(const std::vector<remap::Step>& steps) {
-    namespace step = remap::step;
+// Where the changes put memory that may have been touched already.
+std::vector<Range> targets_of(const std::vector<remap::Change>& changes) {
+    namespace change = remap::change;
     std::vector<Range> targets;
-    for (const remap::Step& any : steps) {
-        if (const auto* move = std::get_if<step::Move>(&any)) {
+    for (const remap::Change& any : changes) {
+        if (const auto* move = std::get_if<change::Move>(&any)) {
             targets.push_back(Range::of(move->to, move->from.size()));
-        } else if (const auto* exchange = std::get_if<step::Exchange>(&any)) {
+        } else if (const auto* exchange = std::get_if<change::Exchange>(&any)) {
             targets.push_back(exchange->a);
             targets.push_back(exchange->b);
-        } else if (const auto* map = std::get_if<step::Map>(&any)) {
+        } else if (const auto* map = std::get_if<change::Map>(&any)) {
             targets.push_back(map->range);  // from the warm pool
         }
     }
@@ -156,11 +156,11 @@ int64_t Remapper::State::call(const Caller& caller, abi::Call number, const std:
 
 namespace {
 
-// Whether some of the steps put new memory where there was other. What a vCPU wrote to it would be lost if a
-// later step failed.
-bool replaces_memory(const std::vector<remap::Step>& steps, const remap::Space& before) {
-    return std::any_of(steps.begin(), steps.end(), [&](const remap::Step& step) {
-        const auto* map = std::get_if<remap::step::Map>(&step);
+// Whether some of the changes put new memory where there was other. What a vCPU wrote to it would be lost if a
+// later change failed.
+bool replaces_memory(const std::vector<remap::Change>& changes, const remap::Space& before) {
+    return std::any_of(changes.begin(), changes.end(), [&](const remap::Change& change) {
+        const auto* map = std::get_if<remap::change::Map>(&change);
         return map && !before.is_vacant(map->range);
     });
 }
@@ -170,21 +170,22 @@ bool replaces_memory(const std::vector<remap::Step>& steps, const remap::Space& 
 // Makes the plan true, or changes nothing and returns the errno. ENOMEM is the host's; anything else that
 // the host refuses is a defect of the VMM and not the guest's business.
 int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& called) {
-    plan.steps = remap::coalesced(plan.steps);
-    bool copies = std::any_of(plan.steps.begin(), plan.steps.end(), [](const remap::Step& step) {
-        return std::holds_alternative<remap::step::Copy>(step);
+    plan.changes = remap::coalesced(plan.changes);
+    bool copies = std::any_of(plan.changes.begin(), plan.changes.end(), [](const remap::Change& change) {
+        return std::holds_alternative<remap::change::Copy>(change);
     });
     // A copy of what others write to at the same time would be of no moment in particular.
-    Stage2::Choice choice = stage2->choose(plan.steps, space);
-    bool must_pause = copies || replaces_memory(plan.steps, space) || choice.mechanism == Mechanism::memslot;
+    Stage2::Choice choice = stage2->choose(plan.changes, space);
+    bool must_pause =
+        copies || replaces_memory(plan.changes, space) || choice.mechanism == Mechanism::memslot;
     auto kept_out =
         must_pause ? std::optional(vm.pause_others(caller.vcpu)) : vm.keep_others_out(caller.vcpu);
     CallRecord& record = called.record;
     record.mechanism = choice.mechanism;
     record.mechanism_reason = choice.reason;
     auto others = kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run;
-    std::vector<Range> where = config.pre_fault ? targets_of(plan.steps) : std::vector<Range>{};
-    int error = stage2->apply(plan.steps, choice.mechanism, others);
+    std::vector<Range> where = config.pre_fault ? targets_of(plan.changes) : std::vector<Range>{};
+    int error = stage2->apply(plan.changes, choice.mechanism, others);
     if (error == ENOMEM || error == ENOSPC || error == EAGAIN) return ENOMEM;
     if (error != 0) throw std::system_error(error, std::generic_category(), "carrying out a call");
     space = std::move(plan.after);

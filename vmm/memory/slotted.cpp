@@ -14,7 +14,7 @@ using remap::Memory;
 using remap::MemoryKind;
 using remap::Range;
 using remap::Size;
-namespace step = remap::step;
+namespace change = remap::change;
 
 void SlottedStage2::begin() {
     before_ = books_;
@@ -249,37 +249,37 @@ int SlottedStage2::map(std::byte* at, uint64_t size, Memory memory, int prot) {
                                            : map_object(at, size, memory, prot);
 }
 
-// ---- the steps ----
+// ---- the changes ----
 
-int SlottedStage2::carry_out(const remap::Step& step) {
-    return std::visit([&](const auto& which) { return make(which); }, step);
+int SlottedStage2::carry_out(const remap::Change& change) {
+    return std::visit([&](const auto& which) { return make(which); }, change);
 }
 
-bool SlottedStage2::can_destroy(const remap::Step& step) const {
-    return std::holds_alternative<step::Free>(step);
+bool SlottedStage2::can_destroy(const remap::Change& change) const {
+    return std::holds_alternative<change::Free>(change);
 }
 
-int SlottedStage2::destroy(const remap::Step& step) {
-    return free_now(std::get<step::Free>(step));
+int SlottedStage2::destroy(const remap::Change& change) {
+    return free_now(std::get<change::Free>(change));
 }
 
-// The guest, or a copy, may put something into new pages of the object before a later step fails.
-int SlottedStage2::make(const step::Map& step) {
-    if (step.memory.kind == MemoryKind::object)
+// The guest, or a copy, may put something into new pages of the object before a later change fails.
+int SlottedStage2::make(const change::Map& change) {
+    if (change.memory.kind == MemoryKind::object)
         journal_.undo({.kind = HostAction::Kind::punch_hole,
-                       .size = step.range.size().bytes,
-                       .offset = step.memory.offset.value});
-    return map_new(step.range, step.memory, step.prot);
+                       .size = change.range.size().bytes,
+                       .offset = change.memory.offset.value});
+    return map_new(change.range, change.memory, change.prot);
 }
 
-int SlottedStage2::make(const step::View& step) {
-    return map_new(step.range, step.memory, step.prot);
+int SlottedStage2::make(const change::View& change) {
+    return map_new(change.range, change.memory, change.prot);
 }
 
-int SlottedStage2::make(const step::Protect& step) {
-    int now = host_prot(step.prot), was = host_prot(step.was);
+int SlottedStage2::make(const change::Protect& change) {
+    int now = host_prot(change.prot), was = host_prot(change.was);
     if (now == was) return 0;
-    for (const Part& part : parts_of(step.range)) {
+    for (const Part& part : parts_of(change.range)) {
         uint64_t size = part.range.size().bytes;
         // A change that fails half-way has changed the first mappings.
         journal_.undo({.kind = HostAction::Kind::protect, .at = part.host, .size = size, .prot = was});
@@ -288,45 +288,46 @@ int SlottedStage2::make(const step::Protect& step) {
     return 0;
 }
 
-int SlottedStage2::make(const step::Promote& step) {
-    for (const Part& part : parts_of(step.range)) {
-        if (int error = copy_and_set_aside(part, step)) return error;
-        Memory memory{MemoryKind::object, step.offset.advanced(part.range.start().above(step.range.start()))};
-        int prot = prot_until_end(part, host_prot(step.prot));
+int SlottedStage2::make(const change::Promote& change) {
+    for (const Part& part : parts_of(change.range)) {
+        if (int error = copy_and_set_aside(part, change)) return error;
+        Memory memory{MemoryKind::object,
+                      change.offset.advanced(part.range.start().above(change.range.start()))};
+        int prot = prot_until_end(part, host_prot(change.prot));
         if (int error = map_object(part.host, part.range.size().bytes, memory, prot)) return error;
     }
     return 0;
 }
 
-int SlottedStage2::copy_and_set_aside(const Part& part, const step::Promote& step) {
+int SlottedStage2::copy_and_set_aside(const Part& part, const change::Promote& change) {
     std::byte* aside = nullptr;
     if (copied() == Copied::where_it_is) {
-        if (int error = copy_readable(part.host, part, step)) return error;
+        if (int error = copy_readable(part.host, part, change)) return error;
         return set_aside(part, aside);
     }
     if (int error = set_aside(part, aside)) return error;
     if (int error = close_vacated(part.host, part.range.size().bytes)) return error;
-    return copy_readable(aside, part, step);
+    return copy_readable(aside, part, change);
 }
 
 // `from`: where the memory of the part is now.
-int SlottedStage2::copy_readable(std::byte* from, const Part& part, const step::Promote& step) {
+int SlottedStage2::copy_readable(std::byte* from, const Part& part, const change::Promote& change) {
     uint64_t size = part.range.size().bytes;
-    Size skipped = part.range.start().above(step.range.start());
-    uint64_t offset = step.offset.advanced(skipped).value;
-    if (int prot = host_prot(step.prot); prot == PROT_NONE) {
+    Size skipped = part.range.start().above(change.range.start());
+    uint64_t offset = change.offset.advanced(skipped).value;
+    if (int prot = host_prot(change.prot); prot == PROT_NONE) {
         journal_.undo({.kind = HostAction::Kind::protect, .at = from, .size = size, .prot = prot});
         if (int error = calls_.protect(from, size, PROT_READ)) return error;
     }
     journal_.undo({.kind = HostAction::Kind::punch_hole, .size = size, .offset = offset});
-    return copy_to_object(from, offset, size, step.was.advanced(skipped));
+    return copy_to_object(from, offset, size, change.was.advanced(skipped));
 }
 
 // What the range had mapped before is a view of the same pages.
-int SlottedStage2::make(const step::Privatize& step) {
-    int prot = host_prot(step.prot);
-    for (const Part& part : parts_of(step.range)) {
-        Memory memory = step.memory.advanced(part.range.start().above(step.range.start()));
+int SlottedStage2::make(const change::Privatize& change) {
+    int prot = host_prot(change.prot);
+    for (const Part& part : parts_of(change.range)) {
+        Memory memory = change.memory.advanced(part.range.start().above(change.range.start()));
         uint64_t size = part.range.size().bytes;
         journal_.undo({.kind = HostAction::Kind::view,
                        .at = part.host,
@@ -338,10 +339,10 @@ int SlottedStage2::make(const step::Privatize& step) {
     return 0;
 }
 
-int SlottedStage2::make(const step::Copy& step) {
-    Range to = Range::of(step.to, step.from.size());
+int SlottedStage2::make(const change::Copy& change) {
+    Range to = Range::of(change.to, change.from.size());
     for (const Part& part : parts_of(to)) {
-        uint64_t offset = step.from.start().advanced(part.range.start().above(to.start())).value;
+        uint64_t offset = change.from.start().advanced(part.range.start().above(to.start())).value;
         if (int error = calls_.copy_from_file(object_.fd(), offset, part.host, part.range.size().bytes))
             return error;
     }
@@ -349,28 +350,28 @@ int SlottedStage2::make(const step::Copy& step) {
 }
 
 // What this call has promoted may not be writable yet (EINVAL). It is shared, so reading makes its pages.
-int SlottedStage2::make(const step::Populate& step) {
-    for (const Part& part : parts_of(step.range)) {
-        int error = populate(part.host, part.range.size().bytes, step.prot);
+int SlottedStage2::make(const change::Populate& change) {
+    for (const Part& part : parts_of(change.range)) {
+        int error = populate(part.host, part.range.size().bytes, change.prot);
         if (error == EINVAL) error = populate(part.host, part.range.size().bytes, {remap::readable});
         if (error != 0) return error;
     }
     return 0;
 }
 
-// Where other steps follow.
-int SlottedStage2::make(const step::Discard& step) {
-    for (const Part& part : parts_of(step.range)) {
+// Where other changes follow.
+int SlottedStage2::make(const change::Discard& change) {
+    for (const Part& part : parts_of(change.range)) {
         std::byte* aside = nullptr;
         if (int error = set_aside(part, aside, {part.range})) return error;
-        int prot = prot_until_end(part, host_prot(step.prot));
+        int prot = prot_until_end(part, host_prot(change.prot));
         if (int error = map_anonymous(part.host, part.range.size().bytes, prot)) return error;
     }
     return 0;
 }
 
-int SlottedStage2::make(const step::Free& step) {
-    return free_undoably(step);
+int SlottedStage2::make(const change::Free& change) {
+    return free_undoably(change);
 }
 
 }  // namespace gpremap

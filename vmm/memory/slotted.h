@@ -74,12 +74,12 @@ class SlottedStage2 : public Stage2 {
     int move_slots(const remap::Range& from, remap::Gpa to);
     int exchange_slots(const remap::Range& a, const remap::Range& b);
 
-    // ---- the steps: each notes how to undo it, and returns the errno of a host call that failed ----
+    // ---- the changes: each notes how to undo it, and returns the errno of a host call that failed ----
 
     // Those in which the mechanisms differ.
-    virtual int make(const remap::step::Unmap& step) = 0;
-    virtual int make(const remap::step::Move& step) = 0;
-    virtual int make(const remap::step::Exchange& step) = 0;
+    virtual int make(const remap::change::Unmap& change) = 0;
+    virtual int make(const remap::change::Move& change) = 0;
+    virtual int make(const remap::change::Exchange& change) = 0;
     // Fresh memory, or a view, at a range where nothing is mapped.
     virtual int map_new(const remap::Range& range, remap::Memory memory, remap::Prot prot) = 0;
 
@@ -109,27 +109,27 @@ class SlottedStage2 : public Stage2 {
     int map(std::byte* at, uint64_t size, remap::Memory memory, int prot);
 
     // Of both: Free, which punches its hole at once.
-    bool can_destroy(const remap::Step& step) const override;
-    int destroy(const remap::Step& step) override;
+    bool can_destroy(const remap::Change& change) const override;
+    int destroy(const remap::Change& change) override;
 
     static HostAddress address_of(const std::byte* at) { return {reinterpret_cast<uint64_t>(at)}; }
     static std::byte* pointer_to(HostAddress at) { return reinterpret_cast<std::byte*>(at.value); }
 
   private:
-    int carry_out(const remap::Step& step) final;
+    int carry_out(const remap::Change& change) final;
 
     // Those that both carry out in the same way.
-    int make(const remap::step::Map& step);
-    int make(const remap::step::View& step);
-    int make(const remap::step::Protect& step);
-    int make(const remap::step::Promote& step);
-    int make(const remap::step::Privatize& step);
-    int make(const remap::step::Copy& step);
-    int make(const remap::step::Populate& step);
-    int make(const remap::step::Discard& step);
-    int make(const remap::step::Free& step);
-    int copy_and_set_aside(const Part& part, const remap::step::Promote& step);
-    int copy_readable(std::byte* from, const Part& part, const remap::step::Promote& step);
+    int make(const remap::change::Map& change);
+    int make(const remap::change::View& change);
+    int make(const remap::change::Protect& change);
+    int make(const remap::change::Promote& change);
+    int make(const remap::change::Privatize& change);
+    int make(const remap::change::Copy& change);
+    int make(const remap::change::Populate& change);
+    int make(const remap::change::Discard& change);
+    int make(const remap::change::Free& change);
+    int copy_and_set_aside(const Part& part, const remap::change::Promote& change);
+    int copy_readable(std::byte* from, const Part& part, const remap::change::Promote& change);
 
     struct Place {
         HostRange range;

@@ -16,7 +16,7 @@ namespace {
 using remap::Gpa;
 using remap::MemoryKind;
 using remap::Range;
-namespace step = remap::step;
+namespace change = remap::change;
 
 }  // namespace
 
@@ -33,12 +33,12 @@ void Stage2::use(WarmPool& pool) {
     journal_.use(pool);
 }
 
-int Stage2::apply(const std::vector<remap::Step>& steps, Mechanism mechanism, Others others) {
+int Stage2::apply(const std::vector<remap::Change>& changes, Mechanism mechanism, Others others) {
     mechanism_ = mechanism;
     others_ = others;
     journal_.begin();
     begin();
-    const int error = carry_out_all(steps);
+    const int error = carry_out_all(changes);
     if (error != 0)
         journal_.undo_all();
     else
@@ -51,37 +51,37 @@ int Stage2::apply(const std::vector<remap::Step>& steps, Mechanism mechanism, Ot
 namespace {
 
 // Or may: what is promoted or brought in can be a private page over one of the object.
-bool reads_object(const remap::Step& step) {
-    return std::holds_alternative<step::Copy>(step) || std::holds_alternative<step::Promote>(step) ||
-           std::holds_alternative<step::Populate>(step);
+bool reads_object(const remap::Change& change) {
+    return std::holds_alternative<change::Copy>(change) || std::holds_alternative<change::Promote>(change) ||
+           std::holds_alternative<change::Populate>(change);
 }
 
 }  // namespace
 
 // Returns the errno of the first host call that fails, with all that was done noted.
-int Stage2::carry_out_all(const std::vector<remap::Step>& steps) {
-    // The steps at the end that only destroy are made directly, when everything else has worked.
-    size_t undoable = steps.size();
-    while (undoable > 0 && can_destroy(steps[undoable - 1])) --undoable;
-    auto last_reader = std::find_if(steps.rbegin(), steps.rend(), reads_object);
+int Stage2::carry_out_all(const std::vector<remap::Change>& changes) {
+    // The changes at the end that only destroy are made directly, when everything else has worked.
+    size_t undoable = changes.size();
+    while (undoable > 0 && can_destroy(changes[undoable - 1])) --undoable;
+    auto last_reader = std::find_if(changes.rbegin(), changes.rend(), reads_object);
     for (size_t i = 0; i < undoable; ++i) {
-        read_later_ = i + 1 < static_cast<size_t>(steps.rend() - last_reader);
-        if (int error = carry_out_guarded(steps[i])) return error;
+        read_later_ = i + 1 < static_cast<size_t>(changes.rend() - last_reader);
+        if (int error = carry_out_guarded(changes[i])) return error;
     }
     // A failure of the first of them leaves its memory as it was, so that everything can still be undone.
-    if (undoable < steps.size())
-        if (int error = destroy(steps[undoable])) return error;
+    if (undoable < changes.size())
+        if (int error = destroy(changes[undoable])) return error;
     // Nothing may fail from here on.
     calls_.cancel_failure();
-    for (size_t i = undoable + 1; i < steps.size(); ++i)
-        if (int error = calls_.insist([&] { return destroy(steps[i]); }))
+    for (size_t i = undoable + 1; i < changes.size(); ++i)
+        if (int error = calls_.insist([&] { return destroy(changes[i]); }))
             throw std::system_error(error, std::generic_category(), "giving back memory");
     return 0;
 }
 
-int Stage2::carry_out_guarded(const remap::Step& step) {
+int Stage2::carry_out_guarded(const remap::Change& change) {
     try {
-        return carry_out(step);
+        return carry_out(change);
     } catch (const std::bad_alloc&) {
         return ENOMEM;
     }
@@ -94,7 +94,7 @@ int Stage2::host_prot(remap::Prot prot) {
 }
 
 // Whole huge pages from the pool, as far as it has some, and the rest fresh. The guest may write to them
-// before a later step fails, so the pool gets them back as memory that has been in use.
+// before a later change fails, so the pool gets them back as memory that has been in use.
 int Stage2::map_anonymous(std::byte* at, uint64_t size, int prot) {
     uint64_t head = -reinterpret_cast<uint64_t>(at) % remap::mib2.bytes, warm = 0;
     journal_.make_room();
@@ -137,18 +137,18 @@ int Stage2::populate(std::byte* at, uint64_t size, remap::Prot prot) {
     return calls_.advise(at, size, prot.allows(remap::writable) ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 }
 
-// A hole cannot be undone, so it waits until the call has succeeded, unless a step that follows has to read
+// A hole cannot be undone, so it waits until the call has succeeded, unless a change that follows has to read
 // zero there: in a batch, that is.
-int Stage2::free_undoably(const step::Free& step) {
-    if (read_later_) return free_with_copy(step);
+int Stage2::free_undoably(const change::Free& change) {
+    if (read_later_) return free_with_copy(change);
     journal_.finish({.kind = HostAction::Kind::punch_hole,
-                     .size = step.pages.size().bytes,
-                     .offset = step.pages.start().value});
+                     .size = change.pages.size().bytes,
+                     .offset = change.pages.start().value});
     return 0;
 }
 
-int Stage2::free_with_copy(const step::Free& step) {
-    uint64_t offset = step.pages.start().value, size = step.pages.size().bytes;
+int Stage2::free_with_copy(const change::Free& change) {
+    uint64_t offset = change.pages.start().value, size = change.pages.size().bytes;
     journal_.make_room(2);
     void* copy = mmap(nullptr, size, PROT_READ | PROT_WRITE, closed_flags, -1, 0);
     if (copy == MAP_FAILED) return errno;
@@ -160,8 +160,8 @@ int Stage2::free_with_copy(const step::Free& step) {
     return object_.punch_hole(calls_, offset, size);
 }
 
-int Stage2::free_now(const step::Free& step) {
-    return object_.punch_hole(calls_, step.pages.start().value, step.pages.size().bytes);
+int Stage2::free_now(const change::Free& change) {
+    return object_.punch_hole(calls_, change.pages.start().value, change.pages.size().bytes);
 }
 
 int Stage2::move_undoably(std::byte* from, std::byte* to, uint64_t size) {

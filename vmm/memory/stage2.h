@@ -1,7 +1,7 @@
-// What carries a plan's steps out on real memory: all of them, or none. `window` and `memslots` are the two
+// What carries a plan's changes out on real memory: all of them, or none. `window` and `memslots` are the two
 // ways.
 //
-// A step notes in the journal how to undo it before it can have an effect that needs undoing. What is
+// A change notes in the journal how to undo it before it can have an effect that needs undoing. What is
 // destroyed is set aside until everything has worked, or left for the end.
 #pragma once
 
@@ -29,15 +29,15 @@ class Stage2 {
         Mechanism mechanism;  // never automatic
         const char* reason;
     };
-    // How steps that lead away from the space `before` should be carried out.
-    virtual Choice choose(const std::vector<remap::Step>& steps, const remap::Space& before) const = 0;
+    // How changes that lead away from the space `before` should be carried out.
+    virtual Choice choose(const std::vector<remap::Change>& changes, const remap::Space& before) const = 0;
 
-    // Carries the steps out. Returns 0, or the errno of a host call that failed, after undoing what had been
+    // Carries the changes out. Returns 0, or the errno of a host call that failed, after undoing what had been
     // done: memory is then as before. Throws std::system_error where undoing failed too, or finishing what
     // had succeeded: memory is then neither as before nor as planned.
     // `others`: whether a vCPU can run meanwhile.
     enum class Others { may_run, kept_out };
-    int apply(const std::vector<remap::Step>& steps, Mechanism mechanism, Others others);
+    int apply(const std::vector<remap::Change>& changes, Mechanism mechanism, Others others);
 
     HostCalls& calls() { return calls_; }
 
@@ -51,17 +51,17 @@ class Stage2 {
     Stage2(Vm& vm, const remap::Range& aperture, const BackingObject& object);
 
     // Returns the errno of a host call that failed, or 0.
-    virtual int carry_out(const remap::Step& step) = 0;
-    // Whether the step can be made directly at the end, when everything else has worked ...
-    virtual bool can_destroy(const remap::Step& step) const = 0;
+    virtual int carry_out(const remap::Change& change) = 0;
+    // Whether the change can be made directly at the end, when everything else has worked ...
+    virtual bool can_destroy(const remap::Change& change) const = 0;
     // ... and that form of it. A failure leaves its memory as it was.
-    virtual int destroy(const remap::Step& step) = 0;
-    // Before the first step, and after the last.
+    virtual int destroy(const remap::Change& change) = 0;
+    // Before the first change, and after the last.
     enum class Outcome { done, undone };
     virtual void begin() {}
     virtual void end(Outcome) {}
 
-    // What steps are made of; all return the errno.
+    // What changes are made of; all return the errno.
     int map_anonymous(std::byte* at, uint64_t size, int prot);
     int map_object(std::byte* at, uint64_t size, remap::Memory memory, int prot);
     // Anonymous memory that is about to go: the pool gets what it has room for, in place of which there is
@@ -73,8 +73,8 @@ class Stage2 {
     int copy_to_object(std::byte* from, uint64_t offset, uint64_t size, remap::Memory was);
     int populate(std::byte* at, uint64_t size, remap::Prot prot);
     int move_undoably(std::byte* from, std::byte* to, uint64_t size);
-    int free_now(const remap::step::Free& step);
-    int free_undoably(const remap::step::Free& step);
+    int free_now(const remap::change::Free& change);
+    int free_undoably(const remap::change::Free& change);
 
     static int host_prot(remap::Prot prot);
 
@@ -88,12 +88,12 @@ class Stage2 {
     Others others_ = Others::may_run;
 
   private:
-    int carry_out_all(const std::vector<remap::Step>& steps);
-    int free_with_copy(const remap::step::Free& step);
-    int carry_out_guarded(const remap::Step& step);
+    int carry_out_all(const std::vector<remap::Change>& changes);
+    int free_with_copy(const remap::change::Free& change);
+    int carry_out_guarded(const remap::Change& change);
     int map_fresh(std::byte* at, uint64_t size, int prot);
 
-    bool read_later_ = false;   // whether a step that follows reads what pages of the object hold
+    bool read_later_ = false;   // whether a change that follows reads what pages of the object hold
     WarmPool* pool_ = nullptr;  // where there is one
 };
 

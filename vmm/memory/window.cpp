@@ -18,7 +18,7 @@ using remap::MemoryKind;
 using remap::Prot;
 using remap::Range;
 using remap::Size;
-namespace step = remap::step;
+namespace change = remap::change;
 
 // One slot covers one chunk. With shadow paging a slot costs 8 bytes a page, so only what is used is opened.
 constexpr Size chunk = remap::gib1;
@@ -54,29 +54,29 @@ Window::Window(Vm& vm, const Range& aperture, const BackingObject& object, Mecha
 
 // ---- which way ----
 
-Stage2::Choice Window::choose(const std::vector<remap::Step>& steps, const remap::Space& before) const {
+Stage2::Choice Window::choose(const std::vector<remap::Change>& changes, const remap::Space& before) const {
     if (!may_move_slots_) return {Mechanism::window, "as configured"};
-    auto splits = [&](const remap::Step& step) { return splits_huge_pages(step, before); };
-    if (std::any_of(steps.begin(), steps.end(), splits)) {
+    auto splits = [&](const remap::Change& change) { return splits_huge_pages(change, before); };
+    if (std::any_of(changes.begin(), changes.end(), splits)) {
         if (slots_left() < slots_kept_for_chunks)
             return {Mechanism::window, "its huge pages are split, since KVM has few memslots left"};
         return {Mechanism::memslot,
                 "mremap would split its huge pages, so its slot moves and the vCPUs pause"};
     }
-    auto misfit = [&](const remap::Step& step) {
-        const auto* map = std::get_if<step::Map>(&step);
+    auto misfit = [&](const remap::Change& change) {
+        const auto* map = std::get_if<change::Map>(&change);
         return map && is_badly_placed(map->range);
     };
-    if (std::any_of(steps.begin(), steps.end(), misfit))
+    if (std::any_of(changes.begin(), changes.end(), misfit))
         return {Mechanism::memslot, "the slot there lies where no huge page fits, so it is made anew"};
     return {Mechanism::window, "host mappings change, so the vCPUs run on"};
 }
 
-bool Window::splits_huge_pages(const remap::Step& step, const remap::Space& before) const {
-    if (const auto* move = std::get_if<step::Move>(&step))
+bool Window::splits_huge_pages(const remap::Change& change, const remap::Space& before) const {
+    if (const auto* move = std::get_if<change::Move>(&change))
         return splits_huge_pages(move->from, Range::of(move->to, move->from.size())) &&
                holds_transparent(before, move->from);
-    if (const auto* exchange = std::get_if<step::Exchange>(&step))
+    if (const auto* exchange = std::get_if<change::Exchange>(&change))
         return splits_huge_pages(exchange->a, exchange->b) &&
                (holds_transparent(before, exchange->a) || holds_transparent(before, exchange->b));
     return false;
@@ -114,10 +114,10 @@ bool Window::is_badly_placed(const Range& range) const {
     });
 }
 
-bool Window::can_destroy(const remap::Step& step) const {
-    if (SlottedStage2::can_destroy(step)) return true;
-    const auto* unmap = std::get_if<step::Unmap>(&step);
-    const auto* discard = std::get_if<step::Discard>(&step);
+bool Window::can_destroy(const remap::Change& change) const {
+    if (SlottedStage2::can_destroy(change)) return true;
+    const auto* unmap = std::get_if<change::Unmap>(&change);
+    const auto* discard = std::get_if<change::Discard>(&change);
     if (mechanism_ == Mechanism::memslot || (!unmap && !discard)) return false;
     // With one host call, or the second could fail when the first has destroyed something.
     int parts = 0;
@@ -125,20 +125,20 @@ bool Window::can_destroy(const remap::Step& step) const {
     return parts == 1;
 }
 
-// ---- the steps ----
+// ---- the changes ----
 
 // Set aside until the call has succeeded.
-int Window::make(const step::Unmap& step) {
-    for (const Part& part : parts_of(step.range)) {
+int Window::make(const change::Unmap& change) {
+    for (const Part& part : parts_of(change.range)) {
         std::byte* aside = nullptr;
-        if (int error = set_aside(part, aside, step.anonymous)) return error;
+        if (int error = set_aside(part, aside, change.anonymous)) return error;
         if (int error = close_vacated(part.host, part.range.size().bytes)) return error;
     }
     return 0;
 }
 
-int Window::make(const step::Move& step) {
-    Range from = step.from, to = Range::of(step.to, step.from.size());
+int Window::make(const change::Move& change) {
+    Range from = change.from, to = Range::of(change.to, change.from.size());
     if (mechanism_ == Mechanism::memslot && splits_huge_pages(from, to)) return move_by_slots(from, to);
     if (int error = open_slots(to)) return error;
     // mremap unmaps its target before it can fail.
@@ -150,10 +150,10 @@ int Window::make(const step::Move& step) {
     return 0;
 }
 
-int Window::make(const step::Exchange& step) {
-    if (mechanism_ == Mechanism::memslot && splits_huge_pages(step.a, step.b))
-        return exchange_slots(step.a, step.b);
-    for (const Passage& pair : passages(step.a, step.b)) {
+int Window::make(const change::Exchange& change) {
+    if (mechanism_ == Mechanism::memslot && splits_huge_pages(change.a, change.b))
+        return exchange_slots(change.a, change.b);
+    for (const Passage& pair : passages(change.a, change.b)) {
         std::byte* aside = nullptr;
         if (int error = take_place(annex(), pair.size, address_of(pair.from).value, aside)) return error;
         leave_place_at_end(aside, pair.size);
@@ -164,11 +164,11 @@ int Window::make(const step::Exchange& step) {
 }
 
 // The direct form of what cannot be undone. Nothing in it may fail for want of memory.
-int Window::destroy(const remap::Step& any) {
-    if (std::holds_alternative<step::Free>(any)) return SlottedStage2::destroy(any);
-    auto* unmap = std::get_if<step::Unmap>(&any);
+int Window::destroy(const remap::Change& any) {
+    if (std::holds_alternative<change::Free>(any)) return SlottedStage2::destroy(any);
+    auto* unmap = std::get_if<change::Unmap>(&any);
     int error = 0;
-    visit_parts(unmap ? unmap->range : std::get<step::Discard>(any).range,
+    visit_parts(unmap ? unmap->range : std::get<change::Discard>(any).range,
                 [&](const Part& part) { error = unmap ? destroy(part, unmap->anonymous) : discard(part); });
     return error;
 }

@@ -32,15 +32,15 @@ class Window final : public SlottedStage2 {
     // automatic. Throws HostLacks.
     Window(Vm& vm, const remap::Range& aperture, const BackingObject& object, Mechanism mechanism);
 
-    Choice choose(const std::vector<remap::Step>& steps, const remap::Space& before) const override;
+    Choice choose(const std::vector<remap::Change>& changes, const remap::Space& before) const override;
 
   private:
-    bool can_destroy(const remap::Step& step) const override;
-    int destroy(const remap::Step& step) override;
+    bool can_destroy(const remap::Change& change) const override;
+    int destroy(const remap::Change& change) override;
 
-    int make(const remap::step::Unmap& step) override;
-    int make(const remap::step::Move& step) override;
-    int make(const remap::step::Exchange& step) override;
+    int make(const remap::change::Unmap& change) override;
+    int make(const remap::change::Move& change) override;
+    int make(const remap::change::Exchange& change) override;
     int map_new(const remap::Range& range, remap::Memory memory, remap::Prot prot) override;
     Waiting waiting() const override { return {annex(), Vacant::hole}; }
     Copied copied() const override { return Copied::after_it_was_set_aside; }
@@ -53,7 +53,7 @@ class Window final : public SlottedStage2 {
     };
     std::vector<Passage> passages(const remap::Range& from, const remap::Range& to) const;
     bool splits_huge_pages(const remap::Range& from, const remap::Range& to) const;
-    bool splits_huge_pages(const remap::Step& step, const remap::Space& before) const;
+    bool splits_huge_pages(const remap::Change& change, const remap::Space& before) const;
     bool holds_transparent(const remap::Space& space, const remap::Range& range) const;
     bool is_badly_placed(const remap::Range& range) const;
 

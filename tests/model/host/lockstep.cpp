@@ -186,7 +186,7 @@ std::string Lockstep::compare_results(const LinuxCall& call, const remap::Answer
 
 void Lockstep::carry_out(const LinuxCall& call, const remap::Answer& model, int64_t host) {
     if (!model) return;
-    for (const remap::Step& step : model->steps) memory_.apply(step);
+    for (const remap::Change& change : model->changes) memory_.apply(change);
     space_ = model->after;
     if (!returns_address(call.kind) || model->result.value == static_cast<uint64_t>(host)) return;
     uint64_t size = remap::round_up(call.new_len, remap::kib4);
