@@ -399,27 +399,6 @@ remap::Answer plan_call(const remap::Space& space, abi::Call number, const RawAr
     return row && row->plan ? row->plan(space, args) : remap::fails(remap::Errno::enosys);
 }
 
-bool is_batch_size(uint64_t count) {
-    return count > 0 && count <= GPREMAP_MAX_BATCH;
-}
-
-remap::Answer plan_batch(const remap::Space& space, std::span<abi::BatchCall> calls) {
-    remap::Plan whole{space, {}};
-    for (abi::BatchCall& call : calls) {
-        const CallRow* row = find_call(static_cast<abi::Call>(call.number));
-        if (!row || !row->is_batchable()) return remap::fails(remap::Errno::einval);
-        auto plan = row->plan(whole.after, std::to_array(call.arg));
-        if (!plan) return plan;
-        call.result = static_cast<int64_t>(plan->result.value);
-        whole.after = std::move(plan->after);
-        whole.changes.insert(whole.changes.end(), plan->changes.begin(), plan->changes.end());
-        whole.bytes.bytes += plan->bytes.bytes;
-        whole.moved = whole.moved || plan->moved;
-        whole.huge_kept = whole.huge_kept && plan->huge_kept;
-    }
-    return whole;
-}
-
 abi::ExtentInfo extent_info(const remap::Extent& extent, uint64_t page_size) {
     const remap::Attributes& is = extent.attributes;
     uint64_t attributes =

@@ -120,13 +120,6 @@ bool gives_memory_back(abi::Call number, std::span<const uint64_t> args);
 // ENOSYS for any other number. `args` are the guest's and not trusted.
 remap::Answer plan_call(const remap::Space& space, abi::Call number, const RawArguments& args);
 
-// How many calls a batch may have. To be asked before they are read.
-bool is_batch_size(uint64_t count);
-
-// Plans the calls as one, each on the space that the one before it leaves, and notes in each the result that
-// it will have. EINVAL for a call that may not be part of a batch.
-remap::Answer plan_batch(const remap::Space& space, std::span<abi::BatchCall> calls);
-
 abi::ExtentInfo extent_info(const remap::Extent& extent, uint64_t page_size);
 
 }  // namespace gpremap

@@ -5,6 +5,7 @@
 #include "remap/model_memory.h"
 #include "remap/native.h"
 #include "remap/space.h"
+#include "vmm/calls/batch.h"
 #include "vmm/calls/catalogue.h"
 #include "vmm/cases/runner.h"
 

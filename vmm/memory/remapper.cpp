@@ -11,6 +11,7 @@
 
 #include "remap/coalesce.h"
 #include "remap/native.h"
+#include "vmm/calls/batch.h"
 #include "vmm/calls/catalogue.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/backing_object.h"

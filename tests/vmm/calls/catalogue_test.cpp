@@ -1,3 +1,4 @@
+#include "vmm/calls/batch.h"
 #include "vmm/calls/catalogue.h"
 
 #include <gtest/gtest.h>
