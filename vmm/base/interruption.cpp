@@ -1,6 +1,7 @@
 #include "vmm/base/interruption.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -62,6 +63,7 @@ void Interruption::sleep(std::chrono::duration<double> duration) const {
 }
 
 void Interruption::watch() {
+    pthread_setname_np(pthread_self(), "signals");
     constexpr int soon = 1000;  // ms, in which most of what is under way ends
     bool says_so = false;
     pollfd sources[] = {{arrivals_.get(), POLLIN, 0}, {end_.get(), POLLIN, 0}};

@@ -69,6 +69,7 @@ std::thread start_in_background(Work work) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     std::thread thread(work);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    pthread_setname_np(thread.native_handle(), "pool");
     sched_param none = {};
     pthread_setschedparam(thread.native_handle(), SCHED_IDLE, &none);
     return thread;

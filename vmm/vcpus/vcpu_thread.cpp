@@ -1,6 +1,9 @@
 #include "vmm/vcpus/vcpu_thread.h"
 
+#include <pthread.h>
+
 #include <new>
+#include <string>
 #include <system_error>
 
 #include "vmm/base/errors.h"
@@ -34,7 +37,9 @@ void VcpuThread::run() {
     }
 }
 
+// The thread's name is for those who look at it with perf or taskset.
 void VcpuThread::run_until_stopped() {
+    pthread_setname_np(pthread_self(), ("vcpu" + std::to_string(index_)).c_str());
     crew_.vm.gate().adopt_thread(index_);
     try {
         crew_.guest.start(index_, *vcpu_);

@@ -9,6 +9,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -441,6 +444,25 @@ TEST_F(MachineTest, CopiesOnlyWithinTheAgentsMemory) {
     EXPECT_FALSE(memory.read(0, &value, ~0ull));
     EXPECT_TRUE(memory.read(0, &value, 0));
     EXPECT_THROW(vm.set_memory(1, abi::agent_base, page, memory.bytes().data(), 0), std::system_error);
+}
+
+// As perf and taskset show them.
+std::multiset<std::string> names_of_threads() {
+    std::multiset<std::string> names;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::string name;
+        std::getline(std::ifstream(task.path() / "comm"), name);
+        names.insert(name);
+    }
+    return names;
+}
+
+TEST_F(MachineTest, ThreadsOfVcpusHaveNames) {
+    boot(2);
+    const std::multiset<std::string> names = names_of_threads();
+    EXPECT_EQ(names.count("vcpu0"), 1u);
+    EXPECT_EQ(names.count("vcpu1"), 1u);
+    EXPECT_EQ(names.count("vcpu2"), 0u);
 }
 
 TEST_F(MachineTest, StatisticsCountFaults) {
