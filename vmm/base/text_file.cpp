@@ -30,8 +30,7 @@ Descriptor open_regular(const std::string& path) {
     struct stat status {};
     if (!file.valid() || fstat(file.get(), &status) != 0) fail(path);
     if (S_ISDIR(status.st_mode)) fail(path, EISDIR);
-    if (!S_ISREG(status.st_mode))
-        throw ConfigError(path + ": not a regular file; what comes through a pipe is read as \"-\"");
+    if (!S_ISREG(status.st_mode)) throw ConfigError(path + ": not a regular file");
     return file;
 }
 
