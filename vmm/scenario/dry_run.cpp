@@ -50,14 +50,10 @@ class DryRun {
     void follow(const Order& order);
     void follow(const CallAction& call, Wanted wanted);
     void follow(const BatchAction& batch, Wanted wanted);
-    void follow(const PatternAction& action, Wanted wanted) { check_source(action.span, wanted); }
-    void follow(const TouchAction& action, Wanted wanted) { check_source(action.span, wanted); }
-    void follow(const CopyAction& action, Wanted wanted);
-    void follow(const AccessAction& action, Wanted wanted);
-    void follow(const ExecAction& action, Wanted wanted);
     void follow(const InflateAction& action, Wanted wanted);
-    void follow(const SleepAction&, Wanted) {}
-    void follow(const CheckpointAction&, Wanted) {}
+    void follow(const auto& action, Wanted wanted) {
+        for (const Span& span : action.accesses()) check_source(span, wanted);
+    }
 
     void check_source(const Span& span, Wanted wanted) const;
     void check_destination(const Operand& at, uint64_t size) const;
@@ -160,23 +156,6 @@ void DryRun::follow(const BatchAction& batch, Wanted wanted) {
         follow(call, wanted);
         if (chooses_address(call)) without_address.insert(moving_name(call));
     }
-}
-
-void DryRun::follow(const CopyAction& action, Wanted wanted) {
-    check_source(action.from, wanted);
-    check_source({action.to, action.from.size}, wanted);
-}
-
-void DryRun::follow(const AccessAction& action, Wanted wanted) {
-    constexpr uint64_t word = 8;
-    check_source({action.at, {Operand::Kind::number, "", word, {}}}, wanted);
-}
-
-void DryRun::follow(const ExecAction& action, Wanted wanted) {
-    constexpr uint64_t code = 6;  // mov eax, imm32; ret
-    Operand size{Operand::Kind::number, "", code, {}};
-    check_source({action.at, size}, wanted);
-    if (action.through) check_source({*action.through, size}, wanted);
 }
 
 void DryRun::follow(const InflateAction& action, Wanted wanted) {

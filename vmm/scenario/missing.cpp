@@ -30,20 +30,10 @@ struct Ranges {
     void add(const BatchAction& batch) {
         for (const CallAction& call : batch.calls) add(call);
     }
-    void add(const PatternAction& action) { need(action.span); }
-    void add(const TouchAction& action) { need(action.span); }
-    void add(const CopyAction& action) {
-        need(action.from);
-        need(action.to);
-    }
-    void add(const AccessAction& action) { need(action.at); }
-    void add(const ExecAction& action) {
-        need(action.at);
-        if (action.through) need(*action.through);
-    }
     void add(const InflateAction& action) { need(action.range); }
-    void add(const SleepAction&) {}
-    void add(const CheckpointAction&) {}
+    void add(const auto& action) {
+        for (const Span& span : action.accesses()) need(span);
+    }
 };
 
 Ranges ranges_of(const ScenarioStep& step) {

@@ -15,8 +15,13 @@
 namespace gpremap {
 
 // ---- what a step does ----
+//
+// `accesses` are the places that it reads, writes or executes: they must be mapped, and what they name must be
+// there. A call says the same by its arguments.
 
 struct PatternAction {
+    std::vector<Span> accesses() const { return {span}; }
+
     enum class What { fill, verify };
     What what = What::fill;
     Span span;
@@ -25,16 +30,23 @@ struct PatternAction {
 };
 
 struct TouchAction {
+    std::vector<Span> accesses() const { return {span}; }
+
     Span span;
     abi::FaultKind kind = abi::FaultKind::read;
 };
 
 struct CopyAction {
+    std::vector<Span> accesses() const { return {from, {to, from.size}}; }
+
     Span from;
     Operand to;
 };
 
 struct AccessAction {
+    static constexpr uint64_t word = 8;
+    std::vector<Span> accesses() const { return {{at, {Operand::Kind::number, "", word, {}}}}; }
+
     Operand at;
     abi::FaultKind kind = abi::FaultKind::read;
     uint64_t value = 0;  // stored
@@ -42,17 +54,28 @@ struct AccessAction {
 
 // Calls the code at `at`. With `through`, writes `mov eax, returns; ret` there first.
 struct ExecAction {
+    static constexpr uint64_t code = 6;  // mov eax, imm32; ret
+    std::vector<Span> accesses() const {
+        std::vector<Span> all{{at, {Operand::Kind::number, "", code, {}}}};
+        if (through) all.push_back({*through, {Operand::Kind::number, "", code, {}}});
+        return all;
+    }
+
     Operand at;
     std::optional<Operand> through;
     std::optional<uint32_t> returns;
 };
 
 struct SleepAction {
+    std::vector<Span> accesses() const { return {}; }
+
     double seconds = 0;
 };
 
 // Prints the map.
-struct CheckpointAction {};
+struct CheckpointAction {
+    std::vector<Span> accesses() const { return {}; }
+};
 
 // Resizes `range` from `from` to `to` bytes, in `steps` equal steps spread over `seconds`. Where it has another
 // size before, the first of the steps starts from there.

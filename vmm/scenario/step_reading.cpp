@@ -263,9 +263,14 @@ bool makes_calls(const Action& action) {
 }
 
 bool touches_memory(const Action& action) {
-    return std::holds_alternative<PatternAction>(action) || std::holds_alternative<TouchAction>(action) ||
-           std::holds_alternative<CopyAction>(action) || std::holds_alternative<AccessAction>(action) ||
-           std::holds_alternative<ExecAction>(action);
+    return std::visit(
+        [](const auto& one) {
+            if constexpr (requires { one.accesses(); })
+                return !one.accesses().empty();
+            else
+                return false;
+        },
+        action);
 }
 
 void require_fitting_expect(const TomlValue& expect, const ScenarioStep& step) {

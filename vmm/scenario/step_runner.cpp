@@ -42,6 +42,215 @@ StepRunner::StepRunner(Machine& machine, StepWatcher watcher)
               [&machine](unsigned vcpu, const abi::Step& step) { return machine.perform(vcpu, step); }),
       watcher_(std::move(watcher)) {}
 
+// ---- calls ----
+
+void StepRunner::note(const Performed& performed, StepResult& result) {
+    result.guest_ns = performed.guest_ns;
+    result.kvm = performed.kvm;
+}
+
+int64_t StepRunner::note_call(const Performed& performed, StepResult& result) {
+    note(performed, result);
+    result.record = performed.call;
+    const int64_t returned = performed.report.result;
+    if (!is_error(returned)) result.result = static_cast<uint64_t>(returned);
+    return returned;
+}
+
+// By the guest's ranges and the warm pool: what goes from one to the other is not the host's.
+uint64_t StepRunner::held_bytes() const {
+    return machine_.remapper().resident_bytes() + machine_.remapper().pool().resident;
+}
+
+// A schedule must end in the errno; before, it may get on.
+std::optional<int64_t> StepRunner::expected_errno(int64_t returned) const {
+    if (!order_->is_last && !is_error(returned)) return std::nullopt;
+    return step_->expect.error;
+}
+
+void StepRunner::follow(const CallAction& action, uint64_t result) {
+    follow_call(action, result, names_);
+    made_ = true;
+}
+
+template <>
+void StepRunner::act(const CallAction& action, StepResult& result) {
+    const std::vector<uint64_t> arguments = resolve(action, names_);
+    note_arguments(action, arguments, result.args);
+    result.bytes = action.source ? action.source->size.in(names_) : action.new_size.in(names_);
+    if (action.number == abi::Call::query) return query(arguments.at(0), arguments.at(1), result);
+
+    const bool returns_memory = gives_memory_back(action.number, arguments);
+    const uint64_t held = returns_memory ? held_bytes() : 0;
+    const int64_t returned =
+        note_call(machine_.perform(step_->vcpu, order::call(action.number, arguments)), result);
+    if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
+
+    if (returns_memory) {
+        const uint64_t holds = held_bytes();
+        result.host_returned = held > holds ? held - holds : 0;
+    }
+    judge_address(action, static_cast<uint64_t>(returned), step_->expect, names_, result);
+    follow(action, static_cast<uint64_t>(returned));
+}
+
+void StepRunner::query(uint64_t at, uint64_t size, StepResult& result) {
+    Orders::Queried queried = orders_.query(step_->vcpu, at, size);
+    const int64_t returned = note_call(queried.performed, result);
+    if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
+    result.result = queried.extents.size();
+    result.outcome =
+        fmt::format("{} extent{}", queried.extents.size(), queried.extents.size() == 1 ? "" : "s");
+    result.extents = std::move(queried.extents);
+}
+
+template <>
+void StepRunner::act(const BatchAction& action, StepResult& result) {
+    // Later calls mean ranges where earlier ones put them; that is known where they say where.
+    Names expected = names_;
+    std::vector<abi::BatchCall> calls;
+    result.args["calls"] = JsonObject::array();
+    for (const CallAction& entry : action.calls) {
+        const std::vector<uint64_t> arguments = resolve(entry, expected);
+        JsonObject args = JsonObject::object();
+        note_arguments(entry, arguments, args);
+        result.args["calls"].push_back(args);
+        abi::BatchCall& call = calls.emplace_back();
+        call.number = static_cast<uint64_t>(entry.number);
+        std::ranges::copy(arguments, call.arg);
+        result.bytes += entry.source ? entry.source->size.in(expected) : entry.new_size.in(expected);
+        follow_call(entry,
+                    predicted_result(entry, expected, entry.source ? entry.source->at.in(expected) : 0),
+                    expected);
+    }
+    const Orders::Batched batched = orders_.batch(step_->vcpu, calls);
+    const int64_t returned = note_call(batched.performed, result);
+    result.summary = fmt::format("{} calls", action.calls.size());
+    if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
+    result.outcome = "ok";
+    for (size_t i = 0; i < action.calls.size(); i++)
+        follow(action.calls[i], static_cast<uint64_t>(batched.results.at(i)));
+}
+
+template <>
+void StepRunner::act(const InflateAction& action, StepResult& result) {
+    const Operand size{Operand::Kind::size_of, action.range.range, 0, action.range.place};
+    act(resize_call(action, size.in(names_), order_->size), result);
+}
+
+// ---- memory ----
+
+abi::Report StepRunner::perform(const abi::Step& step, StepResult& result) {
+    const Performed performed = machine_.perform(step_->vcpu, step);
+    note(performed, result);
+    return performed.report;
+}
+
+uint64_t StepRunner::first_stamp_page(const Operand& at) const {
+    if (at.kind != Operand::Kind::address_of) return 0;
+    return names_.find(at.range)->first_page + at.offset / 4096;
+}
+
+template <>
+void StepRunner::act(const PatternAction& action, StepResult& result) {
+    uint64_t at = action.span.at.in(names_);
+    uint64_t size = action.span.size.in(names_);
+    bool verifies = action.what == PatternAction::What::verify;
+    note_argument(result, "at", at);
+    note_argument(result, "size", size);
+    result.bytes = size;
+    const order::Content content{action.pattern, action.value, first_stamp_page(action.span.at)};
+    const abi::Report report =
+        perform(verifies ? order::verify(at, size, content) : order::fill(at, size, content), result);
+    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
+    result.outcome = fmt::format("{} {}", format_size(size), verifies ? "match" : "filled");
+    if (report.outcome == abi::Outcome::mismatch)
+        fail(result,
+             fmt::format("the byte at {:#x} (offset {:#x}) is {:#04x}, expected {:#04x}", report.mismatch_at,
+                         report.mismatch_at - at, report.mismatch_found, report.mismatch_expected));
+}
+
+template <>
+void StepRunner::act(const TouchAction& action, StepResult& result) {
+    constexpr uint64_t stride = 4096;
+    uint64_t at = action.span.at.in(names_);
+    uint64_t size = action.span.size.in(names_);
+    bool writes = action.kind == abi::FaultKind::write;
+    note_argument(result, "at", at);
+    note_argument(result, "size", size);
+    result.bytes = size;
+    const abi::Report report = perform(order::touch(at, size, action.kind, stride), result);
+    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
+    result.outcome = fmt::format("{} words {}", (size + stride - 1) / stride, writes ? "written" : "read");
+}
+
+template <>
+void StepRunner::act(const CopyAction& action, StepResult& result) {
+    uint64_t from = action.from.at.in(names_);
+    uint64_t size = action.from.size.in(names_);
+    uint64_t to = action.to.in(names_);
+    note_argument(result, "from", from);
+    note_argument(result, "to", to);
+    note_argument(result, "size", size);
+    result.bytes = size;
+    const abi::Report report = perform(order::copy(from, to, size), result);
+    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
+    result.outcome = format_size(size) + " copied";
+}
+
+template <>
+void StepRunner::act(const AccessAction& action, StepResult& result) {
+    uint64_t at = action.at.in(names_);
+    note_argument(result, "at", at);
+    result.bytes = 8;
+    const bool writes = action.kind == abi::FaultKind::write;
+    const abi::Report report = perform(writes ? order::write(at, action.value) : order::read(at), result);
+    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
+    if (writes)
+        result.outcome = fmt::format("wrote {:#x}", action.value);
+    else
+        judge_read(static_cast<uint64_t>(report.result), step_->expect, result);
+}
+
+template <>
+void StepRunner::act(const ExecAction& action, StepResult& result) {
+    uint64_t at = action.at.in(names_);
+    note_argument(result, "at", at);
+    if (action.through) {
+        uint64_t through = action.through->in(names_);
+        note_argument(result, "through", through);
+        // mov eax, imm32; ret
+        std::array<uint8_t, 6> code{0xb8, 0, 0, 0, 0, 0xc3};
+        std::memcpy(code.data() + 1, &*action.returns, 4);
+        const abi::Report report = machine_.perform(step_->vcpu, order::write(through, code)).report;
+        if (judge_access(report, step_->expect, names_, result) == Went::wrong && !step_->expect.fault)
+            return;
+    }
+    result.bytes = 0;
+    const abi::Report report = perform(order::exec(at), result);
+    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
+    uint32_t returned = static_cast<uint32_t>(report.result);
+    result.result = returned;
+    result.outcome = fmt::format("returned {}", returned);
+    if (action.returns && *action.returns != returned)
+        fail(result, fmt::format("expected the code to return {}, got {}", *action.returns, returned));
+}
+
+// ---- the rest ----
+
+template <>
+void StepRunner::act(const SleepAction& action, StepResult& result) {
+    watcher_.sleep(std::chrono::duration<double>(action.seconds));
+    result.outcome = "ok";
+}
+
+template <>
+void StepRunner::act(const CheckpointAction&, StepResult& result) {
+    std::vector<MapEntry> map = machine_.remapper().map();
+    result.outcome = fmt::format("{} extent{}", map.size(), map.size() == 1 ? "" : "s");
+    if (watcher_.checkpoint) watcher_.checkpoint(map);
+}
+
 // ---- one after the other ----
 
 void StepRunner::run(const std::vector<Order>& timeline) {
@@ -107,205 +316,6 @@ void StepRunner::run(StepResult result) {
 void StepRunner::finish(StepResult result) {
     results_.push_back(std::move(result));
     if (watcher_.done) watcher_.done(results_.back());
-}
-
-// ---- calls ----
-
-void StepRunner::note(const Performed& performed, StepResult& result) {
-    result.guest_ns = performed.guest_ns;
-    result.kvm = performed.kvm;
-}
-
-int64_t StepRunner::note_call(const Performed& performed, StepResult& result) {
-    note(performed, result);
-    result.record = performed.call;
-    const int64_t returned = performed.report.result;
-    if (!is_error(returned)) result.result = static_cast<uint64_t>(returned);
-    return returned;
-}
-
-// By the guest's ranges and the warm pool: what goes from one to the other is not the host's.
-uint64_t StepRunner::held_bytes() const {
-    return machine_.remapper().resident_bytes() + machine_.remapper().pool().resident;
-}
-
-// A schedule must end in the errno; before, it may get on.
-std::optional<int64_t> StepRunner::expected_errno(int64_t returned) const {
-    if (!order_->is_last && !is_error(returned)) return std::nullopt;
-    return step_->expect.error;
-}
-
-void StepRunner::follow(const CallAction& action, uint64_t result) {
-    follow_call(action, result, names_);
-    made_ = true;
-}
-
-void StepRunner::act(const CallAction& action, StepResult& result) {
-    const std::vector<uint64_t> arguments = resolve(action, names_);
-    note_arguments(action, arguments, result.args);
-    result.bytes = action.source ? action.source->size.in(names_) : action.new_size.in(names_);
-    if (action.number == abi::Call::query) return query(arguments.at(0), arguments.at(1), result);
-
-    const bool returns_memory = gives_memory_back(action.number, arguments);
-    const uint64_t held = returns_memory ? held_bytes() : 0;
-    const int64_t returned =
-        note_call(machine_.perform(step_->vcpu, order::call(action.number, arguments)), result);
-    if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
-
-    if (returns_memory) {
-        const uint64_t holds = held_bytes();
-        result.host_returned = held > holds ? held - holds : 0;
-    }
-    judge_address(action, static_cast<uint64_t>(returned), step_->expect, names_, result);
-    follow(action, static_cast<uint64_t>(returned));
-}
-
-void StepRunner::query(uint64_t at, uint64_t size, StepResult& result) {
-    Orders::Queried queried = orders_.query(step_->vcpu, at, size);
-    const int64_t returned = note_call(queried.performed, result);
-    if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
-    result.result = queried.extents.size();
-    result.outcome =
-        fmt::format("{} extent{}", queried.extents.size(), queried.extents.size() == 1 ? "" : "s");
-    result.extents = std::move(queried.extents);
-}
-
-void StepRunner::act(const BatchAction& action, StepResult& result) {
-    // Later calls mean ranges where earlier ones put them; that is known where they say where.
-    Names expected = names_;
-    std::vector<abi::BatchCall> calls;
-    result.args["calls"] = JsonObject::array();
-    for (const CallAction& entry : action.calls) {
-        const std::vector<uint64_t> arguments = resolve(entry, expected);
-        JsonObject args = JsonObject::object();
-        note_arguments(entry, arguments, args);
-        result.args["calls"].push_back(args);
-        abi::BatchCall& call = calls.emplace_back();
-        call.number = static_cast<uint64_t>(entry.number);
-        std::ranges::copy(arguments, call.arg);
-        result.bytes += entry.source ? entry.source->size.in(expected) : entry.new_size.in(expected);
-        follow_call(entry,
-                    predicted_result(entry, expected, entry.source ? entry.source->at.in(expected) : 0),
-                    expected);
-    }
-    const Orders::Batched batched = orders_.batch(step_->vcpu, calls);
-    const int64_t returned = note_call(batched.performed, result);
-    result.summary = fmt::format("{} calls", action.calls.size());
-    if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
-    result.outcome = "ok";
-    for (size_t i = 0; i < action.calls.size(); i++)
-        follow(action.calls[i], static_cast<uint64_t>(batched.results.at(i)));
-}
-
-void StepRunner::act(const InflateAction& action, StepResult& result) {
-    const Operand size{Operand::Kind::size_of, action.range.range, 0, action.range.place};
-    act(resize_call(action, size.in(names_), order_->size), result);
-}
-
-// ---- memory ----
-
-abi::Report StepRunner::perform(const abi::Step& step, StepResult& result) {
-    const Performed performed = machine_.perform(step_->vcpu, step);
-    note(performed, result);
-    return performed.report;
-}
-
-uint64_t StepRunner::first_stamp_page(const Operand& at) const {
-    if (at.kind != Operand::Kind::address_of) return 0;
-    return names_.find(at.range)->first_page + at.offset / 4096;
-}
-
-void StepRunner::act(const PatternAction& action, StepResult& result) {
-    uint64_t at = action.span.at.in(names_);
-    uint64_t size = action.span.size.in(names_);
-    bool verifies = action.what == PatternAction::What::verify;
-    note_argument(result, "at", at);
-    note_argument(result, "size", size);
-    result.bytes = size;
-    const order::Content content{action.pattern, action.value, first_stamp_page(action.span.at)};
-    const abi::Report report =
-        perform(verifies ? order::verify(at, size, content) : order::fill(at, size, content), result);
-    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
-    result.outcome = fmt::format("{} {}", format_size(size), verifies ? "match" : "filled");
-    if (report.outcome == abi::Outcome::mismatch)
-        fail(result,
-             fmt::format("the byte at {:#x} (offset {:#x}) is {:#04x}, expected {:#04x}", report.mismatch_at,
-                         report.mismatch_at - at, report.mismatch_found, report.mismatch_expected));
-}
-
-void StepRunner::act(const TouchAction& action, StepResult& result) {
-    constexpr uint64_t stride = 4096;
-    uint64_t at = action.span.at.in(names_);
-    uint64_t size = action.span.size.in(names_);
-    bool writes = action.kind == abi::FaultKind::write;
-    note_argument(result, "at", at);
-    note_argument(result, "size", size);
-    result.bytes = size;
-    const abi::Report report = perform(order::touch(at, size, action.kind, stride), result);
-    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
-    result.outcome = fmt::format("{} words {}", (size + stride - 1) / stride, writes ? "written" : "read");
-}
-
-void StepRunner::act(const CopyAction& action, StepResult& result) {
-    uint64_t from = action.from.at.in(names_);
-    uint64_t size = action.from.size.in(names_);
-    uint64_t to = action.to.in(names_);
-    note_argument(result, "from", from);
-    note_argument(result, "to", to);
-    note_argument(result, "size", size);
-    result.bytes = size;
-    const abi::Report report = perform(order::copy(from, to, size), result);
-    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
-    result.outcome = format_size(size) + " copied";
-}
-
-void StepRunner::act(const AccessAction& action, StepResult& result) {
-    uint64_t at = action.at.in(names_);
-    note_argument(result, "at", at);
-    result.bytes = 8;
-    const bool writes = action.kind == abi::FaultKind::write;
-    const abi::Report report = perform(writes ? order::write(at, action.value) : order::read(at), result);
-    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
-    if (writes)
-        result.outcome = fmt::format("wrote {:#x}", action.value);
-    else
-        judge_read(static_cast<uint64_t>(report.result), step_->expect, result);
-}
-
-void StepRunner::act(const ExecAction& action, StepResult& result) {
-    uint64_t at = action.at.in(names_);
-    note_argument(result, "at", at);
-    if (action.through) {
-        uint64_t through = action.through->in(names_);
-        note_argument(result, "through", through);
-        // mov eax, imm32; ret
-        std::array<uint8_t, 6> code{0xb8, 0, 0, 0, 0, 0xc3};
-        std::memcpy(code.data() + 1, &*action.returns, 4);
-        const abi::Report report = machine_.perform(step_->vcpu, order::write(through, code)).report;
-        if (judge_access(report, step_->expect, names_, result) == Went::wrong && !step_->expect.fault)
-            return;
-    }
-    result.bytes = 0;
-    const abi::Report report = perform(order::exec(at), result);
-    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
-    uint32_t returned = static_cast<uint32_t>(report.result);
-    result.result = returned;
-    result.outcome = fmt::format("returned {}", returned);
-    if (action.returns && *action.returns != returned)
-        fail(result, fmt::format("expected the code to return {}, got {}", *action.returns, returned));
-}
-
-// ---- the rest ----
-
-void StepRunner::act(const SleepAction& action, StepResult& result) {
-    watcher_.sleep(std::chrono::duration<double>(action.seconds));
-    result.outcome = "ok";
-}
-
-void StepRunner::act(const CheckpointAction&, StepResult& result) {
-    std::vector<MapEntry> map = machine_.remapper().map();
-    result.outcome = fmt::format("{} extent{}", map.size(), map.size() == 1 ? "" : "s");
-    if (watcher_.checkpoint) watcher_.checkpoint(map);
 }
 
 }  // namespace gpremap

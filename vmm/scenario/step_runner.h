@@ -42,16 +42,9 @@ class StepRunner {
     void wait_until_due(const Order& order);
     void finish(StepResult result);
 
-    void act(const CallAction& action, StepResult& result);
-    void act(const BatchAction& action, StepResult& result);
-    void act(const PatternAction& action, StepResult& result);
-    void act(const TouchAction& action, StepResult& result);
-    void act(const CopyAction& action, StepResult& result);
-    void act(const AccessAction& action, StepResult& result);
-    void act(const ExecAction& action, StepResult& result);
-    void act(const SleepAction& action, StepResult& result);
-    void act(const CheckpointAction& action, StepResult& result);
-    void act(const InflateAction& action, StepResult& result);
+    // One for each action, in step_runner.cpp.
+    template <typename Action>
+    void act(const Action& action, StepResult& result);
     void query(uint64_t at, uint64_t size, StepResult& result);
 
     abi::Report perform(const abi::Step& step, StepResult& result);
