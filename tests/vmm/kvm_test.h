@@ -8,11 +8,13 @@
 #include <cstdint>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 
 #include "guest/abi/agent.h"
 #include "vmm/base/errors.h"
+#include "vmm/host/huge_page_account.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/machine/machine.h"
 
@@ -118,7 +120,8 @@ inline std::string lack_of(Backing backing, uint64_t huge_pages) {
 
 // ---- the fixture ----
 
-// A test on a VM, which begins when the test boots it. Skipped where the host lacks what it needs.
+// A test on a VM, which begins when the test boots it. Skipped where the host lacks what it needs. One on
+// hugetlb must leave the host's pool as it was.
 class KvmTest : public testing::Test {
   protected:
     // For what one test alone needs: the reason to skip it, and what is to be there when it begins.
@@ -133,7 +136,15 @@ class KvmTest : public testing::Test {
     // The VM before, if there is one, ends first: the host may not have the memory for two.
     void boot(const MachineConfig& config) {
         machine_.reset();
+        const uint64_t huge_page = huge_page_of(config.memory.backing);
+        if (huge_page != 0 && !account_) account_.emplace(huge_page);
         machine_ = std::make_unique<Machine>(config);
+    }
+
+    void TearDown() override {
+        machine_.reset();
+        if (!account_) return;
+        if (auto difference = account_->difference()) ADD_FAILURE() << *difference;
     }
 
     Performed perform(const abi::Step& what, unsigned vcpu = 0) { return machine_->perform(vcpu, what); }
@@ -144,6 +155,9 @@ class KvmTest : public testing::Test {
     }
 
     std::unique_ptr<Machine> machine_;
+
+  private:
+    std::optional<HugePageAccount> account_;
 };
 
 template <class Parameter>

@@ -229,8 +229,10 @@ class HostPlace : public CasePlace {
     void fill_run(const Case& c, const PictureRun& run) {
         void* const memory = reinterpret_cast<void*>(host_window + run.begin * granule_);
         const uint64_t size = (run.end - run.begin) * granule_;
+        // Untouched huge pages of which a part moves are lost to the host's pool (Linux 6.18 too).
+        const bool touch_all = granule_ == huge_granule;
         for (uint64_t i = run.begin; i < run.end; ++i)
-            if (byte_of_picture(c.before[i]) != 0)
+            if (touch_all || byte_of_picture(c.before[i]) != 0)
                 memset(reinterpret_cast<void*>(host_window + i * granule_), byte_of_picture(c.before[i]),
                        granule_);
         const int prot = static_cast<int>(run.prot);

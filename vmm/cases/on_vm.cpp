@@ -9,6 +9,7 @@
 #include "vmm/cases/runner.h"
 #include "vmm/guests/agent/orders.h"
 #include "vmm/host/facts.h"
+#include "vmm/host/huge_page_account.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/machine/machine.h"
 
@@ -180,13 +181,15 @@ CaseOutcome VmCases::run(const Case& c) {
         require_huge_pages(config.memory);
         machine = std::make_unique<Machine>(config);
     }
+    const HugePageAccount account(huge_page_of(state_->backing));
     VmPlace place(c.granule, *machine);
-    const CaseOutcome outcome = run_case(place, c);
+    CaseOutcome outcome = run_case(place, c);
     // What is sealed can never be taken away again, so the VM goes with it.
     if (has_sealed(*machine))
         machine.reset();
     else
         place.clear();
+    if (auto difference = account.difference()) outcome.fail(*difference);
     return outcome;
 }
 

@@ -174,6 +174,11 @@ class CaseRun {
 
 }  // namespace
 
+void CaseOutcome::fail(const std::string& what) {
+    detail += (detail.empty() ? "" : "; ") + what;
+    status = Status::failed;
+}
+
 CaseOutcome run_case(CasePlace& place, const Case& c) {
     return CaseRun(place, c).run();
 }

@@ -16,6 +16,9 @@ struct CaseOutcome {
     std::string expected;  // the picture after
     std::string actual;    // as it was found; empty where the case was skipped
     std::string detail;    // what was wrong, or why it was skipped
+
+    // It has failed, whatever it was before, and that is wrong, too.
+    void fail(const std::string& what);
 };
 
 // Runs one case in a place that holds nothing yet. What goes wrong is part of the outcome; only the death of

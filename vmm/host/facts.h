@@ -13,6 +13,8 @@ struct HugePages {
     uint64_t total = 0;     // pages
     uint64_t free = 0;      // pages that no mapping has been promised
     uint64_t promised = 0;  // pages, neither free nor in use
+
+    uint64_t in_use() const { return total - free - promised; }
 };
 
 struct HostFacts {

@@ -229,6 +229,14 @@ int HostCalls::copy_to_hugetlb_file(const std::byte* from, int fd, uint64_t offs
     return 0;
 }
 
+int HostCalls::zero_hugetlb_file(int fd, uint64_t offset, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    View view(fd, offset, size);
+    if (!view.valid()) return errno;
+    std::memset(view.at(), 0, size);
+    return 0;
+}
+
 int HostCalls::copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t size) {
     if (fails_now()) return ENOMEM;
     ++counts_.copies;

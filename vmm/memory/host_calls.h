@@ -47,6 +47,8 @@ class HostCalls {
                      std::optional<uint64_t> shown = {});
     // The same for a file of hugetlb, which cannot be written by system call.
     int copy_to_hugetlb_file(const std::byte* from, int fd, uint64_t offset, uint64_t size);
+    // Makes pages of such a file read zero, and keeps them.
+    int zero_hugetlb_file(int fd, uint64_t offset, uint64_t size);
     // Copies what the file has into memory that reads zero.
     int copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t size);
     // Adds the slot, moves it to another gpa or, with size 0, deletes it.

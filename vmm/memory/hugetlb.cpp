@@ -22,4 +22,10 @@ int map_hugetlb(HostCalls& calls, std::byte* at, uint64_t size, int fd, uint64_t
     return prot == PROT_NONE ? 0 : calls.protect(at, size, prot);
 }
 
+// A flag that hugetlb has no use for. Whichever of the two calls changes it splits.
+int split_off_hugetlb(HostCalls& calls, std::byte* at, uint64_t size) {
+    if (int error = calls.advise(at, size, MADV_SEQUENTIAL)) return error;
+    return calls.advise(at, size, MADV_NORMAL);
+}
+
 }  // namespace gpremap

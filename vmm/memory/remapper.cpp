@@ -309,6 +309,10 @@ uint64_t Remapper::resident_bytes() const {
     return state_->stage2->anonymous_bytes() + state_->object.allocated();
 }
 
+Backing Remapper::backing() const {
+    return state_->config.backing;
+}
+
 PoolContents Remapper::pool() const {
     const WarmPool* pool = state_->pool.get();
     if (!pool) return {};

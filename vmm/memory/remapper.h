@@ -73,6 +73,9 @@ class Remapper {
     // in it. May take milliseconds.
     uint64_t resident_bytes() const;
 
+    // As it is configured; parts may have another, which map() says.
+    Backing backing() const;
+
     // All zero where there is no warm pool. May take milliseconds.
     PoolContents pool() const;
 

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "vmm/host/resident_pages.h"
+#include "vmm/memory/hugetlb.h"
 #include "vmm/memory/move_memory.h"
 
 namespace gpremap {
@@ -123,8 +124,9 @@ int Stage2::map_fresh(std::byte* at, uint64_t size, int prot) {
 
 int Stage2::map_object(std::byte* at, uint64_t size, remap::Memory memory, int prot) {
     uint64_t offset = memory.offset.value;
-    return memory.kind == MemoryKind::object ? object_.map(calls_, at, size, offset, prot)
-                                             : object_.map_private(calls_, at, size, offset, prot);
+    if (memory.kind == MemoryKind::object) return object_.map(calls_, at, size, offset, prot);
+    if (object_.pages() == BackingObject::Pages::hugetlb) has_private_hugetlb_ = true;
+    return object_.map_private(calls_, at, size, offset, prot);
 }
 
 int Stage2::copy_to_object(std::byte* from, uint64_t offset, uint64_t size, remap::Memory was) {
@@ -157,7 +159,10 @@ int Stage2::free_with_copy(const change::Free& change) {
     journal_.finish({.kind = HostAction::Kind::drop, .at = at, .size = size});
     if (int error = calls_.copy_from_file(object_.fd(), offset, at, size)) return error;
     journal_.undo({.kind = HostAction::Kind::put_back, .at = at, .size = size, .offset = offset});
-    return object_.punch_hole(calls_, offset, size);
+    if (object_.pages() != BackingObject::Pages::hugetlb) return object_.punch_hole(calls_, offset, size);
+    // Another process could take pages that went to the pool now, and nothing could be put back.
+    journal_.finish({.kind = HostAction::Kind::punch_hole, .size = size, .offset = offset});
+    return calls_.zero_hugetlb_file(object_.fd(), offset, size);
 }
 
 int Stage2::free_now(const change::Free& change) {
@@ -166,6 +171,8 @@ int Stage2::free_now(const change::Free& change) {
 
 int Stage2::move_undoably(std::byte* from, std::byte* to, uint64_t size) {
     journal_.make_room();
+    if (has_private_hugetlb_)
+        if (int error = split_off_hugetlb(calls_, from, size)) return error;
     if (int error = move_memory(calls_, from, to, size, Leaves::hole)) return error;
     journal_.undo({.kind = HostAction::Kind::move, .at = to, .to = from, .size = size});
     return 0;

@@ -93,8 +93,9 @@ class Stage2 {
     int carry_out_guarded(const remap::Change& change);
     int map_fresh(std::byte* at, uint64_t size, int prot);
 
-    bool read_later_ = false;   // whether a change that follows reads what pages of the object hold
-    WarmPool* pool_ = nullptr;  // where there is one
+    bool read_later_ = false;           // whether a change that follows reads what pages of the object hold
+    bool has_private_hugetlb_ = false;  // whether there has ever been a private view of such pages
+    WarmPool* pool_ = nullptr;          // where there is one
 };
 
 }  // namespace gpremap

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "vmm/base/errors.h"
+#include "vmm/host/huge_page_account.h"
 #include "vmm/vcpus/vcpu_thread.h"
 
 namespace gpremap {
@@ -141,6 +142,19 @@ void VcpuThread::deliver(const Access& access, uint64_t rip) {
     crew_.guest.deliver(index_, *vcpu_, fault);
 }
 
+namespace {
+
+// What the host may not have had for an access to memory of this backing.
+std::string doubt_of_host(Backing backing) {
+    const uint64_t huge_page = huge_page_of(backing);
+    const auto pool = huge_page != 0 ? read_huge_pages(huge_page) : std::nullopt;
+    if (!pool) return "Is the host out of memory?";
+    return "Is its pool of huge pages too small for what it has promised? It has " +
+           describe(*pool, huge_page);
+}
+
+}  // namespace
+
 // A retry helps where the space has changed, or is done changing. The same registers again, and not one
 // call in between: the host cannot provide what the space promises (a huge page pool run dry, say).
 void VcpuThread::check_progress(const kvm_regs& regs, const std::vector<Access>& accesses) {
@@ -161,8 +175,8 @@ void VcpuThread::check_progress(const kvm_regs& regs, const std::vector<Access>&
     fault.rip = regs.rip;
     fault.vcpu = index_;
     die("no progress: the map allows the access, but the host did not let it through " +
-        std::to_string(stuck_.retries) + " times: " + describe(fault) +
-        ". Is the host out of memory or huge pages?");
+        std::to_string(stuck_.retries) + " times: " + describe(fault) + ". " +
+        doubt_of_host(crew_.remapper.backing()));
 }
 
 }  // namespace gpremap

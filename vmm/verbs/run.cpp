@@ -16,6 +16,7 @@
 #include "vmm/base/progress.h"
 #include "vmm/base/terminal.h"
 #include "vmm/host/facts.h"
+#include "vmm/host/huge_page_account.h"
 #include "vmm/host/process_limits.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/report/json.h"
@@ -75,6 +76,20 @@ void warn_of_idle_pre_fault(const MachineConfig& config, const KvmCapabilities& 
             "within the guest");
 }
 
+// Once the VM is gone, which is made after it: warns where the host's pool of huge pages has not all back.
+class WarnOfLostHugePages {
+  public:
+    explicit WarnOfLostHugePages(const MemoryConfig& memory) : account_(huge_page_of(memory.backing)) {}
+    ~WarnOfLostHugePages() {
+        if (auto difference = account_.difference()) spdlog::warn("{}", *difference);
+    }
+    WarnOfLostHugePages(const WarnOfLostHugePages&) = delete;
+    WarnOfLostHugePages& operator=(const WarnOfLostHugePages&) = delete;
+
+  private:
+    const HugePageAccount account_;
+};
+
 // Throws Interrupted before a step, where one is asked for.
 StepWatcher watch(StepTable& table, Progress& progress, const Interruption& interruption) {
     return {[&](const StepResult& step) {
@@ -118,6 +133,7 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     warn_of_idle_pool(scenario.machine.memory);
 
     const Interruption interruption;  // before the vCPUs' threads, and after the reservation, which forks
+    const WarnOfLostHugePages warning_of_lost(scenario.machine.memory);
     Machine machine(scenario.machine);
     warn_of_idle_pre_fault(scenario.machine, machine.vm().capabilities());
     const Colour colour = colour_for(descriptor_of(out));

@@ -423,7 +423,7 @@ TEST_P(PredictionTest, CallsPreFaultWhatTheyMove) {
         SCOPED_TRACE(name_of(backing));
         MachineConfig config = config_of({GetParam(), backing}, 1, 32 * gib);
         config.memory.pre_fault = true;
-        machine_ = std::make_unique<Machine>(config);
+        KvmTest::boot(config);
         map(base, size);
         touch(base, size / 2);
         uint64_t resident = machine_->remapper().resident_bytes();

@@ -45,18 +45,12 @@ constexpr uint64_t script_at = arena_at + (sizeof(Arena) + page - 1) / page * pa
 constexpr uint64_t script_length = 200;
 static_assert(script_at + (script_length + 1) * sizeof(abi::Remap) <= layout::shared + layout::shared_size);
 
-class TortureTest : public testing::TestWithParam<Variant> {
+class TortureTest : public KvmTestWith<Variant> {
   protected:
-    void SetUp() override {
-        constexpr uint64_t huge_pages = 64;
-        if (std::string lack = lack_of(std::get<Backing>(GetParam()), huge_pages); !lack.empty())
-            GTEST_SKIP() << lack;
-        boot();
-    }
-
-    void boot() {
+    std::string lack() const override { return lack_of(std::get<Backing>(GetParam()), 64); }
+    void prepare() override {
         MachineConfig config = config_of(GetParam(), workers + 1, Shuffler::aperture_size);
-        machine_ = std::make_unique<Machine>(config);
+        boot(config);
         shuffler_ = std::make_unique<Shuffler>(base, config.memory.granule, seed);
         for (const Shuffler::Range& range : shuffler_->ranges()) prepare(range);
     }
@@ -239,7 +233,6 @@ class TortureTest : public testing::TestWithParam<Variant> {
 
     static constexpr uint64_t words_size = abi::max_vcpus * Arena::words_bytes;
 
-    std::unique_ptr<Machine> machine_;
     std::unique_ptr<Shuffler> shuffler_;
     uint64_t remaps_ = 0;
     uint64_t retries_ = 0;
