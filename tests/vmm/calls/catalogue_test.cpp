@@ -1,10 +1,11 @@
-#include "vmm/calls/batch.h"
 #include "vmm/calls/catalogue.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
+
+#include "vmm/calls/batch.h"
 
 namespace gpremap {
 namespace {
