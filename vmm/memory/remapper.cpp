@@ -274,7 +274,7 @@ std::vector<Range> Remapper::resident_in(const std::vector<Range>& targets) cons
 
 Backing Remapper::State::backing_of(const remap::Extent& extent) const {
     if (extent.memory.kind == remap::MemoryKind::anon) return Backing::anon;
-    return huge_page_of(config.backing) != 0 ? config.backing : Backing::memfd;
+    return traits_of(config.backing).begins_anonymous ? Backing::memfd : config.backing;
 }
 
 std::vector<MapEntry> Remapper::map() const {
