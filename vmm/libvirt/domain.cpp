@@ -17,7 +17,6 @@ namespace gpremap {
 
 namespace {
 
-constexpr uint64_t small_page = 4096;        // bytes
 constexpr uint64_t large_page = 2ull << 20;  // bytes
 // Ranges begin where the largest pages do.
 constexpr uint64_t range_alignment = 1ull << 30;  // bytes
@@ -211,7 +210,7 @@ void DomainReader::check_page_size(const XmlElement& device, const XmlElement& w
     auto stated = device.find({"source", "pagesize"});
     if (!stated) return;
     uint64_t size = bytes_in(stated->text());
-    uint64_t page = memory_.backing == Backing::hugetlb_2m ? large_page : small_page;
+    uint64_t page = traits_of(memory_.backing).least_granule;
     if (size != page)
         fail(written.find({"source", "pagesize"})->line(),
              fmt::format("<pagesize> of {} KiB: all memory of a VM has one backing, which has pages of {} "

@@ -1,6 +1,7 @@
 // What a guest is to the VMM: how its vCPUs start, what of their exits is a hypercall, where its memory lies, how it
 // is told of a fault, and how it is given steps to do. Each kind of guest is a folder of vmm/guests/ and a line in
-// machine/machine.cpp; nothing else knows which it is.
+// machine/machine.cpp; vcpus/ and machine/ know nothing else of it. What orders steps of the agent includes
+// guests/agent.
 #pragma once
 
 #include <array>
