@@ -19,7 +19,7 @@ inline constexpr uint64_t largest_hugetlb_mapping = 512ull << 20;  // bytes
 int map_hugetlb(HostCalls& calls, std::byte* at, uint64_t size, int fd, uint64_t offset, int prot);
 
 // To be called before mremap moves [at, at + size), where some of it may be mapped privately: makes mappings of
-// its own of it. Of one that moves only in part, Linux (6.18 too) forgets what it has promised to the part that
+// its own of it. Of one that moves only in part, Linux (6.12, 6.18) forgets what it has promised to the part that
 // stays, and does not give the pool its untouched pages back, ever. Mappings of hugetlb are never merged.
 // Returns 0, or the errno of a call that failed, which changes nothing that counts.
 int split_off_hugetlb(HostCalls& calls, std::byte* at, uint64_t size);
