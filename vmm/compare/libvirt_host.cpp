@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <exception>
 #include <fstream>
+#include <iterator>
 #include <system_error>
 #include <thread>
 
@@ -32,15 +33,22 @@ std::string dotted(unsigned long version) {
     return fmt::format("{}.{}.{}", version / 1'000'000, version / 1'000 % 1'000, version % 1'000);
 }
 
+std::string command_line_of(const std::string& pid) {
+    std::ifstream file("/proc/" + pid + "/cmdline", std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
 // The driver starts each QEMU that it finds, to ask what it can, and waits some seconds for each. They are told
-// by the files of that name in the folder.
+// by their command lines, which name a socket in `folder`: the file with the pid is there much later, and the
+// process that waits until QEMU is a daemon has the same line.
 void end_questions(const std::filesystem::path& folder) {
-    std::error_code gone;  // the driver makes and removes folders meanwhile
-    using Walk = std::filesystem::recursive_directory_iterator;
-    for (Walk walk(folder, gone); !gone && walk != Walk(); walk.increment(gone)) {
-        if (walk->path().filename() != "qmp.pid") continue;
-        pid_t pid = 0;
-        if (std::ifstream(walk->path()) >> pid && pid > 1) kill(pid, SIGKILL);
+    const std::string socket = (folder / "libvirt/lib/qemu/qmp-").string();
+    std::error_code error;
+    using Walk = std::filesystem::directory_iterator;
+    for (Walk walk("/proc", error); !error && walk != Walk(); walk.increment(error)) {
+        const std::string name = walk->path().filename();
+        if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+        if (command_line_of(name).find(socket) != std::string::npos) kill(std::stoi(name), SIGKILL);
     }
 }
 
@@ -81,6 +89,13 @@ EventLoop::~EventLoop() {
     virEventRemoveTimeout(heartbeat_);
 }
 
+std::string LibvirtHost::ask_for_qemu() const {
+    unsigned long version = 0;
+    checked(virConnectGetVersion(connection_.get(), &version), "cannot ask for QEMU's version");
+    return dotted(version);
+}
+
+// The first question has the driver ask each QEMU, so it belongs to what may be ended early.
 LibvirtHost::LibvirtHost(const std::string& uri, const std::filesystem::path& folder, Waiter& waiter)
     : uri_(uri.empty() ? embedded_uri(folder / "libvirt") : uri), loop_(folder) {
     std::exception_ptr failed;
@@ -88,6 +103,7 @@ LibvirtHost::LibvirtHost(const std::string& uri, const std::filesystem::path& fo
     std::thread opener([&] {
         try {
             connection_ = open_connection(uri_);
+            qemu_version_ = ask_for_qemu();
         } catch (...) {
             failed = std::current_exception();
         }
@@ -106,12 +122,6 @@ LibvirtHost::LibvirtHost(const std::string& uri, const std::filesystem::path& fo
 std::string LibvirtHost::version() const {
     unsigned long version = 0;
     checked(virConnectGetLibVersion(connection_.get(), &version), "cannot ask for libvirt's version");
-    return dotted(version);
-}
-
-std::string LibvirtHost::qemu_version() const {
-    unsigned long version = 0;
-    checked(virConnectGetVersion(connection_.get(), &version), "cannot ask for QEMU's version");
     return dotted(version);
 }
 

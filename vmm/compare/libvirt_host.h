@@ -29,18 +29,21 @@ class EventLoop {
 class LibvirtHost {
   public:
     // An empty `uri` stands for the driver inside of this program, with its files in `folder`. Throws
-    // HostLacks where nobody answers, with the mend; Interrupted.
+    // HostLacks where nobody answers, or there is no QEMU, with the mend; Interrupted.
     LibvirtHost(const std::string& uri, const std::filesystem::path& folder, Waiter& waiter);
 
     virConnectPtr connection() const { return connection_.get(); }
     const std::string& uri() const { return uri_; }
-    std::string version() const;       // of libvirt, on the other side
-    std::string qemu_version() const;  // throws LibvirtError
+    std::string version() const;  // of libvirt, on the other side
+    const std::string& qemu_version() const { return qemu_version_; }
 
   private:
+    std::string ask_for_qemu() const;
+
     std::string uri_;
     EventLoop loop_;
     Connection connection_;
+    std::string qemu_version_;
 };
 
 }  // namespace gpremap
