@@ -808,7 +808,10 @@ class Run(Case):
         self.assertRegex(result["tool"]["version"], r"^\d+\.\d+\.\d+$")
         self.assertEqual(set(result["host"]), {"kernel", "cpu", "mmu", "thp"})
         self.assertIn(result["host"]["mmu"], ("ept", "npt", "shadow"))
-        self.assertEqual(result["vm"], {"vcpus": 2, "granule": 4096, "backing": "auto", "mechanism": "auto"})
+        self.assertEqual(result["vm"], {"vcpus": 2, "granule": 4096, "backing": "auto", "mechanism": "auto",
+                                        "aperture": {"base": 4 * GIB, "size": 64 * GIB}, "limit": 4 * GIB, "pool": 0,
+                                        "pre_fault": False})
+        self.assertRegex(result["began"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
         self.assertEqual([step["index"] for step in result["steps"]], list(range(6)))
         self.assertEqual([step["call"] for step in result["steps"]],
                          ["map", "fill", "move", "verify", "release", "verify"])
@@ -820,7 +823,15 @@ class Run(Case):
             self.assertLessEqual({"memslot_ioctls", "mmap", "mremap", "madvise", "pages_4k", "pages_2m", "faults",
                                   "tlb_flushes"}, set(step["stage2"]))
             self.assertIn(step["huge_kept"], (True, False))
+        self.assertEqual([step["vcpu"] for step in result["steps"]], [0, 0, 0, 1, 0, 0])
+        for before, after in zip(result["steps"], result["steps"][1:]):
+            self.assertLessEqual(before["begin_ns"] + before["guest_ns"], before["end_ns"])
+            self.assertLessEqual(before["end_ns"], after["begin_ns"])
+        fill = result["steps"][1]
+        self.assertEqual(fill["args"], {"at": 8 * GIB, "size": 4 * MIB, "with": "stamp", "seed": 0})
+        self.assertEqual(fill["expect"], {})
         move = result["steps"][2]
+        self.assertEqual(move["expect"], {"at": 16 * GIB, "moved": True})
         self.assertEqual((move["result"], move["errno"], move["moved"]), (16 * GIB, None, True))
         self.assertEqual(move["args"]["from"], 8 * GIB)
         self.assertGreater(move["call_ns"], 0)
@@ -834,6 +845,30 @@ class Run(Case):
         self.assertEqual(result["summary"], {"passed": 6, "failed": 0, "skipped": 0})
         self.assertIn("6 passed, 0 failed", done.stdout)
         self.assertIn("the host has back 4 MiB", done.stdout)
+
+    def test_what_each_step_was_about(self):
+        _, result = self.run_scenario(
+            HEAP + '[[step]]\nprotect = { range = "heap", prot = "r" }\n'
+            '[[step]]\naccess = { range = "heap", offset = 8, kind = "write", value = 7 }\n'
+            'expect = { fault = { kind = "write", address = "heap+8B" } }\n'
+            '[[step]]\naccess = { range = "heap", kind = "read" }\nexpect = { read = 0 }\n'
+            '[[step]]\nverify = { range = "heap", with = "zero" }\n'
+            '[[step]]\nsleep = 0.25\n[[step]]\ncheckpoint = "then"\n'
+            '[[step]]\nprotect = { range = "heap", prot = "rw" }\n'
+            '[[step]]\nfill = { range = "heap", with = "b" }\n'
+            '[[step]]\ntouch = { range = "heap", write = true }\n')
+        write, read, verify, sleep, checkpoint, _, fill, touch = result["steps"][2:]
+        fault = {"kind": "write", "address": 8 * GIB + 8}
+        self.assertEqual((write["args"], write["expect"]), ({"at": 8 * GIB + 8, "kind": "write", "value": 7}, {"fault": fault}))
+        self.assertEqual(write["fault"], {**fault, "vcpu": 0})
+        self.assertEqual((read["args"]["kind"], read["expect"], read["fault"]), ("read", {"read": 0}, None))
+        self.assertEqual((verify["args"]["with"], fill["args"]["with"]), ("zero", "b"))
+        self.assertEqual(sleep["args"], {"seconds": 0.25})
+        self.assertGreaterEqual(sleep["end_ns"] - sleep["begin_ns"], 250_000_000)
+        self.assertEqual(checkpoint["args"], {"label": "then"})
+        self.assertEqual([(entry["at"], entry["prot"]) for entry in checkpoint["map"]], [(8 * GIB, "r")])
+        self.assertNotIn("map", sleep)
+        self.assertTrue(touch["args"]["write"])
 
     def test_rows_fit_a_terminal(self):
         done, _ = self.run_scenario(HEAP + '[[step]]\nlinux = { range = "heap", new_size = "8MiB", '
@@ -877,6 +912,11 @@ class Run(Case):
         self.assertTrue(factor, lines[1])
         self.assertAlmostEqual(float(factor[1]), of_copy / took[2], delta=0.51)
         self.assertIn("(step 9: copy from=heap to=copy)", lines[2])
+        compared, = result["comparisons"]
+        self.assertEqual({key: compared[key] for key in ("bytes", "moves", "median", "min", "max")},
+                         {"bytes": 4 * MIB, "moves": 5, "median": took[2], "min": took[0], "max": took[4]})
+        self.assertEqual([copy["index"] for copy in compared["copies"]], [2, 9])
+        self.assertAlmostEqual(compared["copies"][0]["factor"], of_copy / took[2])
 
     def test_copy_beside_the_only_move(self):
         done, _ = self.run_scenario(
@@ -1035,6 +1075,44 @@ class Run(Case):
         self.assertIn("step 0: map", self.gpremap("run", scenario, "-v").stderr)
 
 
+README = os.path.join(os.path.dirname(os.path.abspath(CONFIGS)), "README.md")
+
+
+def shape(text):
+    """A table and what stands below it, without what each run measures anew: of a row its number, call, arguments and
+    result, over all of its lines."""
+    lines = text.splitlines()
+    rule = next(i for i, line in enumerate(lines) if line.startswith("--- "))
+    ends = [match.end() for match in re.finditer("-+", lines[rule])]
+    columns = [slice(begin, end) for begin, end in zip([0] + ends, ends[:4])]
+    rows = {}
+    for line in lines[rule + 1:lines.index("", rule)]:
+        cells = [line[column].strip() for column in columns]
+        if cells[0]:
+            rows[int(cells[0])] = row = cells[1:]
+        elif not line.startswith("    the host has back"):
+            row[:] = [f"{old} {more}".strip() for old, more in zip(row, cells[1:])]
+    below = [re.sub(r"[\d.]+ times (faster than|as fast as)", "N times faster than", re.sub(r"\d+\.\d", "N", line))
+             for line in lines[lines.index("", rule) + 1:] if line]
+    return lines[rule - 1:rule + 1], rows, below
+
+
+@needs_kvm
+class Readme(Case):
+    @unittest.skipUnless(os.path.exists(README), "no README.md beside the configurations")
+    def test_sample_is_what_the_quickstart_prints(self):
+        with open(README, encoding="utf-8") as file:
+            sample = next(block for block in file.read().split("```") if "\n--- " in block)
+        head, rows, below = shape(sample)
+        done = self.gpremap("run", os.path.join(CONFIGS, "quickstart.toml"))
+        printed_head, printed_rows, printed_below = shape(done.stdout)
+        self.assertEqual(head, printed_head)
+        self.assertGreater(len(rows), 5)
+        for index, row in rows.items():
+            self.assertEqual(row, printed_rows[index], index)
+        self.assertEqual(below, printed_below)
+
+
 @needs_kvm
 class ShippedScenarios(Case):
     def test_each(self):
@@ -1075,6 +1153,7 @@ class Bench(Case):
             found = json.load(file)
         self.assertEqual(found["schema"], "gpremap.bench/1")
         self.assertIn(found["host"]["mmu"], ("ept", "npt", "shadow"))
+        self.assertRegex(found["tool"]["version"], r"^\d+\.\d+\.\d+$")
         self.assertIn("MMU kind " + found["host"]["mmu"], done.stdout)
         self.assertEqual(len(done.stdout.splitlines()), 2 + len(found["rows"]), done.stdout)
         for line in done.stdout.splitlines():
@@ -1094,7 +1173,10 @@ class Bench(Case):
                              {(row["backing"], row["mechanism"]) for row in rows})
         for row in rows:
             self.assertEqual(list(row), ["bench", "size", "backing", "mechanism", "unit", "median", "p99", "min", "max",
-                                         "runs", "baseline", "baseline_median", "baseline_p99", "ratio"])
+                                         "runs", "samples", "baseline", "baseline_median", "baseline_p99",
+                                         "baseline_samples", "ratio"])
+            self.assertEqual((len(row["samples"]), len(row["baseline_samples"])), (row["runs"], row["runs"]))
+            self.assertEqual((min(row["samples"]), max(row["samples"])), (row["min"], row["max"]))
             self.assertTrue(row["unit"].startswith("ns"), row)
             self.assertGreater(row["baseline_median"], 0, row)
             self.assertGreater(row["min"], 0, row)

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/style/documents.h"
 #include "vmm/base/errors.h"
 #include "vmm/calls/catalogue.h"
 #include "vmm/cases/divergences.h"
@@ -21,35 +22,12 @@
 
 namespace {
 
-namespace fs = std::filesystem;
 using testing::Contains;
 using testing::ElementsAreArray;
 using testing::IsEmpty;
 using testing::IsSupersetOf;
 
-const fs::path project = PROJECT_DIR;
 using Cells = std::vector<std::string>;
-
-std::string text_of(const fs::path& path) {
-    std::ifstream file(project / path);
-    EXPECT_TRUE(file) << "cannot read " << path;
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-    std::vector<std::string> lines;
-    std::istringstream in(text);
-    for (std::string line; std::getline(in, line);) lines.push_back(line);
-    return lines;
-}
-
-std::string trimmed(const std::string& text) {
-    size_t first = text.find_first_not_of(' ');
-    if (first == std::string::npos) return "";
-    return text.substr(first, text.find_last_not_of(' ') - first + 1);
-}
 
 // The cells of every row of every table.
 std::vector<Cells> rows_of(const std::string& text) {

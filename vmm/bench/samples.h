@@ -27,16 +27,6 @@ struct BenchSamples {
     std::vector<uint64_t> baseline;
 };
 
-struct Spread {
-    uint64_t median = 0;  // of an even number, the larger of the two in the middle
-    uint64_t p99 = 0;     // nearest rank: of fewer than 100, the largest
-    uint64_t min = 0;
-    uint64_t max = 0;
-};
-
-// Of at least one sample.
-Spread spread_of(std::vector<uint64_t> samples);
-
 // Ours and the baseline in turn, so that what disturbs the host disturbs both. A first round is not counted:
 // it opens slots and fills tables. Both return ns.
 template <typename Ours, typename Baseline>

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "vmm/base/spread.h"
 #include "vmm/base/units.h"
 #include "vmm/config/toml_reader.h"
 #include "vmm/report/json.h"
@@ -17,15 +18,6 @@ namespace {
 constexpr double gib = 1ull << 30, ns_per_ms = 1e6, ns_per_s = 1e9;
 
 using Samples = std::vector<double>;
-
-struct Spread {
-    double median = 0, min = 0, max = 0;
-};
-
-Spread spread_of(Samples samples) {
-    std::sort(samples.begin(), samples.end());
-    return {samples[samples.size() / 2], samples.front(), samples.back()};
-}
 
 // What `figure` says of each repetition; those where it says nothing are left out.
 template <typename Figure>
@@ -84,7 +76,7 @@ std::string mib_text(double bytes) {
 
 JsonObject json_of_samples(const Samples& samples, bool emulated) {
     if (samples.empty()) return nullptr;
-    const Spread spread = spread_of(samples);
+    const Spread<double> spread = spread_of(samples);
     return {{"median", spread.median},
             {"min", spread.min},
             {"max", spread.max},
@@ -128,7 +120,7 @@ void Comparison::print_row(std::ostream& out, const Row& row) const {
         const Samples samples = samples_of(row.measured, figure);
         return samples.empty() ? "-" : mark + number(spread_of(samples).median / ns_per_ms);
     };
-    const Spread waited = spread_of(samples_of(row.measured, guest));
+    const Spread<double> waited = spread_of(samples_of(row.measured, guest));
     const Samples speeds =
         samples_of(row.measured, [&](const Measured& one) { return throughput(row.resizing, one); });
     const auto factor = ratio(row);

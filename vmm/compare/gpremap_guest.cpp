@@ -9,6 +9,7 @@
 
 #include "vmm/base/errno_names.h"
 #include "vmm/base/errors.h"
+#include "vmm/base/spread.h"
 #include "vmm/calls/effect.h"
 #include "vmm/guests/agent/orders.h"
 #include "vmm/machine/machine.h"
@@ -92,9 +93,7 @@ class Workload {
         for (const Round& round : rounds_)
             if (round.begin >= before && round.end <= begin) usual.push_back(round.ns());
         if (usual.empty()) return {};
-        std::nth_element(usual.begin(), usual.begin() + static_cast<std::ptrdiff_t>(usual.size() / 2),
-                         usual.end());
-        const uint64_t median = usual[usual.size() / 2];
+        const uint64_t median = spread_of(std::move(usual)).median;
         double lost = 0;
         uint64_t pause = 0;
         for (const Round& round : rounds_) {

@@ -1,6 +1,14 @@
 #include "vmm/report/json.h"
 
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <ctime>
+
 #include "vmm/calls/words.h"
+#include "vmm/report/move_comparison.h"
+#include "vmm/scenario/judging.h"
 
 namespace gpremap {
 
@@ -39,32 +47,9 @@ JsonObject json_of(const abi::ExtentInfo& extent) {
             {"maps_with", page_size_name(extent.page_size)}};
 }
 
-JsonObject json_of(const StepResult& step, unsigned vcpus) {
-    // A step that is no call made none: no time in it, no system calls, no huge page lost.
-    const CallRecord record = step.record.value_or(CallRecord{});
-    JsonObject json = {
-        {"index", step.index},
-        {"call", step.call},
-        {"args", step.args},
-        {"ok", step.ok},
-        {"skipped_for", or_null(step.skipped_for)},
-        {"result", or_null(step.result)},
-        {"errno", or_null(step.error)},
-        {"bytes", step.bytes},
-        {"call_ns", record.call_ns},
-        {"guest_ns", step.guest_ns},
-        {"stall_ns", stalls(record, vcpus)},
-        {"stage2", json_of(record, step.kvm)},
-        {"huge_kept", record.huge_kept},
-        {"moved", or_null(step.moved)},
-        {"mechanism", record.mechanism ? JsonObject(name_of(*record.mechanism)) : JsonObject(nullptr)},
-        {"host_returned", or_null(step.host_returned)},
-        {"pool_bytes", record.pool.taken},
-        {"pool_given", record.pool.given},
-        {"pre_faulted", record.pre_faulted},
-        {"problem", step.ok ? JsonObject(nullptr) : JsonObject(step.problem)}};
-    for (const abi::ExtentInfo& extent : step.extents) json["extents"].push_back(json_of(extent));
-    return json;
+JsonObject json_of(const std::optional<abi::Fault>& fault) {
+    if (!fault) return nullptr;
+    return {{"kind", name_of(fault->kind)}, {"address", fault->address}, {"vcpu", fault->vcpu}};
 }
 
 JsonObject json_of(const MapEntry& entry) {
@@ -76,14 +61,62 @@ JsonObject json_of(const MapEntry& entry) {
             {"pages", gpremap::json_of(entry.outlook)}};
 }
 
+JsonObject json_of(const std::vector<MapEntry>& map) {
+    JsonObject json = JsonObject::array();
+    for (const MapEntry& entry : map) json.push_back(json_of(entry));
+    return json;
+}
+
+JsonObject json_of(const StepResult& step, unsigned vcpus) {
+    // A step that is no call made none: no time in it, no system calls, no huge page lost.
+    const CallRecord record = step.record.value_or(CallRecord{});
+    JsonObject json = {
+        {"index", step.index},
+        {"call", step.call},
+        {"args", step.args},
+        {"vcpu", step.vcpu},
+        {"expect", step.expect},
+        {"begin_ns", step.begin_ns},
+        {"end_ns", step.end_ns},
+        {"ok", step.ok},
+        {"skipped_for", or_null(step.skipped_for)},
+        {"result", or_null(step.result)},
+        {"errno", or_null(step.error)},
+        {"bytes", step.bytes},
+        {"call_ns", record.call_ns},
+        {"guest_ns", step.guest_ns},
+        {"stall_ns", stalls(record, vcpus)},
+        {"stage2", json_of(record, step.kvm)},
+        {"huge_kept", record.huge_kept},
+        {"moved", or_null(step.moved)},
+        {"fault", json_of(step.fault)},
+        {"mechanism", record.mechanism ? JsonObject(name_of(*record.mechanism)) : JsonObject(nullptr)},
+        {"host_returned", or_null(step.host_returned)},
+        {"pool_bytes", record.pool.taken},
+        {"pool_given", record.pool.given},
+        {"pre_faulted", record.pre_faulted},
+        {"problem", step.ok ? JsonObject(nullptr) : JsonObject(step.problem)}};
+    for (const abi::ExtentInfo& extent : step.extents) json["extents"].push_back(json_of(extent));
+    if (step.map) json["map"] = json_of(*step.map);
+    return json;
+}
+
 JsonObject json_of(const MachineConfig& machine) {
-    JsonObject vm{{"vcpus", machine.vcpus},
-                  {"granule", machine.memory.granule},
-                  {"backing", name_of(machine.memory.backing)},
-                  {"mechanism", name_of(machine.memory.mechanism)}};
-    if (machine.memory.pool > 0) vm["pool"] = machine.memory.pool;
-    if (machine.memory.pre_fault) vm["pre_fault"] = true;
-    return vm;
+    const MemoryConfig& memory = machine.memory;
+    return {{"vcpus", machine.vcpus},
+            {"granule", memory.granule},
+            {"backing", name_of(memory.backing)},
+            {"mechanism", name_of(memory.mechanism)},
+            {"aperture", {{"base", memory.aperture_base}, {"size", memory.aperture_size}}},
+            {"limit", memory.limit},
+            {"pool", memory.pool},
+            {"pre_fault", memory.pre_fault}};
+}
+
+// "2026-11-22T08:15:30.125Z"
+std::string utc(std::chrono::system_clock::time_point time) {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<time_t>(ms / 1000)), ms % 1000);
 }
 
 }  // namespace
@@ -95,16 +128,19 @@ JsonObject json_of(const HostFacts& host) {
 JsonObject json_of(const RunResult& run) {
     JsonObject steps = JsonObject::array();
     for (const StepResult& step : run.steps) steps.push_back(json_of(step, run.machine.vcpus));
-    JsonObject map = JsonObject::array();
-    for (const MapEntry& entry : run.map) map.push_back(json_of(entry));
+    JsonObject comparisons = JsonObject::array();
+    for (const MoveComparison& comparison : compare_moves(run.steps))
+        comparisons.push_back(json_of(comparison));
     JsonObject json = {
         {"schema", "gpremap.run/1"},
         {"tool", {{"version", GPREMAP_VERSION}}},
         {"host", json_of(run.host)},
         {"vm", json_of(run.machine)},
+        {"began", utc(run.began)},
         {"steps", steps},
         {"series", JsonObject::array()},
-        {"map", map},
+        {"map", json_of(run.map)},
+        {"comparisons", comparisons},
         {"summary", {{"passed", run.passed()}, {"failed", run.failed()}, {"skipped", run.skipped()}}}};
     if (run.stage2) json["stage2"] = json_of(*run.stage2);
     if (!run.warnings.empty()) json["warnings"] = run.warnings;

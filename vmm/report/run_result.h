@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ namespace gpremap {
 struct RunResult {
     HostFacts host;
     MachineConfig machine;
+    std::chrono::system_clock::time_point began;  // its first step
     std::vector<StepResult> steps;
     std::vector<MapEntry> map;
     std::optional<Stage2Dump> stage2;   // where it was asked for

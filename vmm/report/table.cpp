@@ -6,17 +6,15 @@
 #include <algorithm>
 #include <numeric>
 #include <ostream>
-#include <set>
 #include <utility>
 
 #include "vmm/base/units.h"
 #include "vmm/calls/words.h"
+#include "vmm/report/move_comparison.h"
 
 namespace gpremap {
 
 namespace {
-
-// ---- the table ----
 
 // Breaks at spaces, and in the middle of what is longer than a line.
 std::vector<std::string> wrap(std::string_view text, size_t width) {
@@ -65,57 +63,6 @@ std::vector<std::string> cells_of(const StepResult& step) {
             step.guest_ns ? microseconds(step.guest_ns) : "",
             record ? describe(record->syscalls) : "",
             record ? (record->huge_kept ? "yes" : "no") : ""};
-}
-
-// ---- how much faster than copying ----
-
-// The times of all moves of `bytes` in this run, in ns, sorted. The first move to a place may have to open a
-// memslot there, and a move by less than 2 MiB splits huge pages: all of them count.
-std::vector<uint64_t> move_times(const std::vector<StepResult>& steps, uint64_t bytes) {
-    std::vector<uint64_t> times;
-    for (const StepResult& step : steps)
-        if (step.ok && step.moved.value_or(false) && step.guest_ns > 0 && step.bytes == bytes)
-            times.push_back(step.guest_ns);
-    std::sort(times.begin(), times.end());
-    return times;
-}
-
-// Of an even number, the slower of the two in the middle.
-uint64_t median(const std::vector<uint64_t>& sorted) {
-    return sorted[sorted.size() / 2];
-}
-
-bool is_measured_copy(const StepResult& step) {
-    return step.call == "copy" && step.ok && step.bytes > 0;
-}
-
-void print_moves(std::ostream& out, uint64_t bytes, const std::vector<uint64_t>& times) {
-    std::string of_all = times.size() == 1
-                             ? "the only move"
-                             : fmt::format("the median of {} moves, which took {} to {} us", times.size(),
-                                           microseconds(times.front()), microseconds(times.back()));
-    fmt::print(out, "{}: moved in {} us ({})\n", format_size(bytes), microseconds(median(times)), of_all);
-}
-
-// Below 10, a digit more; below 1, the move was the slower one, and says so.
-void print_copy(std::ostream& out, const StepResult& copy, uint64_t move_ns) {
-    double factor = static_cast<double>(copy.guest_ns) / static_cast<double>(move_ns);
-    fmt::print(out, "    {:.{}f} times {} the guest's own copy: {} us (step {}: copy {})\n", factor,
-               factor < 10 ? 1 : 0, factor < 1 ? "as fast as" : "faster than", microseconds(copy.guest_ns),
-               copy.index, copy.summary);
-}
-
-// For each size that was both moved and copied: the median move, and below it every copy.
-void print_comparisons(std::ostream& out, const std::vector<StepResult>& steps) {
-    std::set<uint64_t> done;
-    for (const StepResult& first : steps) {
-        if (!is_measured_copy(first) || !done.insert(first.bytes).second) continue;
-        const std::vector<uint64_t> times = move_times(steps, first.bytes);
-        if (times.empty()) continue;
-        print_moves(out, first.bytes, times);
-        for (const StepResult& copy : steps)
-            if (is_measured_copy(copy) && copy.bytes == first.bytes) print_copy(out, copy, median(times));
-    }
 }
 
 void print_notes(std::ostream& out, const CallRecord& record) {
@@ -227,7 +174,7 @@ void print_summary(std::ostream& out, const RunResult& run, Colour colour) {
     std::string counts = fmt::format("{} passed, {} failed", run.passed(), run.failed());
     if (run.skipped() > 0) counts += fmt::format(", {} skipped", run.skipped());
     fmt::print(out, "\n{}\n", painted(counts, run.failed() ? red : green, colour));
-    print_comparisons(out, run.steps);
+    for (const MoveComparison& comparison : compare_moves(run.steps)) print(out, comparison);
 }
 
 }  // namespace gpremap

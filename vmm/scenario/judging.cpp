@@ -12,6 +12,16 @@ namespace gpremap {
 
 namespace {
 
+std::string describe(const abi::Fault& fault) {
+    std::string text = fmt::format("{} fault at {:#x} (vCPU {}, rip {:#x}", name_of(fault.kind),
+                                   fault.address, fault.vcpu, fault.rip);
+    if (fault.cause == abi::FaultCause::exception)
+        text += fmt::format(", exception {}, error code {:#x}", fault.vector, fault.error_code);
+    return text + ")";
+}
+
+}  // namespace
+
 std::string_view name_of(abi::FaultKind kind) {
     switch (kind) {
         case abi::FaultKind::read:
@@ -24,15 +34,18 @@ std::string_view name_of(abi::FaultKind kind) {
     return "?";
 }
 
-std::string describe(const abi::Fault& fault) {
-    std::string text = fmt::format("{} fault at {:#x} (vCPU {}, rip {:#x}", name_of(fault.kind),
-                                   fault.address, fault.vcpu, fault.rip);
-    if (fault.cause == abi::FaultCause::exception)
-        text += fmt::format(", exception {}, error code {:#x}", fault.vector, fault.error_code);
-    return text + ")";
+JsonObject json_of(const Expect& expect, const Names& names) {
+    JsonObject json = JsonObject::object();
+    if (expect.error) json["errno"] = errno_name(*expect.error);
+    if (expect.at) json["at"] = expect.at->in(names);
+    if (expect.fault) {
+        json["fault"] = {{"kind", name_of(expect.fault->kind)}};
+        if (expect.fault->address) json["fault"]["address"] = expect.fault->address->in(names);
+    }
+    if (expect.moved) json["moved"] = *expect.moved;
+    if (expect.read) json["read"] = *expect.read;
+    return json;
 }
-
-}  // namespace
 
 void fail(StepResult& result, const std::string& problem) {
     result.ok = false;
@@ -51,6 +64,7 @@ Went judge_access(const abi::Report& report, const Expect& expect, const Names& 
         fail(result, fmt::format("expected a {} fault, but nothing faulted", name_of(expected->kind)));
         return Went::wrong;
     }
+    result.fault = report.fault;
     result.outcome = describe(report.fault);
     if (!expected) {
         fail(result, "unexpected " + describe(report.fault));

@@ -4,12 +4,20 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "vmm/calls/names.h"
 #include "vmm/scenario/result.h"
 #include "vmm/scenario/scenario.h"
 
 namespace gpremap {
+
+// "read", "write", "execute".
+std::string_view name_of(abi::FaultKind kind);
+
+// What is stated in `expect`, under the names that files have for it. Throws ConfigError for a name that no step
+// has defined.
+JsonObject json_of(const Expect& expect, const Names& names);
 
 // The result is not ok, and `problem` is one of its problems.
 void fail(StepResult& result, const std::string& problem);

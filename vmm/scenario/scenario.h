@@ -74,6 +74,8 @@ struct SleepAction {
 
 // Prints the map.
 struct CheckpointAction {
+    std::string label;  // empty where there is none
+
     std::vector<Span> accesses() const { return {}; }
 };
 

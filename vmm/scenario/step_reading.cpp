@@ -131,7 +131,7 @@ Action read_sleep(const TomlValue& value) {
 Action read_checkpoint(const TomlValue& value) {
     const bool is_true = value.is_boolean() && value.boolean();
     if (!value.is_text() && !is_true) value.expected("true or a label in quotes");
-    return CheckpointAction{};
+    return CheckpointAction{is_true ? "" : value.text()};
 }
 
 Action read_repeat(const TomlValue& value) {

@@ -34,6 +34,15 @@ void note_arguments(const CallAction& action, const std::vector<uint64_t>& value
     for (size_t i = 0; i < values.size(); i++) args[std::string(action.args[i].label)] = values[i];
 }
 
+// As a file states it: "stamp" and its seed, "zero", or a letter.
+void note_pattern(const PatternAction& action, JsonObject& args) {
+    const bool stamps = action.pattern == abi::Pattern::stamp;
+    args["with"] = stamps              ? "stamp"
+                   : action.value == 0 ? "zero"
+                                       : std::string(1, static_cast<char>(action.value));
+    if (stamps) args["seed"] = action.value;
+}
+
 }  // namespace
 
 StepRunner::StepRunner(Machine& machine, StepWatcher watcher)
@@ -158,6 +167,7 @@ void StepRunner::act(const PatternAction& action, StepResult& result) {
     bool verifies = action.what == PatternAction::What::verify;
     note_argument(result, "at", at);
     note_argument(result, "size", size);
+    note_pattern(action, result.args);
     result.bytes = size;
     const order::Content content{action.pattern, action.value, first_stamp_page(action.span.at)};
     const abi::Report report =
@@ -178,6 +188,7 @@ void StepRunner::act(const TouchAction& action, StepResult& result) {
     bool writes = action.kind == abi::FaultKind::write;
     note_argument(result, "at", at);
     note_argument(result, "size", size);
+    result.args["write"] = writes;
     result.bytes = size;
     const abi::Report report = perform(order::touch(at, size, action.kind, stride), result);
     if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
@@ -204,6 +215,8 @@ void StepRunner::act(const AccessAction& action, StepResult& result) {
     note_argument(result, "at", at);
     result.bytes = 8;
     const bool writes = action.kind == abi::FaultKind::write;
+    result.args["kind"] = name_of(action.kind);
+    if (writes) note_argument(result, "value", action.value);
     const abi::Report report = perform(writes ? order::write(at, action.value) : order::read(at), result);
     if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
     if (writes)
@@ -216,6 +229,7 @@ template <>
 void StepRunner::act(const ExecAction& action, StepResult& result) {
     uint64_t at = action.at.in(names_);
     note_argument(result, "at", at);
+    if (action.returns) note_argument(result, "returns", *action.returns);
     if (action.through) {
         uint64_t through = action.through->in(names_);
         note_argument(result, "through", through);
@@ -240,25 +254,29 @@ void StepRunner::act(const ExecAction& action, StepResult& result) {
 
 template <>
 void StepRunner::act(const SleepAction& action, StepResult& result) {
+    result.args["seconds"] = action.seconds;
     watcher_.sleep(std::chrono::duration<double>(action.seconds));
     result.outcome = "ok";
 }
 
 template <>
-void StepRunner::act(const CheckpointAction&, StepResult& result) {
-    std::vector<MapEntry> map = machine_.remapper().map();
-    result.outcome = fmt::format("{} extent{}", map.size(), map.size() == 1 ? "" : "s");
-    if (watcher_.checkpoint) watcher_.checkpoint(map);
+void StepRunner::act(const CheckpointAction& action, StepResult& result) {
+    if (!action.label.empty()) result.args["label"] = action.label;
+    result.map = machine_.remapper().map();
+    result.outcome = fmt::format("{} extent{}", result.map->size(), result.map->size() == 1 ? "" : "s");
+    if (watcher_.checkpoint) watcher_.checkpoint(*result.map);
 }
 
 // ---- one after the other ----
 
 void StepRunner::run(const std::vector<Order>& timeline) {
+    began_ = Clock::now();
     for (const Order& order : timeline) {
         order_ = &order;
         step_ = order.step;
         StepResult result;
         result.index = results_.size();
+        result.vcpu = step_->vcpu;
         result.call = step_->verb;
         result.summary = step_->summary;
         if (const auto* inflate = std::get_if<InflateAction>(&step_->action))
@@ -275,9 +293,14 @@ void StepRunner::run(const std::vector<Order>& timeline) {
 // Leaves the names alone: what it would have made is missing for the same reason.
 void StepRunner::skip(size_t failed, StepResult result) {
     missing_.not_made(*step_, failed);
+    result.begin_ns = ns_since_beginning();
     result.skipped_for = failed;
     fail(result, fmt::format("skipped: step {} failed", failed));
     finish(std::move(result));
+}
+
+uint64_t StepRunner::ns_since_beginning() const {
+    return static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - began_).count());
 }
 
 // A schedule that is behind catches up: what is due counts from its beginning.
@@ -291,7 +314,9 @@ void StepRunner::wait_until_due(const Order& order) {
 void StepRunner::run(StepResult result) {
     if (watcher_.begins) watcher_.begins(result);
     made_ = false;
+    result.begin_ns = ns_since_beginning();
     try {
+        result.expect = json_of(step_->expect, names_);
         visit_action(*step_, [&](const auto& action) { act(action, result); });
     } catch (const ConfigError& error) {
         // Such as an offset behind the end of a range that an earlier step has failed to grow. It tells its
@@ -314,6 +339,7 @@ void StepRunner::run(StepResult result) {
 }
 
 void StepRunner::finish(StepResult result) {
+    result.end_ns = ns_since_beginning();
     results_.push_back(std::move(result));
     if (watcher_.done) watcher_.done(results_.back());
 }

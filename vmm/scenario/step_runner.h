@@ -39,6 +39,7 @@ class StepRunner {
 
     void run(StepResult result);
     void skip(size_t failed, StepResult result);
+    uint64_t ns_since_beginning() const;
     void wait_until_due(const Order& order);
     void finish(StepResult result);
 
@@ -61,6 +62,7 @@ class StepRunner {
     Names names_;
     Missing missing_;
     std::vector<StepResult> results_;
+    Clock::time_point began_;
     Clock::time_point schedule_began_;
     // What is being done:
     const Order* order_ = nullptr;

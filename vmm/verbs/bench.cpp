@@ -17,6 +17,7 @@
 #include "vmm/base/interruption.h"
 #include "vmm/base/json_file.h"
 #include "vmm/base/progress.h"
+#include "vmm/base/spread.h"
 #include "vmm/base/units.h"
 #include "vmm/bench/benches.h"
 #include "vmm/config/toml_reader.h"
@@ -66,8 +67,9 @@ struct Measurement {
 
 struct Row {
     Measurement measured;
-    Spread ours;
-    Spread baseline;
+    BenchSamples samples;
+    Spread<uint64_t> ours = spread_of(samples.ours);
+    Spread<uint64_t> baseline = spread_of(samples.baseline);
 
     double ratio() const {
         bool rare = measured.ratio == Ratio::baseline_p99_over_ours;
@@ -285,9 +287,11 @@ JsonObject json_of(const Row& row) {
             {"min", row.ours.min},
             {"max", row.ours.max},
             {"runs", measured.setting.runs},
+            {"samples", row.samples.ours},
             {"baseline", measured.baseline},
             {"baseline_median", row.baseline.median},
             {"baseline_p99", row.baseline.p99},
+            {"baseline_samples", row.samples.baseline},
             {"ratio", row.ratio()}};
 }
 
@@ -315,13 +319,15 @@ int run_bench(const BenchOptions& options, std::ostream& out) {
     for (const Measurement& measurement : measurements) {
         if (interruption.requested()) break;
         progress.show(describe(measurement));
-        BenchSamples samples = measurement.measure(measurement.setting);
-        Row row{measurement, spread_of(samples.ours), spread_of(samples.baseline)};
+        const Row row{measurement, measurement.measure(measurement.setting)};
         progress.advance();
         print_row(out, row);
         rows.push_back(json_of(row));
     }
-    JsonObject result{{"schema", "gpremap.bench/1"}, {"host", gpremap::json_of(host)}, {"rows", rows}};
+    JsonObject result{{"schema", "gpremap.bench/1"},
+                      {"tool", {{"version", GPREMAP_VERSION}}},
+                      {"host", gpremap::json_of(host)},
+                      {"rows", rows}};
     return finish(json, std::move(result), interruption, 0);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/ostream.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <cstdint>
 #include <iosfwd>
 #include <memory>
@@ -147,6 +148,7 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
         print_summary(out, run, colour);
         return finish(json, json_of(run), interruption, run.failed() == 0 ? 0 : 1);
     };
+    run.began = std::chrono::system_clock::now();
     try {
         runner.run(timeline);
     } catch (const Interrupted&) {
