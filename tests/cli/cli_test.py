@@ -1053,7 +1053,9 @@ class Run(Case):
 
     def test_overrides(self):
         _, result = self.run_scenario(HEAP, "--backing", "memfd", "--mechanism", "window", "--granule", "2MiB")
-        self.assertEqual(result["vm"], {"vcpus": 1, "granule": 2 * MIB, "backing": "memfd", "mechanism": "window"})
+        self.assertEqual(result["vm"], {"vcpus": 1, "granule": 2 * MIB, "backing": "memfd", "mechanism": "window",
+                                        "aperture": {"base": 4 << 30, "size": 64 << 30}, "limit": 4 << 30,
+                                        "pool": 0, "pre_fault": False})
         self.assertEqual(result["map"][0]["backing"], "memfd")
 
     def test_guest_that_dies(self):

@@ -18,8 +18,6 @@ namespace gpremap {
 namespace {
 
 constexpr uint64_t large_page = 2ull << 20;  // bytes
-// To what QEMU's driver rounds up: boot memory, nodes and the most that memory can grow to; memory devices.
-constexpr uint64_t qemu_unit = 1ull << 20, qemu_device_unit = 2ull << 20;  // bytes
 // Ranges begin where the largest pages do.
 constexpr uint64_t range_alignment = 1ull << 30;  // bytes
 
@@ -79,11 +77,6 @@ class DomainReader {
         return bytes_in(element->text());
     }
 
-    uint64_t rounded_up(uint64_t size, uint64_t unit) {
-        rounding_ += aligned_up(size, unit) - size;
-        return aligned_up(size, unit);
-    }
-
     void read_vcpus();
     void read_backing();
     std::set<unsigned> node_ids() const;
@@ -104,7 +97,6 @@ class DomainReader {
     const XmlElement& normalised_;
     VmDomain& domain_;
     MemoryConfig& memory_;
-    uint64_t rounding_ = 0;  // bytes that nodes and devices have more than stated
     DomainRange::Residency residency_ = DomainRange::Residency::on_touch;
 };
 
@@ -177,7 +169,7 @@ void DomainReader::add_range(const std::string& name, uint64_t size, uint64_t ro
 void DomainReader::read_nodes() {
     auto numa = normalised_.find({"cpu", "numa"});
     if (!numa) {
-        uint64_t memory = rounded_up(*size_at({"memory"}), qemu_unit);
+        uint64_t memory = *size_at({"memory"});
         return add_range("node0", memory, memory, line_of({"memory"}));
     }
     for (const XmlElement& cell : numa->children("cell")) {
@@ -185,7 +177,7 @@ void DomainReader::read_nodes() {
         unsigned line = line_of({"cpu", "numa"});
         for (const XmlElement& as_written : written_.find({"cpu", "numa"})->children("cell"))
             if (as_written.attribute("id").value_or(id) == id) line = as_written.line();
-        uint64_t memory = rounded_up(bytes_in(cell.attribute("memory").value_or("0")), qemu_unit);
+        uint64_t memory = bytes_in(cell.attribute("memory").value_or("0"));
         add_range("node" + id, memory, memory, line);
     }
 }
@@ -194,13 +186,13 @@ void DomainReader::read_nodes() {
 void DomainReader::take_balloon() {
     uint64_t plugged = 0;
     for (const XmlElement& device : normalised_.child("devices")->children("memory"))
-        plugged += rounded_up(bytes_in(device.find({"target", "size"})->text()), qemu_device_unit);
+        plugged += bytes_in(device.find({"target", "size"})->text());
     uint64_t present = domain_.mapped() + plugged;
     uint64_t current = size_at({"currentMemory"}).value_or(present);
     for (const XmlElement& device : normalised_.child("devices")->children("memory"))
         if (auto requested = device.find({"target", "requested"}))
             present -= bytes_in(device.find({"target", "size"})->text()) - bytes_in(requested->text());
-    if (current >= present - rounding_) return;
+    if (current >= present) return;
     uint64_t taken = present - current;
     if (taken % memory_.granule != 0)
         fail(line_of({"currentMemory"}),
@@ -231,7 +223,7 @@ void DomainReader::read_device(const XmlElement& device, unsigned line) {
     std::string prefix = dimm ? "dimm" : "virtio_mem";
     auto same = std::count_if(domain_.ranges.begin(), domain_.ranges.end(),
                               [&](const DomainRange& range) { return range.name.starts_with(prefix); });
-    uint64_t room = aligned_up(bytes_in(device.find({"target", "size"})->text()), qemu_device_unit);
+    uint64_t room = bytes_in(device.find({"target", "size"})->text());
     auto requested = device.find({"target", "requested"});
     add_range(prefix + std::to_string(same), requested ? bytes_in(requested->text()) : room, room, line);
 }
@@ -284,12 +276,7 @@ void DomainReader::place_ranges() {
 }
 
 void DomainReader::read_limit() {
-    // Without <maxMemory> there are no devices: then it is the nodes.
-    uint64_t nodes = 0;
-    for (const auto* ranges : {&domain_.ranges, &domain_.empty})
-        for (const DomainRange& range : *ranges) nodes += range.room;
-    const auto most = size_at({"maxMemory"});
-    uint64_t limit = most ? aligned_up(*most, qemu_unit) : nodes;
+    uint64_t limit = size_at({"maxMemory"}).value_or(*size_at({"memory"}));
     // Unlimited memory is stated as a number that is larger than any memory, or not at all.
     uint64_t hard = size_at({"memtune", "hard_limit"}).value_or(limit);
     if (hard < domain_.mapped())
