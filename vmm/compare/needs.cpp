@@ -47,7 +47,7 @@ CompareNeed examine_guest(const GuestFiles& files) {
             return {what,
                     fmt::format("{} is not there: the program of compare's guest, and what makes its image",
                                 file.string()),
-                    "./bootstrap compare, which builds it (or: ninja -C build guest/baseline/resize_guest)"};
+                    "./bootstrap compare, which builds it (or: ninja -C build compare_guest)"};
     return {what, files.program, ""};
 }
 
