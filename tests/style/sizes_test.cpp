@@ -15,32 +15,17 @@
 #include <utility>
 #include <vector>
 
+#include "tests/style/documents.h"
+
 namespace {
 
-namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
 
-const fs::path project = PROJECT_DIR;
 constexpr size_t max_pairs = 15;
 constexpr size_t max_lines_of_a_file = 450;
 constexpr size_t max_lines_of_a_function = 60;
-
-std::vector<std::string> lines_of(const std::string& text) {
-    std::vector<std::string> lines;
-    std::istringstream in(text);
-    for (std::string line; std::getline(in, line);) lines.push_back(line);
-    return lines;
-}
-
-std::string text_of(const fs::path& path) {
-    std::ifstream file(path);
-    EXPECT_TRUE(file) << "cannot read " << path;
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
 
 // ---- functions ----
 
@@ -75,7 +60,8 @@ std::string without_prose(std::string text) {
     return text;
 }
 
-std::string trimmed(const std::string& line) {
+// Without what hides prose and macros at its ends.
+std::string stripped(const std::string& line) {
     const size_t first = line.find_first_not_of(" \\");
     return first == std::string::npos ? "" : line.substr(first, line.find_last_not_of(" \\") - first + 1);
 }
@@ -99,11 +85,11 @@ class Functions {
     void read_declaration() {
         const size_t first = at_;
         const size_t indent = lines_[first].find_first_not_of(" \\");
-        std::string head = trimmed(lines_[at_++]);
+        std::string head = stripped(lines_[at_++]);
         if (head.starts_with('#')) return skip_continued_lines();
         if (head.empty() || head.starts_with('}') || is_access(head)) return;
         while (at_ < lines_.size() && !head.ends_with(';') && !head.ends_with('{') && !head.ends_with('}'))
-            head += " " + trimmed(lines_[at_++]);
+            head += " " + stripped(lines_[at_++]);
         if (!head.ends_with('{') || is_scope(head)) return;
         skip_to_brace(indent);
         if (is_function(head)) found_.push_back({name_in(head), at_ - first});
@@ -199,9 +185,9 @@ TooLong too_long_in_the_tree() {
 std::map<std::string, std::string> exceptions_in(const std::string& text) {
     std::map<std::string, std::string> exceptions;
     for (const std::string& line : lines_of(text)) {
-        if (trimmed(line).empty() || line.starts_with('#')) continue;
+        if (stripped(line).empty() || line.starts_with('#')) continue;
         const size_t space = line.find(' ');
-        exceptions[line.substr(0, space)] = space == std::string::npos ? "" : trimmed(line.substr(space));
+        exceptions[line.substr(0, space)] = space == std::string::npos ? "" : stripped(line.substr(space));
     }
     return exceptions;
 }
