@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "guest/abi/hypercall.h"
+#include "guest/abi/workload.h"
 
 namespace gpremap::abi {
 
@@ -17,7 +18,7 @@ inline constexpr uint16_t exception_port = 0xe5;
 // ---- where things lie outside the aperture: the agent's own memory, never remapped ----
 
 inline constexpr uint64_t agent_base = 0;
-inline constexpr uint64_t agent_size = 32ull << 20;
+inline constexpr uint64_t agent_size = 96ull << 20;  // the areas of workloads and their programs at the end
 inline constexpr uint64_t image_base = 1ull << 20;   // where agent.ld links the image
 inline constexpr uint64_t image_limit = 4ull << 20;  // tables, stacks and mailboxes start here
 inline constexpr uint32_t max_vcpus = 8;
@@ -62,27 +63,38 @@ struct Fault {
 };
 
 enum class Op : uint32_t {
-    call = 1,      // arg[0] number, arg[1..6] arguments: issues that hypercall
-    fill = 2,      // arg[0] at, [1] len, [2] Pattern, [3] seed or byte, [4] first page of a stamp: byte i
-                   // of the range is byte i % 4096 of stamp page [4] + i / 4096, wherever `at` lies
-    verify = 3,    // as fill; a difference is reported in mismatch_*
-    touch = 4,     // arg[0] at, [1] len, [2] 0 reads or 1 writes, [3] stride: one 8-byte word every stride
-                   // bytes, as long as it ends inside the range; a write keeps the word's value, atomically
-    copy = 5,      // arg[0] from, [1] to, [2] len: the guest's own memmove
-    access = 6,    // arg[0] at, [1] FaultKind read or write, [2] value stored: one load or store of 8 bytes
-    exec = 7,      // arg[0] at, [1] its int argument: calls the function there, its eax is the result. It
-                   // runs only where query says GPREMAP_PROT_EXEC; it may reach to the end of its 2 MiB
-    write = 8,     // arg[0] at, [1] len <= Step::inline_bytes, bytes inline: writes them there
-    hammer = 9,    // arg[0] Arena, [1] most faults in a row: counts in the Arena's ranges until Arena::stop,
-                   // its result is how often
-    shuffle = 10,  // arg[0] Arena, [1] Remap[], [2] how many, [3] vCPUs 0 ... [3] - 1 are hammering: makes
-                   // the calls one after the other and checks each, its result is how many were right
-    pulse = 11,    // arg[0] Pulse, [1] most faults in a row: writes until Pulse::stop, its result is the
-                   // longest time between two writes, in ticks of the TSC
+    call = 1,       // arg[0] number, arg[1..6] arguments: issues that hypercall
+    fill = 2,       // arg[0] at, [1] len, [2] Pattern, [3] seed or byte, [4] first page of a stamp: byte i
+                    // of the range is byte i % 4096 of stamp page [4] + i / 4096, wherever `at` lies
+    verify = 3,     // as fill; a difference is reported in mismatch_*
+    touch = 4,      // arg[0] at, [1] len, [2] 0 reads or 1 writes, [3] stride: one 8-byte word every stride
+                    // bytes, as long as it ends inside the range; a write keeps the word's value, atomically
+    copy = 5,       // arg[0] from, [1] to, [2] len: the guest's own memmove
+    access = 6,     // arg[0] at, [1] FaultKind read or write, [2] value stored: one load or store of 8 bytes
+    exec = 7,       // arg[0] at, [1] its int argument: calls the function there, its eax is the result. It
+                    // runs only where query says GPREMAP_PROT_EXEC; it may reach to the end of its 2 MiB
+    write = 8,      // arg[0] at, [1] len <= Step::inline_bytes, bytes inline: writes them there
+    hammer = 9,     // arg[0] Arena, [1] most faults in a row: counts in the Arena's ranges until Arena::stop,
+                    // its result is how often
+    shuffle = 10,   // arg[0] Arena, [1] Remap[], [2] how many, [3] vCPUs 0 ... [3] - 1 are hammering: makes
+                    // the calls one after the other and checks each, its result is how many were right
+    pulse = 11,     // arg[0] Pulse, [1] most faults in a row: writes until Pulse::stop, its result is the
+                    // longest time between two writes, in ticks of the TSC
+    workload = 12,  // arg[0] entry point of a program, or 0: runs the workload that this vCPU's area states
+                    // (workload.h) until it is stopped, its result is how many operations it made; of a
+                    // program, what it returned
     // an op or argument that is none of these does nothing: outcome ok, result -EINVAL
 };
 
 enum class Pattern : uint64_t { byte = 0, stamp = 1 };
+
+// A workload on vCPU `vcpu` whose range a call moves or resizes: where the range is once the call has succeeded.
+struct Follower {
+    uint64_t vcpu;
+    uint64_t from_result;  // 1: `at` counts from the call's result
+    uint64_t at;
+    uint64_t size;
+};
 
 struct Step {
     static constexpr uint64_t inline_bytes = 64;
@@ -90,6 +102,8 @@ struct Step {
     uint32_t reserved;
     uint64_t arg[8];
     uint8_t bytes[inline_bytes];
+    uint64_t followers;  // of Op::call: whom the vCPU tells as soon as the call has returned
+    Follower follower[max_vcpus];
 };
 
 enum class Outcome : uint32_t {

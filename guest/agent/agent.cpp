@@ -6,13 +6,17 @@
 
 #include "guest/agent/workloads/hammer.h"
 #include "guest/agent/workloads/pulse.h"
+#include "guest/agent/workloads/workload.h"
 #include "guest/runtime/call.h"
+#include "guest/runtime/record.h"
 #include "guest/runtime/timestamp.h"
 
 namespace {
 
-using namespace gpremap;
 using namespace gpremap::abi;
+using gpremap::error_einval, gpremap::hypercall;
+using gpremap::goes_on_after, gpremap::hammer, gpremap::pulse, gpremap::pulse_goes_on_after, gpremap::shuffle;
+using gpremap::run_workload, gpremap::tell_followers, gpremap::workload_goes_on_after;
 
 constexpr uint64_t page_size = 4096;
 constexpr uint64_t large_page = 2ull << 20;
@@ -289,13 +293,25 @@ int64_t execute(const Step& step, uint64_t vcpu, const Tables& tables) {
     return result;
 }
 
+// ---- calls ----
+
+// Workloads on other vCPUs know from the counts which of their operations a call was in progress with.
+int64_t call(const Step& step) {
+    const uint64_t* arg = step.arg;
+    gpremap_call_begins();
+    const int64_t result =
+        hypercall(static_cast<Call>(arg[0]), arg[1], arg[2], arg[3], arg[4], arg[5], arg[6]);
+    gpremap_call_ends();
+    tell_followers(step, result);
+    return result;
+}
+
 // ---- the loop ----
 
 int64_t perform(const Step& step, Report& report, uint64_t vcpu, const Tables& tables) {
-    const uint64_t* arg = step.arg;
     switch (step.op) {
         case Op::call:
-            return hypercall(static_cast<Call>(arg[0]), arg[1], arg[2], arg[3], arg[4], arg[5], arg[6]);
+            return call(step);
         case Op::fill:
             return fill(step);
         case Op::verify:
@@ -316,6 +332,8 @@ int64_t perform(const Step& step, Report& report, uint64_t vcpu, const Tables& t
             return shuffle(step, report, vcpu);
         case Op::pulse:
             return pulse(step);
+        case Op::workload:
+            return run_workload(step, report, vcpu);
     }
     return error_einval;
 }
@@ -323,7 +341,7 @@ int64_t perform(const Step& step, Report& report, uint64_t vcpu, const Tables& t
 void work(uint64_t vcpu, Mailbox& mailbox, const Tables& tables) {
     Report& report = mailbox.report;
     report.result = perform(mailbox.step, report, vcpu, tables);
-    report.tsc_end = timestamp();
+    report.tsc_end = gpremap_timestamp();
     hypercall(Call::done);
 }
 
@@ -331,7 +349,7 @@ void work(uint64_t vcpu, Mailbox& mailbox, const Tables& tables) {
     for (;;) {
         if (hypercall(Call::next) != 0) continue;
         mailbox.report = Report{};
-        mailbox.report.tsc_begin = timestamp();
+        mailbox.report.tsc_begin = gpremap_timestamp();
         work(vcpu, mailbox, tables);
     }
 }
@@ -352,12 +370,13 @@ extern "C" [[noreturn]] void agent_fault(uint64_t vcpu, Mailbox* mailbox, const 
     Report& report = mailbox->report;
     if (__atomic_load_n(&window.owner, __ATOMIC_RELAXED) == vcpu + 1) close_window();
     if (goes_on_after(mailbox->fault, mailbox->step, vcpu) ||
-        pulse_goes_on_after(mailbox->fault, mailbox->step)) {
+        pulse_goes_on_after(mailbox->fault, mailbox->step) ||
+        workload_goes_on_after(mailbox->fault, mailbox->step, vcpu)) {
         hypercall(Call::resume);
         work(vcpu, *mailbox, *tables);
         serve(vcpu, *mailbox, *tables);
     }
-    report.tsc_end = timestamp();
+    report.tsc_end = gpremap_timestamp();
     report.outcome = Outcome::fault;
     report.fault = mailbox->fault;
     hypercall(Call::done);

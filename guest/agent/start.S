@@ -13,4 +13,17 @@ fault_entry:
     call agent_fault
     ud2
 
+// int64_t enter_program(entry, area, stack_top): calls the entry with the area, on a stack of the program's own.
+    .globl enter_program
+enter_program:
+    push %rbp
+    mov %rsp, %rbp
+    mov %rdx, %rsp
+    mov %rdi, %rax
+    mov %rsi, %rdi
+    call *%rax
+    mov %rbp, %rsp
+    pop %rbp
+    ret
+
     .section .note.GNU-stack, "", @progbits

@@ -1,15 +1,14 @@
-// The guest's clock.
-#pragma once
+/* The guest's clock. Valid C11, and C++20. */
+#ifndef GPREMAP_GUEST_RUNTIME_TIMESTAMP_H
+#define GPREMAP_GUEST_RUNTIME_TIMESTAMP_H
 
 #include <stdint.h>
 
-namespace gpremap {
-
-// In ticks of this vCPU's TSC; no instruction is moved across.
-inline uint64_t timestamp() {
+/* In ticks of this vCPU's TSC; no instruction is moved across. */
+static inline uint64_t gpremap_timestamp(void) {
     uint32_t low, high;
-    asm volatile("lfence; rdtsc; lfence" : "=a"(low), "=d"(high)::"memory");
-    return static_cast<uint64_t>(high) << 32 | low;
+    __asm__ volatile("lfence; rdtsc; lfence" : "=a"(low), "=d"(high)::"memory");
+    return (uint64_t)high << 32 | low;
 }
 
-}  // namespace gpremap
+#endif

@@ -83,7 +83,7 @@ TEST(Semantics, ListsTheDivergencesOfTheCode) {
 // ---- abi.md ----
 
 std::string abi_headers() {
-    return text_of("guest/abi/hypercall.h") + text_of("guest/abi/agent.h");
+    return text_of("guest/abi/hypercall.h") + text_of("guest/abi/workload.h") + text_of("guest/abi/agent.h");
 }
 
 // Constants, enumerators and calls of the ABI, as "NAME LITERAL".

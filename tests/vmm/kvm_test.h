@@ -30,7 +30,11 @@ inline constexpr uint64_t rw = GPREMAP_PROT_READ | GPREMAP_PROT_WRITE;
 
 template <typename... Arguments>
 abi::Step step(abi::Op op, Arguments... arguments) {
-    return {op, 0, {static_cast<uint64_t>(arguments)...}, {}};
+    abi::Step made = {};
+    made.op = op;
+    size_t count = 0;
+    ((made.arg[count++] = static_cast<uint64_t>(arguments)), ...);
+    return made;
 }
 
 template <typename... Arguments>

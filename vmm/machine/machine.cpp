@@ -65,6 +65,10 @@ Performed Machine::finish(unsigned vcpu) {
     return state_->guest->finish(vcpu);
 }
 
+bool Machine::wait_until_done(unsigned vcpu, std::chrono::milliseconds longest) {
+    return state_->guest->wait_until_done(vcpu, longest);
+}
+
 void Machine::pre_fault(unsigned vcpu, uint64_t gpa, uint64_t size) {
     state_->threads.at(vcpu)->pre_fault(gpa, size);
 }

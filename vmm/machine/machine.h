@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -30,6 +31,8 @@ class Machine {
     // The same in two halves, so that several vCPUs can be at work at once.
     void start(unsigned vcpu, const abi::Step& step);
     Performed finish(unsigned vcpu);
+    // Whether finish() would return at once, or does within `longest`.
+    bool wait_until_done(unsigned vcpu, std::chrono::milliseconds longest);
 
     // Has KVM map guest memory at stage 2 as if `vcpu`, which must have no step to do, had read it. The range
     // must be mapped and KvmCapabilities::pre_fault true. Throws std::system_error.

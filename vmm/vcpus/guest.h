@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <optional>
@@ -28,8 +29,9 @@ struct GuestEnds : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// What a vCPU has done since the guest last cleared it.
+// What a vCPU has done since the guest last cleared it; `visit` is what the thread last saw.
 struct Activity {
+    Visit visit;
     std::optional<CallRecord> call;  // the last remapping call
     uint64_t retries = 0;            // of accesses that the space had come to allow meanwhile
     uint64_t retries_in_a_row = 0;   // of the access that needed most
@@ -72,6 +74,10 @@ class Guest : public CallerMemory {
     // Machine::start and Machine::finish.
     virtual void begin(unsigned vcpu, const abi::Step& step) = 0;
     virtual Performed finish(unsigned vcpu) = 0;
+    // Whether finish() would return at once, or does within `longest`.
+    virtual bool wait_until_done(unsigned vcpu, std::chrono::milliseconds longest) = 0;
+    // Of the TSC that a vCPU's reports are in. Known once it takes steps.
+    virtual uint32_t tsc_khz(unsigned vcpu) const = 0;
     // Throws std::logic_error where the vCPU has a step to do, and what has stopped the guest.
     virtual void require_idle(unsigned vcpu) = 0;
 };

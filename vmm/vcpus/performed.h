@@ -1,6 +1,7 @@
 // What came of one step that a guest was given.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -10,9 +11,16 @@
 
 namespace gpremap {
 
+// The last time that a vCPU was in the guest, by the host's clock: KVM_RUN began and returned.
+struct Visit {
+    std::chrono::steady_clock::time_point entered;
+    std::chrono::steady_clock::time_point left;
+};
+
 // One step as it was done.
 struct Performed {
     abi::Report report;
+    Visit visit;                     // in which the report was written
     uint64_t guest_ns = 0;           // by the guest's TSC around the step
     std::optional<CallRecord> call;  // for abi::Op::call of a remapping call
     KvmCounts kvm;                   // of the whole VM: what other vCPUs did meanwhile is in it

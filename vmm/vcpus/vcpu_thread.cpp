@@ -64,8 +64,10 @@ VcpuThread::Next VcpuThread::enter_once() {
 std::optional<Exit> VcpuThread::run_once() {
     VcpuGate::InGuestMode inside(crew_.vm.gate(), index_);
     if (crew_.stopping) return std::nullopt;
+    activity_.visit.entered = Clock::now();
     Exit exit = vcpu_->run();
     exit_time_ = Clock::now();
+    activity_.visit.left = exit_time_;
     return exit;
 }
 

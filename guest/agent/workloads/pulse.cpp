@@ -15,7 +15,7 @@ Pulse& pulse_of(const Step& step) {
 void write_once(Pulse& pulse) {
     uint64_t word = pulse.writes % pulse.words;
     *reinterpret_cast<volatile uint64_t*>(pulse.place[pulse.here] + word * pulse.stride) = pulse.writes;
-    uint64_t now = timestamp();
+    uint64_t now = gpremap_timestamp();
     if (pulse.writes > 0 && now - pulse.last > pulse.longest) pulse.longest = now - pulse.last;
     pulse.last = now;
     pulse.faults_in_a_row = 0;

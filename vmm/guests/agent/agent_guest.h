@@ -41,6 +41,10 @@ class AgentGuest final : public Guest {
     void wait_until_ready(unsigned vcpu) override { at(vcpu).desk.wait_until_ready(); }
     void begin(unsigned vcpu, const abi::Step& step) override { at(vcpu).desk.begin(step); }
     Performed finish(unsigned vcpu) override { return at(vcpu).desk.finish(); }
+    uint32_t tsc_khz(unsigned vcpu) const override { return agents_.at(vcpu)->tsc_khz; }
+    bool wait_until_done(unsigned vcpu, std::chrono::milliseconds longest) override {
+        return at(vcpu).desk.wait_until_done(longest);
+    }
     void require_idle(unsigned vcpu) override { at(vcpu).desk.require_idle(); }
 
   private:

@@ -35,6 +35,11 @@ Performed Desk::finish() {
     return std::move(performed_);
 }
 
+bool Desk::wait_until_done(std::chrono::milliseconds longest) {
+    std::unique_lock lock(mutex_);
+    return to_host_.wait_for(lock, longest, [&] { return phase_ == Phase::reported || cause_; });
+}
+
 void Desk::require_idle() {
     std::lock_guard lock(mutex_);
     if (cause_) std::rethrow_exception(cause_);
@@ -78,6 +83,7 @@ Performed Desk::performed(const Activity& activity, uint32_t tsc_khz) const {
     performed.kvm = vm_.stats();
     performed.kvm.faults -= kvm_before_.faults;
     performed.kvm.tlb_flushes -= kvm_before_.tlb_flushes;
+    performed.visit = activity.visit;
     performed.retries = activity.retries;
     performed.retries_in_a_row = activity.retries_in_a_row;
     performed.call = activity.call;

@@ -2,6 +2,7 @@
 // mailbox, by the hypercalls `next` and `done`.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
@@ -23,6 +24,7 @@ class Desk {
     void wait_until_ready();
     void begin(const abi::Step& step);
     Performed finish();
+    bool wait_until_done(std::chrono::milliseconds longest);
     void require_idle();
     void stop(std::exception_ptr cause);
 

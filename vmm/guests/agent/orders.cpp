@@ -76,6 +76,10 @@ abi::Step exec(uint64_t at) {
     return step(abi::Op::exec, {at});
 }
 
+abi::Step workload(uint64_t entry) {
+    return step(abi::Op::workload, {entry});
+}
+
 abi::Step pulse(uint64_t pulse, uint64_t most_faults_in_a_row) {
     return step(abi::Op::pulse, {pulse, most_faults_in_a_row});
 }

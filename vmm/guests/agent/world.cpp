@@ -269,6 +269,8 @@ uint64_t build_agent_world(std::span<std::byte> memory, const Aperture& aperture
     }
     map_pages(tables, layout::shared, layout::shared_size, user | writable | no_execute);
     tables.map(layout::page_tables, layout::page_tables_end, large_page, user | writable | no_execute);
+    tables.map(GPREMAP_CALLS_ADDRESS, layout::workloads_end, large_page, user | writable | no_execute);
+    tables.map(GPREMAP_PROGRAMS, layout::programs_end, large_page, user | writable);
     map_aperture(tables, aperture, capabilities);
 
     write_descriptor_tables(memory);
@@ -292,8 +294,9 @@ kvm_regs entry_registers(unsigned vcpu, uint64_t entry) {
 // Both ways of permitting `out` in ring 3 are set, IOPL 3 and the permission bitmap of the TSS: PVM
 // honours only the bitmap, QEMU's emulated SVM only IOPL.
 kvm_sregs ring3_state(unsigned vcpu, const kvm_sregs& current) {
-    constexpr uint64_t cr0_pe = 1, cr0_et = 0x10, cr0_ne = 0x20, cr0_wp = 0x10000, cr0_pg = 1ull << 31;
-    constexpr uint64_t cr4_pae = 0x20;
+    constexpr uint64_t cr0_pe = 1, cr0_mp = 2, cr0_et = 0x10, cr0_ne = 0x20, cr0_wp = 0x10000,
+                       cr0_pg = 1ull << 31;
+    constexpr uint64_t cr4_pae = 0x20, cr4_osfxsr = 0x200, cr4_osxmmexcpt = 0x400;  // SSE may be used
     constexpr uint64_t efer_lme = 0x100, efer_lma = 0x400, efer_nxe = 0x800;
     kvm_sregs sregs = current;
     sregs.cs = segment(ring3_code, type_code, 3, true);
@@ -314,9 +317,9 @@ kvm_sregs ring3_state(unsigned vcpu, const kvm_sregs& current) {
     sregs.idt.base = layout::idt;
     sregs.idt.limit = vectors * sizeof(Gate) - 1;
 
-    sregs.cr0 = cr0_pe | cr0_et | cr0_ne | cr0_wp | cr0_pg;
+    sregs.cr0 = cr0_pe | cr0_mp | cr0_et | cr0_ne | cr0_wp | cr0_pg;
     sregs.cr3 = layout::page_tables;
-    sregs.cr4 = cr4_pae;
+    sregs.cr4 = cr4_pae | cr4_osfxsr | cr4_osxmmexcpt;
     sregs.efer = efer_lme | efer_lma | efer_nxe;
     return sregs;
 }

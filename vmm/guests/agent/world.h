@@ -6,10 +6,13 @@
 //     0x0041'0000  one block a vCPU: mailbox, stack, ring 0 stack, TSS; unmapped pages between
 //     0x0051'0000  shared pages: what the arguments of a step point to
 //     0x0052'0000  one buffer a vCPU: batches and extents of queries (orders.h), for the VMM's eyes only
-//     0x0060'0000  page tables, to the end of the agent's memory
+//     0x0060'0000  page tables
+//     0x0200'0000  the count of calls (abi/workload.h), and from 0x0220'0000 on the area of each vCPU's workload
+//     0x0400'0000  a program of the user's for each vCPU
 //
-// What is not listed is not mapped; ring 3 reaches the image, mailboxes, stacks, shared pages and page
-// tables.
+// What is not listed is not mapped; ring 3 reaches the image, mailboxes, stacks, shared pages, page tables and all
+// behind them. Programs may be written and executed: they are loaded after the tables are made, and harm only
+// themselves.
 #pragma once
 
 #include <cstddef>
@@ -46,7 +49,10 @@ inline constexpr uint64_t order_buffers = shared + shared_size;
 inline constexpr uint64_t order_buffer_size = 0x10000;
 
 inline constexpr uint64_t page_tables = abi::agent_base + (6ull << 20);
-inline constexpr uint64_t page_tables_end = abi::agent_base + abi::agent_size;
+inline constexpr uint64_t page_tables_end = GPREMAP_CALLS_ADDRESS;
+inline constexpr uint64_t workloads_end = GPREMAP_WORKLOADS + abi::max_vcpus * GPREMAP_AREA_SIZE;
+inline constexpr uint64_t programs_end = GPREMAP_PROGRAMS + abi::max_vcpus * GPREMAP_PROGRAM_SIZE;
+static_assert(workloads_end <= GPREMAP_PROGRAMS && programs_end <= abi::agent_base + abi::agent_size);
 
 constexpr uint64_t block(unsigned vcpu) {
     return vcpu_blocks + vcpu * vcpu_block;

@@ -1,0 +1,126 @@
+#include "vmm/workloads/workload.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+
+#include "guest/abi/agent.h"
+#include "vmm/base/units.h"
+#include "vmm/calls/words.h"
+
+namespace gpremap {
+
+namespace {
+
+// What a key means something for.
+void require_kind(const TomlValue& value, const Workload& workload,
+                  std::initializer_list<gpremap_workload_kind> of) {
+    std::string names;
+    for (gpremap_workload_kind kind : of) {
+        if (workload.does == kind) return;
+        names += (names.empty() ? "\"" : " or \"") + std::string(name_of(kind)) + "\"";
+    }
+    value.fail(fmt::format("only do = {} has this; take it out", names));
+}
+
+double read_rate(const TomlValue& value) {
+    const std::string hint = "operations a second, such as \"200k/s\", \"1.5M/s\" or 5000";
+    auto rate = value.is_text() ? parse_rate(value.text()) : std::optional(value.number());
+    if (!rate || !(*rate > 0) || *rate > 1e9) value.expected(hint + ", up to 1e9");
+    return *rate;
+}
+
+uint64_t read_sample(const TomlValue& value, const Workload& workload) {
+    auto duration = parse_duration(value.text());
+    const uint64_t longest = workload.does == GPREMAP_JITTER ? longest_quantum_ns : 10'000'000'000;
+    if (!duration || *duration < 10'000 || *duration > longest)
+        value.expected(
+            fmt::format("a time from \"10us\" to \"{}\"", workload.does == GPREMAP_JITTER ? "100us" : "10s"));
+    return *duration;
+}
+
+std::vector<std::string> read_arguments(const TomlValue& value) {
+    std::vector<std::string> arguments = value.words();
+    const size_t size = std::accumulate(arguments.begin(), arguments.end(), size_t{0},
+                                        [](size_t sum, const auto& word) { return sum + word.size() + 1; });
+    if (size > sizeof gpremap_workload::arguments)
+        value.fail(fmt::format("expected at most {} bytes in all, with one between each two; got {}",
+                               sizeof gpremap_workload::arguments, size));
+    return arguments;
+}
+
+void read_program(const TomlTable& table, Workload& workload) {
+    if (workload.does == GPREMAP_PROGRAM) {
+        const auto folder = std::filesystem::path(table.place().file).parent_path();
+        workload.program = (folder / table.at("program", "the path of a static ELF file").text()).string();
+    } else if (auto value = table.find("program")) {
+        require_kind(*value, workload, {GPREMAP_PROGRAM});
+    }
+    if (auto value = table.find("arguments")) {
+        require_kind(*value, workload, {GPREMAP_PROGRAM});
+        workload.arguments = read_arguments(*value);
+    }
+}
+
+void read_accesses(const TomlTable& table, Workload& workload) {
+    if (auto value = table.find("access")) {
+        require_kind(*value, workload, {GPREMAP_TOUCH});
+        workload.access = value->one_of<gpremap_access>(access_names);
+    }
+    if (auto value = table.find("write")) {
+        require_kind(*value, workload, {GPREMAP_TOUCH});
+        workload.write = value->number();
+        if (!(workload.write >= 0 && workload.write <= 1)) value->expected("a share from 0.0 to 1.0");
+    }
+    if (auto value = table.find("rate")) {
+        require_kind(*value, workload, {GPREMAP_STREAM, GPREMAP_CHASE, GPREMAP_TOUCH, GPREMAP_VERIFY});
+        workload.rate = read_rate(*value);
+    }
+    if (auto value = table.find("seed")) {
+        require_kind(*value, workload, {GPREMAP_CHASE, GPREMAP_TOUCH, GPREMAP_VERIFY, GPREMAP_PROGRAM});
+        workload.seed = value->integer_in(1, std::numeric_limits<int64_t>::max());
+    }
+}
+
+void read_range(const TomlTable& table, Workload& workload) {
+    const bool needs_one = workload.does != GPREMAP_JITTER && workload.does != GPREMAP_PROGRAM;
+    auto value = table.find("range");
+    if (!value && needs_one) table.at("range", "the name of the range that it works on");
+    if (!value) return;
+    if (!needs_one)
+        require_kind(*value, workload, {GPREMAP_STREAM, GPREMAP_CHASE, GPREMAP_TOUCH, GPREMAP_VERIFY});
+    workload.range = read_name(*value);
+    workload.range_place = value->place();
+}
+
+}  // namespace
+
+std::string_view name_of(gpremap_workload_kind kind) {
+    for (const auto& [name, value] : workload_kind_names)
+        if (value == kind) return name;
+    return "?";
+}
+
+Workload read_workload(const TomlTable& table) {
+    table.only(
+        {"name", "vcpu", "do", "range", "access", "write", "rate", "sample", "seed", "program", "arguments"});
+    Workload workload;
+    workload.place = table.place();
+    workload.does = table.at("do", "one of " + names_of(std::span(workload_kind_names)))
+                        .one_of<gpremap_workload_kind>(workload_kind_names);
+    const TomlValue vcpu = table.at("vcpu", "the number of a vCPU that no step uses");
+    workload.vcpu = static_cast<unsigned>(vcpu.integer_in(0, abi::max_vcpus - 1));
+    workload.vcpu_place = vcpu.place();
+    auto name = table.find("name");
+    workload.name = name ? read_name(*name) : std::string(name_of(workload.does));
+    if (workload.does == GPREMAP_JITTER) workload.sample_ns = longest_quantum_ns;
+    if (auto value = table.find("sample")) workload.sample_ns = read_sample(*value, workload);
+    read_range(table, workload);
+    read_accesses(table, workload);
+    read_program(table, workload);
+    return workload;
+}
+
+}  // namespace gpremap
