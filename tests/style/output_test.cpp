@@ -41,6 +41,8 @@ gpremap::RunResult full_result() {
     move.bytes = copy.bytes = move.guest_ns = copy.guest_ns = 4096;
     run.steps = {move, copy};
     run.map.emplace_back();
+    run.workloads.emplace_back().events.emplace_back();
+    run.series.emplace_back();
     run.warnings = {"one"};
     run.died = "so";
     return run;

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <limits>
+#include <utility>
 
 namespace gpremap {
 
@@ -45,6 +46,21 @@ tl::expected<uint64_t, std::string_view> parse_size(std::string_view text) {
     if (unit == units.end()) return tl::unexpected(size_hint);
     if (count > std::numeric_limits<uint64_t>::max() / unit->bytes) return tl::unexpected(too_large);
     return count * unit->bytes;
+}
+
+tl::expected<double, std::string_view> parse_seconds(std::string_view text) {
+    constexpr std::string_view hint = "a time such as \"200ms\" (units: ns, us, ms, s, min)";
+    constexpr std::array<std::pair<std::string_view, double>, 5> times{
+        {{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"min", 60}}};
+    double count = 0;
+    const auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), count, std::chars_format::fixed);
+    if (error != std::errc()) return tl::unexpected(hint);
+    std::string_view name = text.substr(static_cast<size_t>(end - text.data()));
+    if (name.starts_with(' ')) name.remove_prefix(1);
+    for (const auto& [unit, seconds] : times)
+        if (unit == name && count >= 0) return count * seconds;
+    return tl::unexpected(hint);
 }
 
 std::string format_size(uint64_t bytes) {

@@ -19,6 +19,9 @@ tl::expected<uint64_t, std::string_view> parse_size(std::string_view text);
 // The shortest exact way to write `bytes` as parse_size reads it: "256 MiB", "4097 B".
 std::string format_size(uint64_t bytes);
 
+// "2s", "1.5 ms" in seconds; one space may stand before the unit. The error is what was expected in its place.
+tl::expected<double, std::string_view> parse_seconds(std::string_view text);
+
 // An address, as all output has it: "0x400000000".
 std::string format_address(uint64_t address);
 

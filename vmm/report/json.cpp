@@ -8,6 +8,7 @@
 
 #include "vmm/calls/words.h"
 #include "vmm/report/move_comparison.h"
+#include "vmm/report/workloads.h"
 #include "vmm/scenario/judging.h"
 
 namespace gpremap {
@@ -61,11 +62,32 @@ JsonObject json_of(const MapEntry& entry) {
             {"pages", gpremap::json_of(entry.outlook)}};
 }
 
-JsonObject json_of(const std::vector<MapEntry>& map) {
+template <typename T>
+JsonObject json_of_each(const std::vector<T>& all) {
     JsonObject json = JsonObject::array();
-    for (const MapEntry& entry : map) json.push_back(json_of(entry));
+    for (const T& each : all) json.push_back(json_of(each));
     return json;
 }
+
+JsonObject json_of(const MachineConfig& machine) {
+    const MemoryConfig& memory = machine.memory;
+    return {{"vcpus", machine.vcpus},
+            {"granule", memory.granule},
+            {"backing", name_of(memory.backing)},
+            {"mechanism", name_of(memory.mechanism)},
+            {"aperture", {{"base", memory.aperture_base}, {"size", memory.aperture_size}}},
+            {"limit", memory.limit},
+            {"pool", memory.pool},
+            {"pre_fault", memory.pre_fault}};
+}
+
+// "2026-11-22T08:15:30.125Z"
+std::string utc(std::chrono::system_clock::time_point time) {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<time_t>(ms / 1000)), ms % 1000);
+}
+
+}  // namespace
 
 JsonObject json_of(const StepResult& step, unsigned vcpus) {
     // A step that is no call made none: no time in it, no system calls, no huge page lost.
@@ -97,50 +119,36 @@ JsonObject json_of(const StepResult& step, unsigned vcpus) {
         {"pre_faulted", record.pre_faulted},
         {"problem", step.ok ? JsonObject(nullptr) : JsonObject(step.problem)}};
     for (const abi::ExtentInfo& extent : step.extents) json["extents"].push_back(json_of(extent));
-    if (step.map) json["map"] = json_of(*step.map);
+    if (step.map) json["map"] = json_of_each(*step.map);
     return json;
 }
-
-JsonObject json_of(const MachineConfig& machine) {
-    const MemoryConfig& memory = machine.memory;
-    return {{"vcpus", machine.vcpus},
-            {"granule", memory.granule},
-            {"backing", name_of(memory.backing)},
-            {"mechanism", name_of(memory.mechanism)},
-            {"aperture", {{"base", memory.aperture_base}, {"size", memory.aperture_size}}},
-            {"limit", memory.limit},
-            {"pool", memory.pool},
-            {"pre_fault", memory.pre_fault}};
-}
-
-// "2026-11-22T08:15:30.125Z"
-std::string utc(std::chrono::system_clock::time_point time) {
-    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<time_t>(ms / 1000)), ms % 1000);
-}
-
-}  // namespace
 
 JsonObject json_of(const HostFacts& host) {
     return {{"kernel", host.kernel}, {"cpu", host.cpu}, {"mmu", host.mmu}, {"thp", host.thp}};
 }
 
+JsonObject json_of(const Pinning& pinning) {
+    return {{"cpus", or_null(pinning.cpus)},
+            {"host_cpus", or_null(pinning.host_cpus)},
+            {"note", or_null(pinning.note)}};
+}
+
 JsonObject json_of(const RunResult& run) {
     JsonObject steps = JsonObject::array();
     for (const StepResult& step : run.steps) steps.push_back(json_of(step, run.machine.vcpus));
-    JsonObject comparisons = JsonObject::array();
-    for (const MoveComparison& comparison : compare_moves(run.steps))
-        comparisons.push_back(json_of(comparison));
     JsonObject json = {
         {"schema", "gpremap.run/1"},
         {"tool", {{"version", GPREMAP_VERSION}}},
         {"host", json_of(run.host)},
         {"vm", json_of(run.machine)},
+        {"pinning", json_of(run.pinning)},
         {"began", utc(run.began)},
+        {"clock", json_of(run.clock)},
         {"steps", steps},
-        {"series", JsonObject::array()},
-        {"map", json_of(run.map)},
-        {"comparisons", comparisons},
+        {"workloads", json_of_each(run.workloads)},
+        {"series", json_of_each(run.series)},
+        {"map", json_of_each(run.map)},
+        {"comparisons", json_of_each(compare_moves(run.steps))},
         {"summary", {{"passed", run.passed()}, {"failed", run.failed()}, {"skipped", run.skipped()}}}};
     if (run.stage2) json["stage2"] = json_of(*run.stage2);
     if (!run.warnings.empty()) json["warnings"] = run.warnings;

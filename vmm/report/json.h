@@ -3,6 +3,7 @@
 
 #include "vmm/base/json_file.h"
 #include "vmm/host/facts.h"
+#include "vmm/host/placement.h"
 #include "vmm/report/run_result.h"
 
 namespace gpremap {
@@ -10,7 +11,11 @@ namespace gpremap {
 // Schema gpremap.run/1.
 JsonObject json_of(const RunResult& run);
 
-// What every result says of its host.
+// One of its steps, of a VM with so many vCPUs.
+JsonObject json_of(const StepResult& step, unsigned vcpus);
+
+// What every result says of its host, and of where it ran there.
 JsonObject json_of(const HostFacts& host);
+JsonObject json_of(const Pinning& pinning);
 
 }  // namespace gpremap

@@ -9,17 +9,23 @@
 
 #include "vmm/config/machine_config.h"
 #include "vmm/host/facts.h"
+#include "vmm/host/placement.h"
 #include "vmm/memory/remapper.h"
 #include "vmm/report/stage2_dump.h"
 #include "vmm/scenario/result.h"
+#include "vmm/workloads/result.h"
 
 namespace gpremap {
 
 struct RunResult {
     HostFacts host;
     MachineConfig machine;
+    Pinning pinning;
     std::chrono::system_clock::time_point began;  // its first step
+    ClockFacts clock;
     std::vector<StepResult> steps;
+    std::vector<WorkloadResult> workloads;
+    std::vector<WorkloadSeries> series;
     std::vector<MapEntry> map;
     std::optional<Stage2Dump> stage2;   // where it was asked for
     std::vector<std::string> warnings;  // of what the user may not have meant

@@ -129,6 +129,17 @@ TEST(RunJson, ComparesOnlyWhatWasBothMovedAndCopied) {
     EXPECT_EQ(json_of(run)["comparisons"], JsonObject::array());
 }
 
+TEST(RunJson, HasItsClockAndWhereItRan) {
+    RunResult run;
+    run.clock.tsc_khz = 2'096'000;
+    run.clock.error_ns = 120;
+    run.pinning.cpus = {1, 3};
+    run.pinning.note = "why";
+    const JsonObject json = json_of(run);
+    EXPECT_EQ(json["clock"], (JsonObject{{"source", "guest TSC"}, {"tsc_khz", 2096000}, {"error_ns", 120}}));
+    EXPECT_EQ(json["pinning"], (JsonObject{{"cpus", {1, 3}}, {"host_cpus", nullptr}, {"note", "why"}}));
+}
+
 TEST(RunJson, CountsSteps) {
     RunResult run;
     run.steps = {step_called("map"), step_called("map"), step_called("map")};
