@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <numeric>
 
 #include "guest/abi/agent.h"
@@ -25,20 +27,35 @@ void require_kind(const TomlValue& value, const Workload& workload,
     value.fail(fmt::format("only do = {} has this; take it out", names));
 }
 
+// "200k/s", "1.5M/s": the part before is a number.
+std::optional<double> parse_rate(std::string_view text) {
+    if (!text.ends_with("/s")) return std::nullopt;
+    text.remove_suffix(2);
+    double factor = 1;
+    for (const auto& [letter, value] : {std::pair('k', 1e3), std::pair('M', 1e6)})
+        if (text.ends_with(letter)) factor = value;
+    if (factor > 1) text.remove_suffix(1);
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return number * factor;
+}
+
 double read_rate(const TomlValue& value) {
-    const std::string hint = "operations a second, such as \"200k/s\", \"1.5M/s\" or 5000";
-    auto rate = value.is_text() ? parse_rate(value.text()) : std::optional(value.number());
-    if (!rate || !(*rate > 0) || *rate > 1e9) value.expected(hint + ", up to 1e9");
+    const auto rate = value.is_text() ? parse_rate(value.text()) : std::optional(value.number());
+    if (!rate || !(*rate > 0 && *rate <= 1e9))
+        value.expected("operations a second, such as \"200k/s\", \"1.5M/s\" or 5000, up to 1e9");
     return *rate;
 }
 
 uint64_t read_sample(const TomlValue& value, const Workload& workload) {
-    auto duration = parse_duration(value.text());
-    const uint64_t longest = workload.does == GPREMAP_JITTER ? longest_quantum_ns : 10'000'000'000;
-    if (!duration || *duration < 10'000 || *duration > longest)
-        value.expected(
-            fmt::format("a time from \"10us\" to \"{}\"", workload.does == GPREMAP_JITTER ? "100us" : "10s"));
-    return *duration;
+    constexpr double shortest = 10e-6;
+    const bool is_jitter = workload.does == GPREMAP_JITTER;
+    const double longest = is_jitter ? static_cast<double>(longest_quantum_ns) / 1e9 : 10;
+    const auto seconds = parse_seconds(value.text());
+    if (!seconds || *seconds < shortest || *seconds > longest)
+        value.expected(fmt::format("a time from \"10us\" to \"{}\"", is_jitter ? "100us" : "10s"));
+    return static_cast<uint64_t>(std::llround(*seconds * 1e9));
 }
 
 std::vector<std::string> read_arguments(const TomlValue& value) {
@@ -108,7 +125,7 @@ Workload read_workload(const TomlTable& table) {
         {"name", "vcpu", "do", "range", "access", "write", "rate", "sample", "seed", "program", "arguments"});
     Workload workload;
     workload.place = table.place();
-    workload.does = table.at("do", "one of " + names_of(std::span(workload_kind_names)))
+    workload.does = table.at("do", "one of " + names_of<gpremap_workload_kind>(workload_kind_names))
                         .one_of<gpremap_workload_kind>(workload_kind_names);
     const TomlValue vcpu = table.at("vcpu", "the number of a vCPU that no step uses");
     workload.vcpu = static_cast<unsigned>(vcpu.integer_in(0, abi::max_vcpus - 1));
