@@ -517,6 +517,33 @@ fill = { range = "node0", with = "a" }
 
 
 @needs_libvirt
+class Parameters(Case):
+    FILE = ('[parameters]\nsize = "4MiB"\ntimes = 2\n[[step]]\nmap = { name = "heap", at = "8GiB", size = "$size" }\n'
+            '[[step]]\nrepeat = { times = "$times", steps = [ { touch = { range = "heap" } } ] }\n')
+
+    def test_stand_in_the_file_or_on_the_command_line(self):
+        file = self.write("p.toml", self.FILE)
+        for settings in (), ("--set", "times=7", "--set", "size=1GiB"):
+            self.assertIn("ok (2 steps)", self.gpremap("check", file, *settings).stdout)
+        done = self.gpremap("check", file, "--set", "times=7", "--set", "size=5x", status=BAD_USAGE)
+        self.assertIn("(parameter size, --set size=5x)", done.stderr)
+
+    def test_are_blamed_where_they_are_used(self):
+        file = self.write("p.toml", self.FILE)
+        done = self.gpremap("check", "--set", "times=often", file, status=BAD_USAGE)
+        self.assertIn(f"{file}:7: key 'step[1].repeat.times' (parameter times, --set times=often): expected an "
+                      "integer", done.stderr)
+        for verb in "run", "check", "compare":
+            done = self.gpremap(verb, file, "--set", "sise=1", status=BAD_USAGE)
+            self.assertIn("has no parameter 'sise'; known are size, times", done.stderr)
+
+    @needs_kvm
+    def test_are_in_the_result(self):
+        _, result = self.run_scenario(self.FILE, "--set", "times=3")
+        self.assertEqual(result["parameters"], {"size": "4MiB", "times": 3})
+        self.assertEqual(len(result["steps"]), 4)
+
+
 class Domains(Case):
     def test_check(self):
         domain = self.write("guest.xml", DOMAIN)

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "vmm/config/memory_config.h"
+#include "vmm/config/parameters.h"
 
 namespace gpremap {
 
@@ -19,6 +21,7 @@ struct Overrides {
     std::optional<Mechanism> mechanism;
     std::optional<uint64_t> granule;    // bytes
     std::optional<uint64_t> pool = {};  // bytes
+    std::vector<ParameterSetting> parameters = {};
 };
 
 }  // namespace gpremap

@@ -97,10 +97,10 @@ void refuse_what_the_parser_lets_pass(std::string_view text, const std::string& 
     }
 }
 
-std::shared_ptr<const toml::table> parse_toml(std::string_view text, const std::string& name) {
+std::shared_ptr<TomlDocument> parse_toml(std::string_view text, const std::string& name) {
     refuse_what_the_parser_lets_pass(text, name);
     try {
-        return std::make_shared<const toml::table>(toml::parse(text, name));
+        return std::make_shared<TomlDocument>(TomlDocument{toml::parse(text, name), {}});
     } catch (const toml::parse_error& error) {
         throw ConfigError(name + ":" + std::to_string(error.source().begin.line) +
                           ": not TOML: " + std::string(error.description()));
@@ -111,11 +111,19 @@ std::shared_ptr<const toml::table> parse_toml(std::string_view text, const std::
 
 std::string TomlPlace::prefix() const {
     std::string where = file + ":" + std::to_string(line) + ": ";
-    return key.empty() ? where : where + "key '" + key + "': ";
+    if (key.empty()) return where;
+    return where + "key '" + key + "'" + (from.empty() ? "" : " (" + from + ")") + ": ";
 }
 
 void TomlPlace::fail(const std::string& what) const {
     throw ConfigError(prefix() + what);
+}
+
+TomlPlace TomlDocument::place(const toml::node& node, const std::string& file, unsigned line,
+                              std::string key) const {
+    const auto found = replaced.find(&node);
+    if (found == replaced.end()) return {file, line, std::move(key)};
+    return {file, found->second.line, std::move(key), found->second.from};
 }
 
 void TomlValue::expected(std::string_view what) const {
@@ -168,8 +176,8 @@ std::vector<TomlValue> TomlValue::array() const {
     if (!is_array()) expected("an array");
     std::vector<TomlValue> values;
     for (const toml::node& element : *node_->as_array()) {
-        TomlPlace place{place_.file, line_of(element, place_.line),
-                        place_.key + "[" + std::to_string(values.size()) + "]"};
+        TomlPlace place = file_->place(element, place_.file, line_of(element, place_.line),
+                                       place_.key + "[" + std::to_string(values.size()) + "]");
         values.push_back(TomlValue(file_, element, "", std::move(place)));
     }
     return values;
@@ -212,8 +220,9 @@ std::optional<TomlValue> TomlTable::find(std::string_view key) const {
     if (found == table_->end()) return std::nullopt;
     // A key that heads a table of its own ([vm]) has the line of that head.
     unsigned key_line = static_cast<unsigned>(found->first.source().begin.line);
-    TomlPlace place{place_.file, key_line ? key_line : line_of(found->second, place_.line),
-                    child_key(place_.key, key)};
+    TomlPlace place =
+        file_->place(found->second, place_.file, key_line ? key_line : line_of(found->second, place_.line),
+                     child_key(place_.key, key));
     return TomlValue(file_, found->second, std::string(key), std::move(place));
 }
 
@@ -261,7 +270,34 @@ TomlFile TomlFile::parse(std::string_view text, const std::string& name) {
 }
 
 TomlTable TomlFile::root() const {
-    return TomlTable(file_, *file_, TomlPlace{name_, 1, ""});
+    return TomlTable(file_, file_->root, TomlPlace{name_, 1, ""});
+}
+
+void TomlFile::replace_texts(std::span<const std::string_view> except, const Replace& replace) {
+    for (const TomlValue& value : root().values())
+        if (std::ranges::find(except, value.name()) == except.end())
+            replace_in(file_->root, 0, value, replace);
+}
+
+void TomlFile::replace_in(toml::node& parent, size_t index, const TomlValue& value, const Replace& replace) {
+    toml::node& node = const_cast<toml::node&>(*value.node_);  // this document's, which is not constant
+    if (value.is_table())
+        for (const TomlValue& child : value.table().values()) replace_in(node, 0, child, replace);
+    size_t at = 0;
+    if (value.is_array())
+        for (const TomlValue& child : value.array()) replace_in(node, at++, child, replace);
+    if (!value.is_text()) return;
+    const auto by = replace(value);
+    if (!by) return;
+    auto put = [&](const auto& scalar) -> const toml::node* {
+        if (toml::table* table = parent.as_table()) {
+            table->insert_or_assign(value.name(), scalar);
+            return table->get(value.name());
+        }
+        toml::array& array = *parent.as_array();
+        return &*array.replace(array.cbegin() + static_cast<ptrdiff_t>(index), scalar);
+    };
+    file_->replaced[std::visit(put, by->value)] = {value.place().line, by->from};
 }
 
 }  // namespace gpremap

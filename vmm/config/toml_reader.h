@@ -15,13 +15,16 @@
 #include <toml++/toml.h>
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace gpremap {
@@ -32,10 +35,31 @@ class TomlTable;
 struct TomlPlace {
     std::string file;
     unsigned line = 0;
-    std::string key;  // dotted path, as 'step[2].map.size'
+    std::string key;        // dotted path, as 'step[2].map.size'
+    std::string from = {};  // where the value comes from, if not from there: "parameter size"
 
-    std::string prefix() const;                             // "FILE:LINE: key 'KEY': "
+    std::string prefix() const;                             // "FILE:LINE: key 'KEY' (FROM): "
     [[noreturn]] void fail(const std::string& what) const;  // ConfigError: prefix() + what
+};
+
+// What stands in a file in place of a text.
+struct TomlReplacement {
+    std::variant<bool, int64_t, double, std::string> value;
+    std::string from;  // for messages
+};
+
+// A file as it has been parsed, and what has been replaced in it since.
+struct TomlDocument {
+    struct Replaced {
+        unsigned line;
+        std::string from;
+    };
+
+    // Where `node` stands that is named `key` in the file's line `line`.
+    TomlPlace place(const toml::node& node, const std::string& file, unsigned line, std::string key) const;
+
+    toml::table root;
+    std::map<const toml::node*, Replaced> replaced;
 };
 
 // One value and the place where it stands.
@@ -46,6 +70,7 @@ class TomlValue {
     const std::string& name() const { return name_; }
 
     bool is_integer() const { return node_->is_integer(); }
+    bool is_fraction() const { return node_->is_floating_point(); }
     bool is_text() const { return node_->is_string(); }
     bool is_boolean() const { return node_->is_boolean(); }
     bool is_table() const { return node_->is_table(); }
@@ -75,12 +100,13 @@ class TomlValue {
     [[noreturn]] void fail(const std::string& what) const { place_.fail(what); }
 
   private:
+    friend class TomlFile;
     friend class TomlTable;
-    TomlValue(std::shared_ptr<const toml::table> file, const toml::node& node, std::string name,
+    TomlValue(std::shared_ptr<const TomlDocument> file, const toml::node& node, std::string name,
               TomlPlace place)
         : file_(std::move(file)), node_(&node), name_(std::move(name)), place_(std::move(place)) {}
 
-    std::shared_ptr<const toml::table> file_;
+    std::shared_ptr<const TomlDocument> file_;
     const toml::node* node_;
     std::string name_;
     TomlPlace place_;
@@ -112,10 +138,10 @@ class TomlTable {
   private:
     friend class TomlFile;
     friend class TomlValue;
-    TomlTable(std::shared_ptr<const toml::table> file, const toml::table& table, TomlPlace place)
+    TomlTable(std::shared_ptr<const TomlDocument> file, const toml::table& table, TomlPlace place)
         : file_(std::move(file)), table_(&table), place_(std::move(place)) {}
 
-    std::shared_ptr<const toml::table> file_;
+    std::shared_ptr<const TomlDocument> file_;
     const toml::table* table_;
     TomlPlace place_;
 };
@@ -128,11 +154,19 @@ class TomlFile {
 
     TomlTable root() const;
 
+    using Replace = std::function<std::optional<TomlReplacement>(const TomlValue& text)>;
+    // Has `replace` say for each text of the file, but for those below the root's keys `except`, what stands there
+    // from now on; nothing leaves it. Tables and values that were read before are no longer good.
+    void replace_texts(std::span<const std::string_view> except, const Replace& replace);
+
   private:
-    TomlFile(std::shared_ptr<const toml::table> file, std::string name)
+    TomlFile(std::shared_ptr<TomlDocument> file, std::string name)
         : file_(std::move(file)), name_(std::move(name)) {}
 
-    std::shared_ptr<const toml::table> file_;
+    // `value` is the one that `parent` has, if that is an array, at `index`.
+    void replace_in(toml::node& parent, size_t index, const TomlValue& value, const Replace& replace);
+
+    std::shared_ptr<TomlDocument> file_;
     std::string name_;
 };
 

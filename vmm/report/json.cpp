@@ -81,6 +81,13 @@ JsonObject json_of(const MachineConfig& machine) {
             {"pre_fault", memory.pre_fault}};
 }
 
+JsonObject json_of(const std::vector<ParameterAssignment>& parameters) {
+    JsonObject json = JsonObject::object();
+    for (const ParameterAssignment& each : parameters)
+        std::visit([&](const auto& value) { json[each.name] = value; }, each.value);
+    return json;
+}
+
 // "2026-11-22T08:15:30.125Z"
 std::string utc(std::chrono::system_clock::time_point time) {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
@@ -142,6 +149,7 @@ JsonObject json_of(const RunResult& run) {
         {"host", json_of(run.host)},
         {"vm", json_of(run.machine)},
         {"pinning", json_of(run.pinning)},
+        {"parameters", json_of(run.parameters)},
         {"began", utc(run.began)},
         {"clock", json_of(run.clock)},
         {"steps", steps},

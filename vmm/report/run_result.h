@@ -21,6 +21,7 @@ struct RunResult {
     HostFacts host;
     MachineConfig machine;
     Pinning pinning;
+    std::vector<ParameterAssignment> parameters;
     std::chrono::system_clock::time_point began;  // its first step
     ClockFacts clock;
     std::vector<StepResult> steps;

@@ -115,15 +115,16 @@ void read_steps(const TomlTable& root, Scenario& scenario, ConfigErrors& errors)
         errors.collect([&] { scenario.steps.push_back(read_step(step)); });
 }
 
-Scenario build_scenario(const TomlFile& file, const Overrides& overrides,
+Scenario build_scenario(TomlFile file, const Overrides& overrides,
                         std::optional<VmDomain> domain = std::nullopt) {
-    TomlTable root = file.root();
     Scenario scenario;
+    scenario.parameters = substitute_parameters(file, overrides.parameters);
+    const TomlTable root = file.root();
     scenario.file = root.place().file;
     if (domain) scenario.machine = domain->machine;
     scenario.domain = std::move(domain);
     ConfigErrors errors;
-    errors.collect([&] { root.only({"vm", "workload", "step"}); });
+    errors.collect([&] { root.only({"parameters", "sweep", "vm", "workload", "step"}); });
     errors.collect([&] { refuse_workloads(root); });
     errors.collect([&] { read_machine(root, overrides, scenario); });
     errors.collect([&] { read_steps(root, scenario, errors); });

@@ -127,6 +127,7 @@ struct ScenarioStep {
 struct Scenario {
     std::string file;
     MachineConfig machine;
+    std::vector<ParameterAssignment> parameters;  // as used
     std::vector<ScenarioStep> steps;
     // Where it describes the VM; the first steps then map its memory.
     std::optional<VmDomain> domain;

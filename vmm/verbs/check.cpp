@@ -44,11 +44,11 @@ std::string described(const VmDomain& domain) {
                        format_size(domain.machine.memory.limit), name_of(domain.machine.memory.backing));
 }
 
-Checked check(const std::string& file) {
+Checked check(const std::string& file, const Overrides& overrides) {
     std::string text = read_text(file);
     if (!is_xml(text) && TomlFile::parse(text, file).root().has("case"))
         return {counted(parse_cases(text, file).size(), "case"), {}};
-    Scenario scenario = parse_scenario(text, file);
+    Scenario scenario = parse_scenario(text, file, overrides);
     std::string steps =
         counted(count_steps(timeline_of(scenario.steps, scenario.machine.memory.granule)), "step");
     warn_of_large_limit(scenario.machine.memory);
@@ -56,8 +56,8 @@ Checked check(const std::string& file) {
     return {described(*scenario.domain) + steps, scenario.domain->ignored};
 }
 
-void check(const std::string& file, std::ostream& out) {
-    Checked checked = check(file);
+void check(const std::string& file, const Overrides& overrides, std::ostream& out) {
+    Checked checked = check(file, overrides);
     fmt::print(out, "{}: ok ({})\n", file, checked.what);
     for (const std::string& ignored : checked.ignored) fmt::print(out, "  {}\n", ignored);
 }
@@ -65,9 +65,9 @@ void check(const std::string& file, std::ostream& out) {
 // Writes "FILE: ok (N steps)" to `out` for each file that is right, and which elements of a domain are
 // ignored. A file with [[case]] in it is a case file, any other a scenario. Throws ConfigError with
 // everything that is wrong with the others.
-int run_check(const std::vector<std::string>& files, std::ostream& out) {
+int run_check(const std::vector<std::string>& files, const Overrides& overrides, std::ostream& out) {
     ConfigErrors errors;
-    for (const std::string& file : files) errors.collect([&] { check(file, out); });
+    for (const std::string& file : files) errors.collect([&] { check(file, overrides, out); });
     out.flush();
     errors.throw_if_any();
     return 0;
@@ -79,8 +79,12 @@ void add_check(Program& program) {
     CLI::App& verb = program.add_verb(
         "check", "parse and validate scenarios, case files and libvirt domains; run nothing");
     auto files = std::make_shared<std::vector<std::string>>();
+    auto overrides = std::make_shared<Overrides>();
     verb.add_option("FILE", *files, "scenarios, case files and domains; - is standard input")->required();
-    verb.callback([&program, files] { program.work = [files] { return run_check(*files, std::cout); }; });
+    add_parameters(verb, *overrides);
+    verb.callback([&program, files, overrides] {
+        program.work = [files, overrides] { return run_check(*files, *overrides, std::cout); };
+    });
 }
 
 }  // namespace gpremap

@@ -58,6 +58,7 @@ void add_compare(Program& program) {
         ->type_name("STATE");
     add_json(verb, options->json);
     add_overrides(verb, options->overrides, "what the file says");
+    add_parameters(verb, options->overrides);
     verb.callback([&program, options] {
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;

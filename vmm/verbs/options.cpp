@@ -54,6 +54,18 @@ void add_overrides(CLI::App& verb, Overrides& overrides, const std::string& in_p
                          "the unit of remapping, in place of " + in_place_of);
 }
 
+void add_parameters(CLI::App& verb, Overrides& overrides) {
+    verb.add_option_function<std::vector<std::string>>(
+            "--set",
+            [&overrides](const std::vector<std::string>& all) {
+                for (const std::string& text : all) overrides.parameters.push_back(read_setting(text));
+            },
+            "a value of a parameter, in place of what [parameters] says; may be repeated")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->type_name("NAME=VALUE");
+}
+
 void add_reservation(CLI::App& verb, uint64_t& huge_pages) {
     verb.add_option("--reserve-hugepages", huge_pages,
                     "add that many huge pages of 2 MiB to the host's pool for the time of this run")

@@ -38,6 +38,9 @@ uint64_t size_in(const std::string& option, const std::string& text);
 // help says of which.
 void add_overrides(CLI::App& verb, Overrides& overrides, const std::string& in_place_of);
 
+// --set, of a verb that reads a scenario.
+void add_parameters(CLI::App& verb, Overrides& overrides);
+
 // --reserve-hugepages
 void add_reservation(CLI::App& verb, uint64_t& huge_pages);
 

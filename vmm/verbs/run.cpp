@@ -124,6 +124,7 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     RunResult run;
     run.host = read_host();
     run.machine = scenario.machine;
+    run.parameters = scenario.parameters;
     if (auto warning = warn_of_large_limit(scenario.machine.memory)) run.warnings.push_back(*warning);
     if (scenario.domain) {
         log_domain(*scenario.domain);
@@ -178,6 +179,7 @@ void add_run(Program& program) {
     add_json(verb, options->json);
     add_reservation(verb, options->huge_pages);
     add_overrides(verb, options->overrides, "what the file says");
+    add_parameters(verb, options->overrides);
     verb.add_option_function<std::string>(
             "--pool",
             [options](const std::string& text) { options->overrides.pool = size_in("--pool", text); },

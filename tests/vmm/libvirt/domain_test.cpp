@@ -366,6 +366,17 @@ TEST(DomainScenario, OverridesDecide) {
     EXPECT_EQ(memory.granule, 2 * MiB);
 }
 
+TEST(DomainScenario, HasParameters) {
+    const std::string xml = with_scenario(
+        "\n[parameters]\nhow = 'window'\n[vm]\nmechanism = '$how'\n[[step]]\ncheckpoint = true\n");
+    EXPECT_EQ(parse_scenario(xml, "d.xml").machine.memory.mechanism, Mechanism::window);
+    Overrides overrides;
+    overrides.parameters = {read_setting("how=memslot")};
+    const Scenario scenario = parse_scenario(xml, "d.xml", overrides);
+    EXPECT_EQ(scenario.machine.memory.mechanism, Mechanism::memslot);
+    EXPECT_THAT(scenario.parameters, testing::ElementsAre(ParameterAssignment{"how", "memslot"}));
+}
+
 TEST(DomainScenario, IsOne) {
     constexpr std::string_view one =
         "<g:scenario xmlns:g='urn:gpremap:scenario'>[[step]]\ncheckpoint = true</g:scenario>\n";
