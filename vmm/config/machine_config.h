@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "vmm/config/memory_config.h"
@@ -10,9 +11,22 @@
 
 namespace gpremap {
 
+// On which of the host's processors the threads of this program are to run.
+struct PlacementConfig {
+    enum class Rule { spread, any, stated };
+
+    Rule rule = Rule::spread;
+    std::vector<unsigned> cpus;       // where stated: of the vCPU threads, one each
+    std::vector<unsigned> host_cpus;  // of all other threads; empty: those that no vCPU has
+    // "FILE:LINE: key 'KEY': " of the two, for what only the host can say of them.
+    std::string cpus_place;
+    std::string host_cpus_place;
+};
+
 struct MachineConfig {
     unsigned vcpus = 1;
     MemoryConfig memory;
+    PlacementConfig placement;
 };
 
 // What the command line says in place of the file.

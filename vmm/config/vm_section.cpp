@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "guest/abi/agent.h"
 #include "vmm/base/errors.h"
@@ -37,6 +39,42 @@ void read_aperture(const TomlValue& value, MemoryConfig& memory) {
                    format_size(size) + ")");
 }
 
+// Numbers of processors, none of them twice.
+std::vector<unsigned> read_processors(const TomlValue& value) {
+    constexpr uint64_t highest = 8191;  // that a kernel can have
+    std::vector<unsigned> processors;
+    for (const TomlValue& element : value.array()) {
+        const auto processor = static_cast<unsigned>(element.integer_in(0, highest));
+        if (std::ranges::count(processors, processor) > 0)
+            element.fail(fmt::format("processor {} is named twice", processor));
+        processors.push_back(processor);
+    }
+    return processors;
+}
+
+void read_cpus(const TomlValue& value, unsigned vcpus, PlacementConfig& placement) {
+    using Rule = PlacementConfig::Rule;
+    placement.cpus_place = value.place().prefix();
+    if (value.is_text()) {
+        placement.rule = value.one_of<Rule>({{"spread", Rule::spread}, {"any", Rule::any}});
+        return;
+    }
+    if (!value.is_array()) value.expected("\"spread\", \"any\" or a list of processors, one for each vCPU");
+    placement.rule = Rule::stated;
+    placement.cpus = read_processors(value);
+    if (placement.cpus.size() != vcpus)
+        value.fail(fmt::format("expected {} processor{}, one for each vCPU, got {}", vcpus,
+                               vcpus == 1 ? "" : "s", placement.cpus.size()));
+}
+
+void read_host_cpus(const TomlValue& value, PlacementConfig& placement) {
+    placement.host_cpus_place = value.place().prefix();
+    placement.host_cpus = read_processors(value);
+    if (placement.host_cpus.empty()) value.fail("expected at least one processor");
+    if (placement.rule == PlacementConfig::Rule::any)
+        value.fail("with cpus = \"any\" vCPUs run there, too; expected cpus to be \"spread\" or a list");
+}
+
 // An option stands in place of the file's key, and has the blame in its place; what neither says comes from
 // the domain.
 [[noreturn]] void blame(const TomlTable& root, const std::string& key, bool by_option,
@@ -51,10 +89,13 @@ void read_aperture(const TomlValue& value, MemoryConfig& memory) {
 }  // namespace
 
 MachineConfig read_vm(const TomlTable& vm, MachineConfig machine) {
-    vm.only({"vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pool", "pre_fault", "domain"});
+    vm.only({"vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pool", "pre_fault", "domain",
+             "cpus", "host_cpus"});
     MemoryConfig& memory = machine.memory;
     if (auto value = vm.find("vcpus"))
         machine.vcpus = static_cast<unsigned>(value->integer_in(1, abi::max_vcpus));
+    if (auto value = vm.find("cpus")) read_cpus(*value, machine.vcpus, machine.placement);
+    if (auto value = vm.find("host_cpus")) read_host_cpus(*value, machine.placement);
     if (auto value = vm.find("granule")) memory.granule = read_granule(*value);
     if (auto value = vm.find("aperture")) read_aperture(*value, memory);
     memory.limit = vm.size_or("limit", memory.limit);

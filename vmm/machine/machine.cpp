@@ -44,9 +44,12 @@ struct Machine::State {
     std::vector<std::unique_ptr<VcpuThread>> threads;
 };
 
-Machine::Machine(const MachineConfig& config) : state_(std::make_unique<State>(checked(config))) {
+Machine::Machine(const MachineConfig& config, const std::vector<unsigned>& cpus)
+    : state_(std::make_unique<State>(checked(config))) {
     for (unsigned vcpu = 0; vcpu < config.vcpus; vcpu++)
-        state_->threads.push_back(std::make_unique<VcpuThread>(vcpu, state_->vm.create_vcpu(), state_->crew));
+        state_->threads.push_back(
+            std::make_unique<VcpuThread>(vcpu, cpus.empty() ? std::nullopt : std::optional(cpus.at(vcpu)),
+                                         state_->vm.create_vcpu(), state_->crew));
     for (unsigned vcpu = 0; vcpu < config.vcpus; vcpu++) state_->guest->wait_until_ready(vcpu);
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "guest/abi/agent.h"
 #include "vmm/config/machine_config.h"
@@ -20,8 +21,9 @@ namespace gpremap {
 class Machine {
   public:
     // Opens KVM, creates the VM and its vCPUs, loads the guest and waits until it takes steps.
-    // Throws HostLacks without /dev/kvm or a needed capability.
-    explicit Machine(const MachineConfig& config);
+    // The thread of each vCPU runs on the host processor of `cpus` in its place; without them, where the calling
+    // thread may. Throws HostLacks without /dev/kvm or a needed capability.
+    explicit Machine(const MachineConfig& config, const std::vector<unsigned>& cpus = {});
     ~Machine();
 
     // Has the guest on `vcpu` do `step` and waits for its report. Throws GuestDied with registers and

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "vmm/base/errors.h"
+#include "vmm/host/processors.h"
 
 namespace gpremap {
 
@@ -17,8 +18,8 @@ void Crew::stop(std::exception_ptr cause) {
     for (unsigned vcpu = 0; vcpu < abi::max_vcpus; vcpu++) vm.gate().kick(vcpu);
 }
 
-VcpuThread::VcpuThread(unsigned index, std::unique_ptr<Vcpu> vcpu, Crew& crew)
-    : index_(index), vcpu_(std::move(vcpu)), crew_(crew), thread_([this] { run(); }) {}
+VcpuThread::VcpuThread(unsigned index, std::optional<unsigned> cpu, std::unique_ptr<Vcpu> vcpu, Crew& crew)
+    : index_(index), cpu_(cpu), vcpu_(std::move(vcpu)), crew_(crew), thread_([this] { run(); }) {}
 
 VcpuThread::~VcpuThread() {
     thread_.join();
@@ -40,6 +41,7 @@ void VcpuThread::run() {
 // The thread's name is for those who look at it with perf or taskset.
 void VcpuThread::run_until_stopped() {
     pthread_setname_np(pthread_self(), ("vcpu" + std::to_string(index_)).c_str());
+    if (cpu_) run_on({*cpu_});
     crew_.vm.gate().adopt_thread(index_);
     try {
         crew_.guest.start(index_, *vcpu_);

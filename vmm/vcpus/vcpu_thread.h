@@ -35,8 +35,9 @@ struct Crew {
 
 class VcpuThread {
   public:
-    // Starts the thread. `vcpu` is not used by anyone else from here on.
-    VcpuThread(unsigned index, std::unique_ptr<Vcpu> vcpu, Crew& crew);
+    // Starts the thread, on the host processor `cpu`, if there is one. `vcpu` is not used by anyone else from here
+    // on.
+    VcpuThread(unsigned index, std::optional<unsigned> cpu, std::unique_ptr<Vcpu> vcpu, Crew& crew);
     // Crew::stop must have been called.
     ~VcpuThread();
 
@@ -88,6 +89,7 @@ class VcpuThread {
     [[noreturn]] void die(const std::string& reason);
 
     const unsigned index_;
+    const std::optional<unsigned> cpu_;
     std::unique_ptr<Vcpu> vcpu_;
     Crew& crew_;
 
