@@ -54,10 +54,10 @@ std::string moving_name(const CallAction& call) {
     return call.effect == Effect::defines ? call.name : call.source->at.range;
 }
 
-void follow_call(const CallAction& call, uint64_t result, Names& names) {
-    uint64_t new_size = call.new_size.in(names);
-    uint64_t source = call.source ? call.source->at.in(names) : 0;
-    uint64_t size = call.source ? call.source->size.in(names) : 0;
+void follow_call(const CallAction& call, uint64_t result, const Names& before, Names& names) {
+    uint64_t new_size = call.new_size.in(before);
+    uint64_t source = call.source ? call.source->at.in(before) : 0;
+    uint64_t size = call.source ? call.source->size.in(before) : 0;
     switch (call.effect) {
         case Effect::none:
             return;
@@ -66,12 +66,12 @@ void follow_call(const CallAction& call, uint64_t result, Names& names) {
             // Stamps of a duplicate count on from where its source stood in the range that it is of.
             if (call.source && call.source->at.kind == Operand::Kind::address_of)
                 range.first_page =
-                    names.find(call.source->at.range)->first_page + call.source->at.offset / 4096;
+                    before.find(call.source->at.range)->first_page + call.source->at.offset / 4096;
             names.define(call.name, range);
             return;
         }
         case Effect::relocates:
-            names.relocate(source, size, place_of_result(call, result, names), new_size);
+            names.relocate(source, size, place_of_result(call, result, before), new_size);
             return;
         case Effect::unmaps:
             names.unmap(source, size);

@@ -5,8 +5,9 @@
 
 namespace gpremap {
 
-// What a call that returned `result` means for the names of ranges.
-void follow_call(const CallAction& call, uint64_t result, Names& names);
+// What a call that returned `result` means for the names of ranges. Its operands are those of `before`, which may be
+// `names` itself.
+void follow_call(const CallAction& call, uint64_t result, const Names& before, Names& names);
 
 // Where a call that succeeds will put its result, as far as the arguments say; `otherwise` for a place
 // that the VMM chooses.

@@ -163,7 +163,7 @@ class GpremapGuest {
         std::vector<uint64_t> arguments;
         for (const Argument& argument : action.args) arguments.push_back(argument.value.in(names_));
         const Performed done = machine_.perform(0, order::call(action.number, arguments));
-        follow_call(action, checked(done, "a call"), names_);
+        follow_call(action, checked(done, "a call"), names_, names_);
         return done;
     }
 

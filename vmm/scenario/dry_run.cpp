@@ -138,7 +138,7 @@ void DryRun::follow(const CallAction& call, Wanted wanted) {
         call.new_size.place.fail(fmt::format("{} is more than the aperture holds, {}", format_size(new_size),
                                              format_size(memory_.aperture_size)));
     check_new_name(call, order_->step->place);
-    follow_call(call, predicted_result(call, names_, made_up_ += made_up_distance), names_);
+    follow_call(call, predicted_result(call, names_, made_up_ += made_up_distance), names_, names_);
 }
 
 // The calls of a batch are written down before the first of them is made, so none can use an address

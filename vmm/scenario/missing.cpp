@@ -1,7 +1,5 @@
 #include "vmm/scenario/missing.h"
 
-#include <set>
-
 #include "vmm/scenario/timeline.h"
 
 namespace gpremap {
@@ -45,6 +43,14 @@ Ranges ranges_of(const ScenarioStep& step) {
 }
 
 }  // namespace
+
+std::set<std::string> ranges_needed_by(const ScenarioStep& step) {
+    return ranges_of(step).needed;
+}
+
+std::set<std::string> ranges_made_by(const ScenarioStep& step) {
+    return ranges_of(step).defined;
+}
 
 std::optional<size_t> Missing::needed_by(const ScenarioStep& step) const {
     if (failed_.empty()) return std::nullopt;

@@ -10,6 +10,7 @@
 #include "vmm/config/vm_section.h"
 #include "vmm/scenario/dry_run.h"
 #include "vmm/scenario/step_reading.h"
+#include "vmm/scenario/track_assignment.h"
 
 namespace gpremap {
 
@@ -130,6 +131,7 @@ Scenario build_scenario(TomlFile file, const Overrides& overrides,
     errors.collect([&] { read_steps(root, scenario, errors); });
     errors.throw_if_any();
     if (scenario.domain) map_what_grows_from_nothing(*scenario.domain, scenario.steps);
+    assign_tracks(scenario.steps);
     check_steps(scenario);
     return scenario;
 }

@@ -21,6 +21,7 @@ struct StepResult {
     JsonObject args = JsonObject::object();    // as passed: bytes and addresses
     JsonObject expect = JsonObject::object();  // what it states, addresses as passed
     unsigned vcpu = 0;
+    std::string track, label;  // as stated; empty where they are not
     // By the host's clock, since the run's first step began.
     uint64_t begin_ns = 0;
     uint64_t end_ns = 0;

@@ -1,6 +1,7 @@
 // A scenario: a VM and the steps that its guest does. configs/quickstart.toml shows the format.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -117,7 +118,16 @@ struct ScenarioStep {
     std::string summary;  // the arguments as written
     TomlPlace place;
     unsigned vcpu = 0;
-    TomlPlace vcpu_place;  // where it is stated
+    TomlPlace vcpu_place;  // where it is stated; line 0 where it is not
+    double at = 0;         // seconds since the run began, before which it does not begin
+    std::string track;     // runs beside the others; empty: the main one, or one of its own
+    TomlPlace track_place;
+    std::string label;  // empty where it has none
+    TomlPlace label_place;
+    std::string during;  // the label of the step that it begins with, on a track of its own; empty: none
+    TomlPlace during_place;
+    // Of its track, from 0, the main one: assign_tracks numbers them.
+    size_t track_number = 0;
     Expect expect;
     std::variant<CallAction, BatchAction, PatternAction, TouchAction, CopyAction, AccessAction, ExecAction,
                  SleepAction, CheckpointAction, InflateAction, RepeatAction>

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cctype>
 #include <cmath>
 #include <functional>
@@ -9,6 +11,7 @@
 #include <map>
 
 #include "vmm/base/errno_names.h"
+#include "vmm/base/units.h"
 #include "vmm/calls/reading.h"
 #include "vmm/calls/words.h"
 
@@ -119,9 +122,11 @@ Action read_exec(const TomlValue& value) {
 constexpr double longest_sleep = 3600;  // seconds
 
 double read_seconds(const TomlValue& value) {
-    double seconds = value.number();
-    if (!(seconds >= 0 && seconds <= longest_sleep)) value.expected("seconds from 0 to 3600");
-    return seconds;
+    const auto seconds = value.is_text() ? parse_seconds(value.text())
+                                         : tl::expected<double, std::string_view>(value.number());
+    if (!seconds || !(*seconds >= 0 && *seconds <= longest_sleep))
+        value.expected("seconds from 0 to 3600, or a time such as \"200ms\" (units: ns, us, ms, s, min)");
+    return *seconds;
 }
 
 Action read_sleep(const TomlValue& value) {
@@ -229,13 +234,17 @@ std::string all_verbs() {
     return all;
 }
 
-// The one key of a step that is neither `vcpu` nor `expect`.
+// What may stand beside what a step does.
+constexpr std::array<std::string_view, 6> beside_verbs{"vcpu", "at", "track", "label", "during", "expect"};
+
+// The one key of a step that is none of these.
 TomlValue find_verb(const TomlTable& table) {
     std::optional<TomlValue> verb;
     for (const TomlValue& value : table.values()) {
-        if (value.name() == "vcpu" || value.name() == "expect") continue;
+        if (std::ranges::find(beside_verbs, value.name()) != beside_verbs.end()) continue;
         if (!is_verb(value.name()))
-            value.fail("not a step, and not vcpu or expect beside one; known are " + all_verbs());
+            value.fail(fmt::format("not a step, and not {} beside one; known are {}",
+                                   fmt::join(beside_verbs, ", "), all_verbs()));
         if (verb)
             value.fail(fmt::format("this step is a '{}' already; begin another [[step]]", verb->name()));
         verb = value;
@@ -306,6 +315,34 @@ void require_sizes(const ScenarioStep& step) {
         for (const CallAction& call : batch->calls) require_sizes(call);
 }
 
+// As long as Linux lets a thread's name be.
+std::string read_track(const TomlValue& value) {
+    constexpr size_t longest = 15;
+    const std::string name = read_name(value);
+    if (name.size() > longest) value.expected("a name of at most 15 characters");
+    return name;
+}
+
+void read_time_and_place(const TomlTable& table, ScenarioStep& step) {
+    if (auto vcpu = table.find("vcpu")) {
+        step.vcpu = static_cast<unsigned>(vcpu->integer_in(0, abi::max_vcpus - 1));
+        step.vcpu_place = vcpu->place();
+    }
+    if (auto at = table.find("at")) step.at = read_seconds(*at);
+    if (auto track = table.find("track")) {
+        step.track = read_track(*track);
+        step.track_place = track->place();
+    }
+    if (auto label = table.find("label")) {
+        step.label = read_name(*label);
+        step.label_place = label->place();
+    }
+    if (auto during = table.find("during")) {
+        step.during = read_name(*during);
+        step.during_place = during->place();
+    }
+}
+
 }  // namespace
 
 ScenarioStep read_step(const TomlTable& table) {
@@ -315,10 +352,7 @@ ScenarioStep read_step(const TomlTable& table) {
     step.place = verb.place();
     step.action = read_action(verb);
     step.summary = summarize(verb);
-    if (auto vcpu = table.find("vcpu")) {
-        step.vcpu = static_cast<unsigned>(vcpu->integer_in(0, abi::max_vcpus - 1));
-        step.vcpu_place = vcpu->place();
-    }
+    read_time_and_place(table, step);
     if (auto expect = table.find("expect")) {
         step.expect = read_expect(expect->table());
         require_fitting_expect(*expect, step);

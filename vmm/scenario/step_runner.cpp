@@ -1,347 +1,77 @@
 #include "vmm/scenario/step_runner.h"
 
-#include <fmt/format.h>
+#include <pthread.h>
 
-#include <algorithm>
-#include <array>
-#include <cstring>
+#include <map>
+#include <string>
+#include <thread>
+#include <utility>
 
-#include "vmm/base/errors.h"
-#include "vmm/base/units.h"
-#include "vmm/calls/catalogue.h"
-#include "vmm/calls/effect.h"
-#include "vmm/kvm/vm.h"
-#include "vmm/scenario/judging.h"
+#include "vmm/machine/machine.h"
 
 namespace gpremap {
 
 namespace {
 
-std::vector<uint64_t> resolve(const CallAction& action, const Names& names) {
-    std::vector<uint64_t> values;
-    for (const Argument& argument : action.args) values.push_back(argument.value.in(names));
-    return values;
+using OrdersOfTrack = std::vector<const Order*>;
+
+// By the number of the track.
+std::map<size_t, OrdersOfTrack> by_track(const std::vector<Order>& timeline) {
+    std::map<size_t, OrdersOfTrack> tracks;
+    for (const Order& order : timeline) tracks[order.step->track_number].push_back(&order);
+    return tracks;
 }
 
-void note_argument(StepResult& result, std::string_view label, uint64_t value) {
-    result.args[std::string(label)] = value;
-}
-
-void note_arguments(const CallAction& action, const std::vector<uint64_t>& values, JsonObject& args) {
-    if (action.source && action.source->at.kind == Operand::Kind::address_of)
-        args["range"] = action.source->at.range;
-    if (!action.name.empty()) args["name"] = action.name;
-    for (size_t i = 0; i < values.size(); i++) args[std::string(action.args[i].label)] = values[i];
-}
-
-// As a file states it: "stamp" and its seed, "zero", or a letter.
-void note_pattern(const PatternAction& action, JsonObject& args) {
-    const bool stamps = action.pattern == abi::Pattern::stamp;
-    args["with"] = stamps              ? "stamp"
-                   : action.value == 0 ? "zero"
-                                       : std::string(1, static_cast<char>(action.value));
-    if (stamps) args["seed"] = action.value;
+// Of the thread, as perf and taskset show it.
+std::string name_of(const ScenarioStep& step) {
+    const std::string& name = !step.track.empty() ? step.track : !step.label.empty() ? step.label : step.verb;
+    constexpr size_t longest = 15;  // that Linux takes
+    return name.substr(0, longest);
 }
 
 }  // namespace
 
-StepRunner::StepRunner(Machine& machine, StepWatcher watcher)
-    : machine_(machine),
-      orders_(machine.guest(),
-              [&machine](unsigned vcpu, const abi::Step& step) { return machine.perform(vcpu, step); }),
-      watcher_(std::move(watcher)) {}
-
-// ---- calls ----
-
-void StepRunner::note(const Performed& performed, StepResult& result) {
-    result.guest_ns = performed.guest_ns;
-    result.kvm = performed.kvm;
+StepTarget target_of(Machine& machine) {
+    return {machine.guest(),
+            [&machine](unsigned vcpu, const abi::Step& step) { return machine.perform(vcpu, step); },
+            [&machine] { return machine.remapper().map(); },
+            [&machine] { return machine.remapper().resident_bytes() + machine.remapper().pool().resident; },
+            [&machine] { return machine.remapper().pool().ready; }};
 }
 
-int64_t StepRunner::note_call(const Performed& performed, StepResult& result) {
-    note(performed, result);
-    result.record = performed.call;
-    const int64_t returned = performed.report.result;
-    if (!is_error(returned)) result.result = static_cast<uint64_t>(returned);
-    return returned;
-}
-
-// By the guest's ranges and the warm pool: what goes from one to the other is not the host's.
-uint64_t StepRunner::held_bytes() const {
-    return machine_.remapper().resident_bytes() + machine_.remapper().pool().resident;
-}
-
-// A schedule must end in the errno; before, it may get on.
-std::optional<int64_t> StepRunner::expected_errno(int64_t returned) const {
-    if (!order_->is_last && !is_error(returned)) return std::nullopt;
-    return step_->expect.error;
-}
-
-void StepRunner::follow(const CallAction& action, uint64_t result) {
-    follow_call(action, result, names_);
-    made_ = true;
-}
-
-template <>
-void StepRunner::act(const CallAction& action, StepResult& result) {
-    const std::vector<uint64_t> arguments = resolve(action, names_);
-    note_arguments(action, arguments, result.args);
-    result.bytes = action.source ? action.source->size.in(names_) : action.new_size.in(names_);
-    if (action.number == abi::Call::query) return query(arguments.at(0), arguments.at(1), result);
-
-    const bool returns_memory = gives_memory_back(action.number, arguments);
-    const uint64_t held = returns_memory ? held_bytes() : 0;
-    const int64_t returned =
-        note_call(machine_.perform(step_->vcpu, order::call(action.number, arguments)), result);
-    if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
-
-    if (returns_memory) {
-        const uint64_t holds = held_bytes();
-        result.host_returned = held > holds ? held - holds : 0;
-    }
-    judge_address(action, static_cast<uint64_t>(returned), step_->expect, names_, result);
-    follow(action, static_cast<uint64_t>(returned));
-}
-
-void StepRunner::query(uint64_t at, uint64_t size, StepResult& result) {
-    Orders::Queried queried = orders_.query(step_->vcpu, at, size);
-    const int64_t returned = note_call(queried.performed, result);
-    if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
-    result.result = queried.extents.size();
-    result.outcome =
-        fmt::format("{} extent{}", queried.extents.size(), queried.extents.size() == 1 ? "" : "s");
-    result.extents = std::move(queried.extents);
-}
-
-template <>
-void StepRunner::act(const BatchAction& action, StepResult& result) {
-    // Later calls mean ranges where earlier ones put them; that is known where they say where.
-    Names expected = names_;
-    std::vector<abi::BatchCall> calls;
-    result.args["calls"] = JsonObject::array();
-    for (const CallAction& entry : action.calls) {
-        const std::vector<uint64_t> arguments = resolve(entry, expected);
-        JsonObject args = JsonObject::object();
-        note_arguments(entry, arguments, args);
-        result.args["calls"].push_back(args);
-        abi::BatchCall& call = calls.emplace_back();
-        call.number = static_cast<uint64_t>(entry.number);
-        std::ranges::copy(arguments, call.arg);
-        result.bytes += entry.source ? entry.source->size.in(expected) : entry.new_size.in(expected);
-        follow_call(entry,
-                    predicted_result(entry, expected, entry.source ? entry.source->at.in(expected) : 0),
-                    expected);
-    }
-    const Orders::Batched batched = orders_.batch(step_->vcpu, calls);
-    const int64_t returned = note_call(batched.performed, result);
-    result.summary = fmt::format("{} calls", action.calls.size());
-    if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
-    result.outcome = "ok";
-    for (size_t i = 0; i < action.calls.size(); i++)
-        follow(action.calls[i], static_cast<uint64_t>(batched.results.at(i)));
-}
-
-template <>
-void StepRunner::act(const InflateAction& action, StepResult& result) {
-    const Operand size{Operand::Kind::size_of, action.range.range, 0, action.range.place};
-    act(resize_call(action, size.in(names_), order_->size), result);
-}
-
-// ---- memory ----
-
-abi::Report StepRunner::perform(const abi::Step& step, StepResult& result) {
-    const Performed performed = machine_.perform(step_->vcpu, step);
-    note(performed, result);
-    return performed.report;
-}
-
-uint64_t StepRunner::first_stamp_page(const Operand& at) const {
-    if (at.kind != Operand::Kind::address_of) return 0;
-    return names_.find(at.range)->first_page + at.offset / 4096;
-}
-
-template <>
-void StepRunner::act(const PatternAction& action, StepResult& result) {
-    uint64_t at = action.span.at.in(names_);
-    uint64_t size = action.span.size.in(names_);
-    bool verifies = action.what == PatternAction::What::verify;
-    note_argument(result, "at", at);
-    note_argument(result, "size", size);
-    note_pattern(action, result.args);
-    result.bytes = size;
-    const order::Content content{action.pattern, action.value, first_stamp_page(action.span.at)};
-    const abi::Report report =
-        perform(verifies ? order::verify(at, size, content) : order::fill(at, size, content), result);
-    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
-    result.outcome = fmt::format("{} {}", format_size(size), verifies ? "match" : "filled");
-    if (report.outcome == abi::Outcome::mismatch)
-        fail(result,
-             fmt::format("the byte at {:#x} (offset {:#x}) is {:#04x}, expected {:#04x}", report.mismatch_at,
-                         report.mismatch_at - at, report.mismatch_found, report.mismatch_expected));
-}
-
-template <>
-void StepRunner::act(const TouchAction& action, StepResult& result) {
-    constexpr uint64_t stride = 4096;
-    uint64_t at = action.span.at.in(names_);
-    uint64_t size = action.span.size.in(names_);
-    bool writes = action.kind == abi::FaultKind::write;
-    note_argument(result, "at", at);
-    note_argument(result, "size", size);
-    result.args["write"] = writes;
-    result.bytes = size;
-    const abi::Report report = perform(order::touch(at, size, action.kind, stride), result);
-    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
-    result.outcome = fmt::format("{} words {}", (size + stride - 1) / stride, writes ? "written" : "read");
-}
-
-template <>
-void StepRunner::act(const CopyAction& action, StepResult& result) {
-    uint64_t from = action.from.at.in(names_);
-    uint64_t size = action.from.size.in(names_);
-    uint64_t to = action.to.in(names_);
-    note_argument(result, "from", from);
-    note_argument(result, "to", to);
-    note_argument(result, "size", size);
-    result.bytes = size;
-    const abi::Report report = perform(order::copy(from, to, size), result);
-    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
-    result.outcome = format_size(size) + " copied";
-}
-
-template <>
-void StepRunner::act(const AccessAction& action, StepResult& result) {
-    uint64_t at = action.at.in(names_);
-    note_argument(result, "at", at);
-    result.bytes = 8;
-    const bool writes = action.kind == abi::FaultKind::write;
-    result.args["kind"] = name_of(action.kind);
-    if (writes) note_argument(result, "value", action.value);
-    const abi::Report report = perform(writes ? order::write(at, action.value) : order::read(at), result);
-    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
-    if (writes)
-        result.outcome = fmt::format("wrote {:#x}", action.value);
-    else
-        judge_read(static_cast<uint64_t>(report.result), step_->expect, result);
-}
-
-template <>
-void StepRunner::act(const ExecAction& action, StepResult& result) {
-    uint64_t at = action.at.in(names_);
-    note_argument(result, "at", at);
-    if (action.returns) note_argument(result, "returns", *action.returns);
-    if (action.through) {
-        uint64_t through = action.through->in(names_);
-        note_argument(result, "through", through);
-        // mov eax, imm32; ret
-        std::array<uint8_t, 6> code{0xb8, 0, 0, 0, 0, 0xc3};
-        std::memcpy(code.data() + 1, &*action.returns, 4);
-        const abi::Report report = machine_.perform(step_->vcpu, order::write(through, code)).report;
-        if (judge_access(report, step_->expect, names_, result) == Went::wrong && !step_->expect.fault)
-            return;
-    }
-    result.bytes = 0;
-    const abi::Report report = perform(order::exec(at), result);
-    if (judge_access(report, step_->expect, names_, result) == Went::wrong) return;
-    uint32_t returned = static_cast<uint32_t>(report.result);
-    result.result = returned;
-    result.outcome = fmt::format("returned {}", returned);
-    if (action.returns && *action.returns != returned)
-        fail(result, fmt::format("expected the code to return {}, got {}", *action.returns, returned));
-}
-
-// ---- the rest ----
-
-template <>
-void StepRunner::act(const SleepAction& action, StepResult& result) {
-    result.args["seconds"] = action.seconds;
-    watcher_.sleep(std::chrono::duration<double>(action.seconds));
-    result.outcome = "ok";
-}
-
-template <>
-void StepRunner::act(const CheckpointAction& action, StepResult& result) {
-    if (!action.label.empty()) result.args["label"] = action.label;
-    result.map = machine_.remapper().map();
-    result.outcome = fmt::format("{} extent{}", result.map->size(), result.map->size() == 1 ? "" : "s");
-    if (watcher_.checkpoint) watcher_.checkpoint(*result.map);
-}
-
-// ---- one after the other ----
+StepRunner::StepRunner(StepTarget target, StepWatcher watcher, Companions* companions)
+    : context_{std::move(target), std::move(watcher), companions} {}
 
 void StepRunner::run(const std::vector<Order>& timeline) {
-    began_ = Clock::now();
-    for (const Order& order : timeline) {
-        order_ = &order;
-        step_ = order.step;
-        StepResult result;
-        result.index = results_.size();
-        result.vcpu = step_->vcpu;
-        result.call = step_->verb;
-        result.summary = step_->summary;
-        if (const auto* inflate = std::get_if<InflateAction>(&step_->action))
-            result.summary = fmt::format("{} to {}", inflate->range.range, format_size(order.size));
-        if (auto failed = missing_.needed_by(*step_)) {
-            skip(*failed, std::move(result));
-        } else {
-            wait_until_due(order);
-            run(std::move(result));
+    const auto tracks = by_track(timeline);
+    state_.emplace(timeline.size(), tracks.size());
+    auto follow = [&](const OrdersOfTrack& orders) {
+        try {
+            Track(context_, *state_).run(orders);
+        } catch (const RunState::Stopped&) {
+        } catch (...) {
+            state_->stop(std::current_exception());
         }
-    }
-}
-
-// Leaves the names alone: what it would have made is missing for the same reason.
-void StepRunner::skip(size_t failed, StepResult result) {
-    missing_.not_made(*step_, failed);
-    result.begin_ns = ns_since_beginning();
-    result.skipped_for = failed;
-    fail(result, fmt::format("skipped: step {} failed", failed));
-    finish(std::move(result));
-}
-
-uint64_t StepRunner::ns_since_beginning() const {
-    return static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - began_).count());
-}
-
-// A schedule that is behind catches up: what is due counts from its beginning.
-void StepRunner::wait_until_due(const Order& order) {
-    if (order.is_first) schedule_began_ = Clock::now();
-    if (order.due == 0) return;
-    const std::chrono::duration<double> due(order.due);
-    watcher_.sleep(due - (Clock::now() - schedule_began_));
-}
-
-void StepRunner::run(StepResult result) {
-    if (watcher_.begins) watcher_.begins(result);
-    made_ = false;
-    result.begin_ns = ns_since_beginning();
+    };
+    std::vector<std::jthread> threads;
     try {
-        result.expect = json_of(step_->expect, names_);
-        visit_action(*step_, [&](const auto& action) { act(action, result); });
-    } catch (const ConfigError& error) {
-        // Such as an offset behind the end of a range that an earlier step has failed to grow. It tells its
-        // own place.
-        fail(result, error.what());
-        missing_.not_made(*step_, result.index);
-        return finish(std::move(result));
-    } catch (const GuestDied&) {
-        fail(result, "the guest died");
-        finish(std::move(result));
-        throw;
+        for (const auto& [number, orders] : tracks) {
+            if (number == 0) continue;
+            threads.emplace_back([&follow, &orders] {
+                pthread_setname_np(pthread_self(), name_of(*orders.front()->step).c_str());
+                follow(orders);
+            });
+        }
+    } catch (...) {
+        state_->stop(std::current_exception());
     }
-    if (made_)
-        missing_.made(*step_);
-    else if (!result.ok)
-        missing_.not_made(*step_, result.index);
-    if (!result.ok)
-        result.problem = fmt::format("{}:{}: {}", step_->place.file, step_->place.line, result.problem);
-    finish(std::move(result));
+    if (auto main = tracks.find(0); main != tracks.end()) follow(main->second);
+    threads.clear();  // joins them
+    state_->rethrow_cause();
 }
 
-void StepRunner::finish(StepResult result) {
-    result.end_ns = ns_since_beginning();
-    results_.push_back(std::move(result));
-    if (watcher_.done) watcher_.done(results_.back());
+std::vector<StepResult> StepRunner::results() const {
+    return state_ ? state_->results() : std::vector<StepResult>();
 }
 
 }  // namespace gpremap

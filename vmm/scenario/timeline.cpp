@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
 
 namespace gpremap {
 
@@ -49,16 +52,24 @@ class Expansion {
   public:
     explicit Expansion(uint64_t granule) : granule_(granule) {}
 
-    void add(const std::vector<ScenarioStep>& steps, unsigned turn) {
+    void add(const std::vector<ScenarioStep>& steps, unsigned turn, double around = 0) {
         for (const ScenarioStep& step : steps) {
+            if (!step.label.empty()) labelled_.try_emplace(step.label, orders.size());
+            if (!step.during.empty()) during_.emplace_back(orders.size(), &step.during);
+            const double at = std::max(step.at, around);
             if (const auto* repeat = std::get_if<RepeatAction>(&step.action)) {
-                for (unsigned again = 0; again < repeat->times; again++) add(repeat->steps, turn + again);
+                for (unsigned again = 0; again < repeat->times; again++) add(repeat->steps, turn + again, at);
             } else if (const auto* inflate = std::get_if<InflateAction>(&step.action)) {
-                add_schedule(step, *inflate, turn);
+                add_schedule(step, *inflate, turn, at);
             } else {
-                add({.step = &step, .turn = turn});
+                add({.step = &step, .at = at, .turn = turn});
             }
         }
+    }
+
+    // Once all steps are there.
+    void join() {
+        for (const auto& [number, label] : during_) orders[number].beside = labelled_.at(*label);
     }
 
     std::vector<Order> orders;
@@ -69,7 +80,7 @@ class Expansion {
         orders.push_back(order);
     }
 
-    void add_schedule(const ScenarioStep& step, const InflateAction& action, unsigned turn) {
+    void add_schedule(const ScenarioStep& step, const InflateAction& action, unsigned turn, double at) {
         const size_t first = orders.size();
         uint64_t before = action.from;
         for (unsigned done = 1; done <= action.steps; done++) {
@@ -77,6 +88,7 @@ class Expansion {
             const bool is_the_only_one = done == action.steps && orders.size() == first;
             if (size == before && !is_the_only_one) continue;
             add({.step = &step,
+                 .at = at,
                  .turn = turn,
                  .size = size,
                  .due = action.seconds * done / action.steps,
@@ -88,6 +100,8 @@ class Expansion {
     }
 
     uint64_t granule_;
+    std::map<std::string, size_t> labelled_;  // the first order of each step with a label
+    std::vector<std::pair<size_t, const std::string*>> during_;
 };
 
 }  // namespace
@@ -96,6 +110,7 @@ std::vector<Order> timeline_of(const std::vector<ScenarioStep>& steps, uint64_t 
     require_bounded(steps);
     Expansion expansion(granule);
     expansion.add(steps, 0);
+    expansion.join();
     return std::move(expansion.orders);
 }
 

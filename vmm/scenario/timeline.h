@@ -1,5 +1,6 @@
 // A scenario as a list of orders in time: `repeat` and schedules expanded. What follows the steps of a
-// scenario, to do them, to check, to count or to compare, walks this list.
+// scenario, to do them, to check, to count or to compare, walks this list. It is in the order of the file; where
+// there are tracks, each does its own orders of it.
 //
 //     map; repeat 2 × { touch; inflate in 2 }      0 map
 //                                                  1 touch   2, 3 inflate
@@ -8,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <type_traits>
 #include <variant>
@@ -21,6 +23,10 @@ struct Order {
     // Neither a `repeat`, nor gone before the scenario is.
     const ScenarioStep* step = nullptr;
     size_t number = 0;  // from 0
+    double at =
+        0;  // seconds since the run began, before which it is not done: of its step, and repeats around it
+    // Of a step with `during`, once: the number of the order with which it begins.
+    std::optional<size_t> beside = {};
     // Of the repeats around it, added up, from 0: what only a second time shows is in turn 1.
     unsigned turn = 0;
 

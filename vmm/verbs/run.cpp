@@ -142,7 +142,7 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     StepTable table(out, colour, columns_for(descriptor_of(out)));
     const std::vector<Order> timeline = timeline_of(scenario.steps, scenario.machine.memory.granule);
     Progress progress(timeline.size(), options.progress);
-    StepRunner runner(machine, watch(table, progress, interruption));
+    StepRunner runner(target_of(machine), watch(table, progress, interruption));
     auto conclude = [&] {
         progress.clear();
         run.steps = runner.results();

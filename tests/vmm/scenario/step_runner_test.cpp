@@ -1,0 +1,227 @@
+#include "vmm/scenario/step_runner.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "vmm/base/interruption.h"
+#include "vmm/scenario/reading.h"
+
+namespace gpremap {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// In place of a guest: each step takes 1 ms, and calls return their first argument; batches 0.
+class Guest : public CallerMemory {
+  public:
+    bool read(uint64_t, void*, size_t) const override { return true; }
+    bool write(uint64_t, const void*, size_t) override { return true; }
+
+    Performed perform(unsigned vcpu, const abi::Step& step) {
+        EXPECT_FALSE(busy_.at(vcpu).exchange(true)) << "two steps at once on vCPU " << vcpu;
+        at_once_++;
+        most_at_once_ = std::max(most_at_once_.load(), at_once_.load());
+        char name[16] = {};
+        pthread_getname_np(pthread_self(), name, sizeof name);
+        {
+            const std::lock_guard lock(mutex_);
+            thread_of_vcpu[vcpu].insert(name);
+        }
+        std::this_thread::sleep_for(milliseconds(1));
+        at_once_--;
+        busy_.at(vcpu) = false;
+        Performed done;
+        done.guest_ns = 1000;
+        if (step.op == abi::Op::call) {
+            done.call.emplace();
+            const bool is_batch = step.arg[0] == static_cast<uint64_t>(abi::Call::batch);
+            done.report.result = fails_calls ? -ENOMEM : is_batch ? 0 : static_cast<int64_t>(step.arg[1]);
+        }
+        return done;
+    }
+
+    StepTarget target() {
+        return {*this, [this](unsigned vcpu, const abi::Step& step) { return perform(vcpu, step); },
+                [] { return std::vector<MapEntry>(); }, [] { return 0; }, [] { return 0; }};
+    }
+
+    unsigned most_at_once() const { return most_at_once_; }
+
+    std::map<unsigned, std::set<std::string>> thread_of_vcpu;
+    std::atomic<bool> fails_calls = false;
+
+  private:
+    std::array<std::atomic<bool>, abi::max_vcpus> busy_ = {};
+    std::atomic<unsigned> at_once_ = 0, most_at_once_ = 0;
+    std::mutex mutex_;
+};
+
+void sleep_for(std::chrono::duration<double> duration) {
+    std::this_thread::sleep_for(duration);
+}
+
+Scenario scenario_of(std::string_view steps) {
+    return parse_scenario(
+        fmt::format("[vm]\nvcpus = 4\n[[step]]\nmap = {{ name = 'a', at = '8GiB', size = '4MiB' }}\n{}",
+                    steps),
+        "s.toml");
+}
+
+class StepRunnerTest : public testing::Test {
+  protected:
+    std::vector<StepResult> run(std::string_view steps, Companions* companions = nullptr) {
+        const Scenario scenario = scenario_of(steps);
+        StepRunner runner(guest.target(), watcher, companions);
+        try {
+            runner.run(timeline_of(scenario.steps, scenario.machine.memory.granule));
+        } catch (const std::exception& error) {
+            thrown = error.what();
+        }
+        return runner.results();
+    }
+
+    static const StepResult& labelled(const std::vector<StepResult>& results, const std::string& label) {
+        return *std::ranges::find(results, label, &StepResult::label);
+    }
+
+    Guest guest;
+    StepWatcher watcher{.begins = {}, .sleep = sleep_for, .done = {}, .checkpoint = {}};
+    std::string thrown;
+};
+
+TEST_F(StepRunnerTest, WithoutTracksStepsFollowOneAnother) {
+    const auto results =
+        run("[[step]]\ntouch = { range = 'a' }\n[[step]]\ntouch = { range = 'a' }\nvcpu = 1\n");
+    ASSERT_EQ(results.size(), 3u);
+    for (const StepResult& result : results) EXPECT_TRUE(result.ok) << result.problem;
+    EXPECT_LE(results[1].end_ns, results[2].begin_ns);
+    EXPECT_EQ(guest.most_at_once(), 1u);
+}
+
+constexpr const char* two_tracks = R"(
+[[step]]
+track = "left"
+vcpu = 1
+label = "l"
+repeat = { times = 30, steps = [ { touch = { range = "a" } } ] }
+[[step]]
+track = "right_of_it"
+vcpu = 2
+repeat = { times = 30, steps = [ { touch = { range = "a" } } ] }
+)";
+
+TEST_F(StepRunnerTest, TracksRunSideBySide) {
+    const auto results = run(two_tracks);
+    ASSERT_EQ(results.size(), 61u);
+    for (size_t i = 0; i < results.size(); i++) EXPECT_EQ(results[i].index, i);
+    EXPECT_GE(guest.most_at_once(), 2u);
+    EXPECT_LT(results[31].begin_ns, results[30].end_ns);
+    EXPECT_THAT(guest.thread_of_vcpu[1], ElementsAre("left"));
+    EXPECT_THAT(guest.thread_of_vcpu[2], ElementsAre("right_of_it"));
+    EXPECT_EQ(results[5].track, "left");
+    EXPECT_EQ(results[0].track, "");
+}
+
+TEST_F(StepRunnerTest, AStepWaitsForItsTime) {
+    const auto results = run("[[step]]\nat = '60ms'\ntouch = { range = 'a' }\n");
+    EXPECT_GE(results[1].begin_ns, 60'000'000u);
+}
+
+TEST_F(StepRunnerTest, ATrackWaitsForARangeThatAnotherMakes) {
+    const auto results =
+        run("[[step]]\nat = 0.05\nmap = { name = 'late', at = '9GiB', size = '4MiB' }\n"
+            "[[step]]\ntrack = 't'\nvcpu = 1\ntouch = { range = 'late' }\n");
+    ASSERT_EQ(results.size(), 3u);
+    EXPECT_TRUE(results[2].ok) << results[2].problem;
+    EXPECT_GE(results[2].begin_ns, results[1].begin_ns + 1'000'000);
+}
+
+TEST_F(StepRunnerTest, AStepBeginsWithTheOneThatItIsDuring) {
+    const auto results =
+        run("[[step]]\nvcpu = 1\nduring = 'slow'\nlabel = 'beside'\ntouch = { range = 'a' }\n"
+            "[[step]]\nsleep = 0.04\n[[step]]\nlabel = 'slow'\nsleep = 0.05\n");
+    ASSERT_EQ(results.size(), 4u);
+    EXPECT_GE(labelled(results, "beside").begin_ns, results[2].end_ns);
+    EXPECT_LT(labelled(results, "beside").end_ns, labelled(results, "slow").end_ns);
+}
+
+TEST_F(StepRunnerTest, WhatAFailedTrackWouldHaveMadeIsMissingInTheOthers) {
+    guest.fails_calls = true;
+    const auto results = run(two_tracks);
+    ASSERT_EQ(results.size(), 61u);
+    EXPECT_FALSE(results[0].ok);
+    for (size_t i = 1; i < results.size(); i++) EXPECT_EQ(results[i].skipped_for, 0u);
+}
+
+TEST_F(StepRunnerTest, WhatEndsOneTrackEndsAll) {
+    watcher.begins = [](const StepResult& step) {
+        if (step.label == "last") throw Interrupted(SIGINT);
+    };
+    const auto begin = std::chrono::steady_clock::now();
+    const auto results =
+        run("[[step]]\ntrack = 't'\nvcpu = 1\nsleep = 60\n"
+            "[[step]]\ntrack = 'u'\nvcpu = 2\nat = 60\ntouch = { range = 'a' }\n[[step]]\nlabel = "
+            "'last'\nsleep = 0\n");
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+    EXPECT_THAT(thrown, HasSubstr("ended by a signal"));
+    ASSERT_EQ(results.size(), 1u);
+    EXPECT_EQ(results[0].index, 0u);
+}
+
+TEST_F(StepRunnerTest, TheWatcherIsToldOneThingAtATime) {
+    std::atomic<int> inside = 0;
+    int told = 0;
+    auto tell = [&](const StepResult&) {
+        EXPECT_EQ(inside++, 0);
+        told++;
+        std::this_thread::sleep_for(milliseconds(1));
+        inside--;
+    };
+    watcher.begins = watcher.done = tell;
+    run(two_tracks);
+    EXPECT_EQ(told, 2 * 61);
+}
+
+class Recorder : public Companions {
+  public:
+    void before(std::span<const CallAction> calls, const Names& names, unsigned vcpu,
+                abi::Step& step) override {
+        said.push_back(fmt::format("{} calls on {}, a at {:#x}", calls.size(), vcpu, at(names)));
+        EXPECT_EQ(step.op, abi::Op::call);
+    }
+    void after(std::span<const CallAction> calls, const Names& names) override {
+        said.push_back(fmt::format("{} made, a at {:#x}", calls.size(), at(names)));
+    }
+    uint64_t ops(const std::string&) override { return 0; }
+
+    static uint64_t at(const Names& names) {
+        const NamedRange* range = names.find("a");
+        return range ? range->at : 0;
+    }
+
+    std::vector<std::string> said;
+};
+
+TEST_F(StepRunnerTest, CompanionsAreToldOfCallsAlone) {
+    Recorder recorder;
+    run("[[step]]\ntouch = { range = 'a' }\n[[step]]\nquery = { range = 'a' }\n"
+        "[[step]]\nvcpu = 3\nbatch = [ { seal = { range = 'a' } }, { seal = { range = 'a' } } ]\n",
+        &recorder);
+    EXPECT_THAT(recorder.said, ElementsAre("1 calls on 0, a at 0x0", "1 made, a at 0x200000000",
+                                           "2 calls on 3, a at 0x200000000", "2 made, a at 0x200000000"));
+}
+
+}  // namespace
+}  // namespace gpremap

@@ -1,0 +1,58 @@
+// Who takes part in a run beside the steps: what they are done on, who is told of them, and what lives beside them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vmm/calls/call.h"
+#include "vmm/calls/names.h"
+#include "vmm/memory/caller.h"
+#include "vmm/memory/remapper.h"
+#include "vmm/scenario/result.h"
+#include "vmm/vcpus/performed.h"
+
+namespace gpremap {
+
+class Machine;
+
+// What steps are done on: a machine. Called by the threads of all tracks, each with a vCPU of its own.
+struct StepTarget {
+    CallerMemory& memory;  // the guest's own
+    std::function<Performed(unsigned vcpu, const abi::Step&)> perform;
+    std::function<std::vector<MapEntry>()> map;
+    std::function<uint64_t()> held_bytes;  // of the host: by the guest's ranges and the warm pool
+    std::function<uint64_t()> pool_ready;  // bytes
+};
+
+StepTarget target_of(Machine& machine);
+
+// Who is told while the orders are followed: one function at a time, but for `sleep`. Called by the threads of all
+// tracks.
+struct StepWatcher {
+    std::function<void(const StepResult&)> begins;  // which has no outcome yet; may throw what ends the run
+    std::function<void(std::chrono::duration<double>)> sleep;  // for about so long; may throw, too
+    std::function<void(const StepResult&)> done;
+    std::function<void(const std::vector<MapEntry>&)> checkpoint;
+};
+
+// What lives beside the steps, and goes along with what their calls do to memory. Called by the thread of the track
+// that makes the call; tracks call at the same time.
+class Companions {
+  public:
+    virtual ~Companions() = default;
+
+    // Right before `calls` are made as one, on `vcpu`: a batch, or a single call. Operands have their values in
+    // `names`. May add to `step`, which the guest is about to be given.
+    virtual void before(std::span<const CallAction> calls, const Names& names, unsigned vcpu,
+                        abi::Step& step) = 0;
+    // They have returned, and failed or not; `names` are those from now on. Does not come where the guest died.
+    virtual void after(std::span<const CallAction> calls, const Names& names) = 0;
+    // Operations that a workload has done so far.
+    virtual uint64_t ops(const std::string& workload) = 0;
+};
+
+}  // namespace gpremap

@@ -1,0 +1,86 @@
+// What the tracks of a run share. Each function takes the one lock.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "vmm/calls/call.h"
+#include "vmm/calls/names.h"
+#include "vmm/scenario/missing.h"
+#include "vmm/scenario/result.h"
+
+namespace gpremap {
+
+class RunState {
+  public:
+    // Thrown in a track where another one has ended the run.
+    struct Stopped {};
+    using Sleep = std::function<void(std::chrono::duration<double>)>;
+
+    // Of so many orders, on so many tracks.
+    RunState(size_t orders, size_t tracks) : tracks_(tracks), results_(orders), begun_(orders) {}
+
+    bool has_several_tracks() const { return tracks_ > 1; }
+
+    // ---- names ----
+
+    Names names() const;  // as they are now
+    // What a call that returned `result` means for them; its operands are those of `before`.
+    void follow(const CallAction& call, uint64_t result, const Names& before);
+
+    // ---- waiting ---- (they throw Stopped)
+
+    // Until an order has begun, or has been skipped.
+    void wait_for_begin(size_t number);
+    // Until the ranges that the step needs are made, or are known to be missing.
+    void wait_for_ranges(const ScenarioStep& step);
+    // With `sleep`, which is called without the lock, and may throw. Ends early where all is to be skipped.
+    void pause(std::chrono::duration<double> duration, const Sleep& sleep) const;
+    void check() const;
+
+    // ---- orders ----
+
+    void begin(size_t number);
+    // The failed step because of which this one is not done, if any.
+    std::optional<size_t> reason_to_skip(const ScenarioStep& step) const;
+    enum class Made { yes, no, nothing };
+    // Whether what the step defines is there now; `failed` is the result because of which it is not.
+    void note(const ScenarioStep& step, Made made, size_t failed);
+    // The result stays where it is.
+    const StepResult& end(StepResult result);
+    // Of those that have ended, by index.
+    std::vector<StepResult> results() const;
+
+    // ---- the end of all ----
+
+    void stop(std::exception_ptr cause);
+    void rethrow_cause() const;
+
+    uint64_t ns_since_beginning() const;
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    using Lock = std::unique_lock<std::mutex>;
+
+    void throw_if_stopped() const;
+    bool is_settled(const std::set<std::string>& needed) const;
+
+    const size_t tracks_;
+    const Clock::time_point began_ = Clock::now();
+    mutable std::mutex mutex_;  // guards what follows
+    std::condition_variable changed_;
+    Names names_;
+    Missing missing_;
+    std::vector<std::optional<StepResult>> results_;
+    std::vector<bool> begun_;
+    std::exception_ptr cause_;
+};
+
+}  // namespace gpremap

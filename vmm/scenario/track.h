@@ -1,0 +1,75 @@
+// A track: does orders one after another, in a thread and on a vCPU of its own, beside other tracks, and judges each
+// by what its step expects.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "vmm/calls/names.h"
+#include "vmm/guests/agent/orders.h"
+#include "vmm/scenario/result.h"
+#include "vmm/scenario/run_parties.h"
+#include "vmm/scenario/run_state.h"
+#include "vmm/scenario/timeline.h"
+
+namespace gpremap {
+
+// What all tracks of a run have in common. `companions` may be nobody.
+struct RunContext {
+    StepTarget target;
+    StepWatcher watcher;
+    Companions* companions = nullptr;
+    std::mutex watched = {};  // held while the watcher is told something
+};
+
+class Track {
+  public:
+    Track(RunContext& context, RunState& state);
+
+    // Throws RunState::Stopped where another track has ended the run, and what ends it otherwise: GuestDied, what the
+    // watcher throws. The order that was being done then has a result where the guest died.
+    void run(std::span<const Order* const> orders);
+
+  private:
+    using Clock = std::chrono::steady_clock;
+
+    StepResult result_of(const Order& order) const;
+    void run(const Order& order);
+    void run(StepResult result);
+    void skip(size_t failed, StepResult result);
+    void wait_for_others(const Order& order);
+    void wait_until_due(const Order& order);
+    void finish(StepResult result);
+
+    // One for each action, in track.cpp.
+    template <typename Action>
+    void act(const Action& action, StepResult& result);
+    void query(uint64_t at, uint64_t size, StepResult& result);
+
+    Performed perform_calls(unsigned vcpu, const abi::Step& step);
+    void end_calls();
+    abi::Report perform(const abi::Step& step, StepResult& result);
+    static void note(const Performed& performed, StepResult& result);
+    static int64_t note_call(const Performed& performed, StepResult& result);
+    void follow(const CallAction& action, uint64_t result);
+    std::optional<int64_t> expected_errno(int64_t returned) const;
+    uint64_t first_stamp_page(const Operand& at) const;
+
+    RunContext& context_;
+    RunState& state_;
+    Orders orders_;
+    Clock::time_point schedule_began_;
+    // What is being done:
+    const Order* order_ = nullptr;
+    const ScenarioStep* step_ = nullptr;
+    Names names_;                        // as they were when it began, and what it has changed since
+    CallAction resize_;                  // of a schedule
+    std::span<const CallAction> calls_;  // that are being made
+    bool made_ = false;                  // the call has succeeded: what it defines is there
+};
+
+}  // namespace gpremap
