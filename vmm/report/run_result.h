@@ -42,6 +42,10 @@ struct RunResult {
             steps, [](const StepResult& step) { return step.skipped_for.has_value(); }));
     }
     size_t failed() const { return steps.size() - passed() - skipped(); }
+    bool is_as_expected() const {
+        return failed() == 0 &&
+               std::ranges::all_of(workloads, [](const auto& workload) { return workload.ok; });
+    }
 };
 
 }  // namespace gpremap

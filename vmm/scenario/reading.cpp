@@ -11,6 +11,7 @@
 #include "vmm/scenario/dry_run.h"
 #include "vmm/scenario/step_reading.h"
 #include "vmm/scenario/track_assignment.h"
+#include "vmm/scenario/workload_checks.h"
 
 namespace gpremap {
 
@@ -23,9 +24,11 @@ void refuse_what_the_domain_says(const TomlTable& vm, const VmDomain& domain) {
             value->fail("comes from the domain, " + domain.file + "; take it out here");
 }
 
-void refuse_workloads(const TomlTable& root) {
-    if (auto workload = root.find("workload"))
-        workload->fail("[[workload]] comes later: not supported yet; take it out");
+void read_workloads(const TomlTable& root, Scenario& scenario, ConfigErrors& errors) {
+    auto all = root.find("workload");
+    if (!all) return;
+    for (const TomlTable& workload : all->tables())
+        errors.collect([&] { scenario.workloads.push_back(read_workload(workload)); });
 }
 
 // ---- a domain ----
@@ -126,12 +129,13 @@ Scenario build_scenario(TomlFile file, const Overrides& overrides,
     scenario.domain = std::move(domain);
     ConfigErrors errors;
     errors.collect([&] { root.only({"parameters", "sweep", "vm", "workload", "step"}); });
-    errors.collect([&] { refuse_workloads(root); });
+    errors.collect([&] { read_workloads(root, scenario, errors); });
     errors.collect([&] { read_machine(root, overrides, scenario); });
     errors.collect([&] { read_steps(root, scenario, errors); });
     errors.throw_if_any();
     if (scenario.domain) map_what_grows_from_nothing(*scenario.domain, scenario.steps);
     assign_tracks(scenario.steps);
+    check_workloads(scenario);
     check_steps(scenario);
     return scenario;
 }

@@ -4,16 +4,13 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <span>
-#include <string>
 #include <vector>
 
-#include "vmm/calls/call.h"
-#include "vmm/calls/names.h"
 #include "vmm/memory/caller.h"
 #include "vmm/memory/remapper.h"
 #include "vmm/scenario/result.h"
 #include "vmm/vcpus/performed.h"
+#include "vmm/workloads/companions.h"
 
 namespace gpremap {
 
@@ -37,22 +34,6 @@ struct StepWatcher {
     std::function<void(std::chrono::duration<double>)> sleep;  // for about so long; may throw, too
     std::function<void(const StepResult&)> done;
     std::function<void(const std::vector<MapEntry>&)> checkpoint;
-};
-
-// What lives beside the steps, and goes along with what their calls do to memory. Called by the thread of the track
-// that makes the call; tracks call at the same time.
-class Companions {
-  public:
-    virtual ~Companions() = default;
-
-    // Right before `calls` are made as one, on `vcpu`: a batch, or a single call. Operands have their values in
-    // `names`. May add to `step`, which the guest is about to be given.
-    virtual void before(std::span<const CallAction> calls, const Names& names, unsigned vcpu,
-                        abi::Step& step) = 0;
-    // They have returned, and failed or not; `names` are those from now on. Does not come where the guest died.
-    virtual void after(std::span<const CallAction> calls, const Names& names) = 0;
-    // Operations that a workload has done so far.
-    virtual uint64_t ops(const std::string& workload) = 0;
 };
 
 }  // namespace gpremap

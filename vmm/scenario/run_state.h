@@ -63,6 +63,7 @@ class RunState {
     void stop(std::exception_ptr cause);
     void rethrow_cause() const;
 
+    std::chrono::steady_clock::time_point began() const { return began_; }
     uint64_t ns_since_beginning() const;
 
   private:

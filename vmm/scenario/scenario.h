@@ -12,6 +12,7 @@
 #include "vmm/calls/call.h"
 #include "vmm/config/machine_config.h"
 #include "vmm/libvirt/domain.h"
+#include "vmm/workloads/workload.h"
 
 namespace gpremap {
 
@@ -139,6 +140,7 @@ struct Scenario {
     MachineConfig machine;
     std::vector<ParameterAssignment> parameters;  // as used
     std::vector<ScenarioStep> steps;
+    std::vector<Workload> workloads;
     // Where it describes the VM; the first steps then map its memory.
     std::optional<VmDomain> domain;
 };

@@ -45,6 +45,7 @@ StepRunner::StepRunner(StepTarget target, StepWatcher watcher, Companions* compa
 void StepRunner::run(const std::vector<Order>& timeline) {
     const auto tracks = by_track(timeline);
     state_.emplace(timeline.size(), tracks.size());
+    if (context_.companions) context_.companions->begin(state_->began());
     auto follow = [&](const OrdersOfTrack& orders) {
         try {
             Track(context_, *state_).run(orders);

@@ -20,15 +20,6 @@ bool states_vcpu(const ScenarioStep& step) {
     return step.vcpu_place.line != 0;
 }
 
-bool uses_vcpu(const ScenarioStep& step) {
-    return std::visit(
-        []<typename Action>(const Action&) {
-            return !std::is_same_v<Action, SleepAction> && !std::is_same_v<Action, CheckpointAction> &&
-                   !std::is_same_v<Action, RepeatAction>;
-        },
-        step.action);
-}
-
 // Calls `visit` with each step, those inside of a `repeat` after it.
 template <typename Steps, typename Visit>
 void for_each_step(Steps&& steps, const Visit& visit) {
@@ -187,6 +178,15 @@ class Precedence {
 };
 
 }  // namespace
+
+bool uses_vcpu(const ScenarioStep& step) {
+    return std::visit(
+        []<typename Action>(const Action&) {
+            return !std::is_same_v<Action, SleepAction> && !std::is_same_v<Action, CheckpointAction> &&
+                   !std::is_same_v<Action, RepeatAction>;
+        },
+        step.action);
+}
 
 void assign_tracks(std::vector<ScenarioStep>& steps) {
     number_tracks(steps);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "vmm/config/config_errors.h"
+#include "vmm/scenario/track_assignment.h"
 
 namespace gpremap {
 

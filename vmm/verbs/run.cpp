@@ -23,11 +23,13 @@
 #include "vmm/report/json.h"
 #include "vmm/report/stage2_dump.h"
 #include "vmm/report/table.h"
+#include "vmm/report/workload_table.h"
 #include "vmm/scenario/reading.h"
 #include "vmm/scenario/step_runner.h"
 #include "vmm/verbs/huge_page_reservation.h"
 #include "vmm/verbs/options.h"
 #include "vmm/verbs/verb.h"
+#include "vmm/workloads/runner.h"
 
 namespace gpremap {
 
@@ -142,17 +144,24 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     StepTable table(out, colour, columns_for(descriptor_of(out)));
     const std::vector<Order> timeline = timeline_of(scenario.steps, scenario.machine.memory.granule);
     Progress progress(timeline.size(), options.progress);
-    StepRunner runner(target_of(machine), watch(table, progress, interruption));
+    WorkloadRunner workloads(machine, scenario.workloads, nullptr);
+    StepRunner runner(target_of(machine), watch(table, progress, interruption), &workloads);
     auto conclude = [&] {
         progress.clear();
         run.steps = runner.results();
+        run.workloads = workloads.results();
+        run.series = workloads.series();
+        run.clock = workloads.clock();
+        print_workloads(out, run.workloads, colour);
         print_summary(out, run, colour);
-        return finish(json, json_of(run), interruption, run.failed() == 0 ? 0 : 1);
+        return finish(json, json_of(run), interruption, run.is_as_expected() ? 0 : 1);
     };
     run.began = std::chrono::system_clock::now();
     try {
         runner.run(timeline);
+        workloads.finish();
     } catch (const Interrupted&) {
+        workloads.finish();
         run.map = machine.remapper().map();
         return conclude();
     } catch (const GuestDied& death) {

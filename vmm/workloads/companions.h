@@ -1,6 +1,7 @@
 // What lives beside the steps, and goes along with what their calls do to memory.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -15,6 +16,9 @@ namespace gpremap {
 class Companions {
   public:
     virtual ~Companions() = default;
+
+    // The first step is about to begin: times count from `zero`.
+    virtual void begin(std::chrono::steady_clock::time_point zero) = 0;
 
     // Right before `calls` are made as one, on `vcpu`: a batch, or a single call. Operands have their values in
     // `names`. May add to `step`, which the guest is about to be given.

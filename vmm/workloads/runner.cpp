@@ -89,8 +89,8 @@ struct WorkloadRunner::Prediction {
 
     Prediction(std::span<const CallAction> calls, const Names& before) : after(before), other(before) {
         for (const CallAction& call : calls) {
-            follow_call(call, predicted_result(call, after, result), after);
-            follow_call(call, predicted_result(call, other, other_result), other);
+            follow_call(call, predicted_result(call, after, result), after, after);
+            follow_call(call, predicted_result(call, other, other_result), other, other);
         }
     }
 
@@ -99,7 +99,7 @@ struct WorkloadRunner::Prediction {
 };
 
 WorkloadRunner::WorkloadRunner(Machine& machine, const std::vector<Workload>& workloads, Sampled sampled)
-    : machine_(machine), sampled_(std::move(sampled)) {
+    : machine_(machine), sampled_(std::move(sampled)), clock_(machine, 0) {
     for (const Workload& workload : workloads) {
         all_.push_back(std::make_unique<Running>(machine, workload));
         Running& running = *all_.back();
@@ -115,8 +115,8 @@ WorkloadRunner::~WorkloadRunner() {
         if (running->begun && !running->ended) running->area.stop();
 }
 
-void WorkloadRunner::begin() {
-    zero_ = std::chrono::steady_clock::now();
+void WorkloadRunner::begin(GuestClock::HostTime zero) {
+    zero_ = zero;
     if (all_.empty()) return;
     for (auto& running : all_)
         if (!running->follows()) begin(*running);
@@ -326,11 +326,11 @@ std::vector<WorkloadSeries> WorkloadRunner::series() const {
     return series;
 }
 
-std::optional<ClockFacts> WorkloadRunner::clock() const {
-    if (all_.empty()) return std::nullopt;
+ClockFacts WorkloadRunner::clock() const {
     ClockFacts facts;
+    facts.tsc_khz = clock_.tsc_khz();
+    facts.error_ns = static_cast<uint64_t>(clock_.error().count());
     for (const auto& running : all_) {
-        facts.tsc_khz = running->clock.tsc_khz();
         const auto error = running->clock.error() + running->drift;
         facts.error_ns = std::max(facts.error_ns, static_cast<uint64_t>(error.count()));
     }

@@ -16,7 +16,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -43,9 +42,8 @@ class WorkloadRunner : public Companions {
     // Stops what runs.
     ~WorkloadRunner() override;
 
-    // The run's first step begins: times count from now on. Workloads without a range begin.
-    void begin();
-
+    // Workloads without a range begin, too.
+    void begin(GuestClock::HostTime zero) override;
     void before(std::span<const CallAction> calls, const Names& names, unsigned vcpu,
                 abi::Step& step) override;
     void after(std::span<const CallAction> calls, const Names& names) override;
@@ -56,7 +54,7 @@ class WorkloadRunner : public Companions {
     // After finish().
     std::vector<WorkloadResult> results() const;
     std::vector<WorkloadSeries> series() const;
-    std::optional<ClockFacts> clock() const;  // nothing where there are no workloads
+    ClockFacts clock() const;
 
   private:
     struct Running;
@@ -77,6 +75,7 @@ class WorkloadRunner : public Companions {
 
     Machine& machine_;
     Sampled sampled_;
+    GuestClock clock_;  // of vCPU 0
     std::vector<std::unique_ptr<Running>> all_;
     GuestClock::HostTime zero_;
     std::mutex mutex_;              // of what is drained
