@@ -49,6 +49,8 @@ enum gpremap_access { GPREMAP_SEQUENTIAL = 0, GPREMAP_RANDOM = 1, GPREMAP_ZIPF =
  */
 #define GPREMAP_BUCKETS 28672
 
+#define GPREMAP_BUSY 1 /* no address of a place */
+
 #define GPREMAP_SAMPLES 16384 /* rows that the ring holds until the host has read them */
 #define GPREMAP_EVENTS 16384
 #define GPREMAP_EVENT_NAMES 8
@@ -89,7 +91,8 @@ struct gpremap_workload {
 
     /*
      * The place: written by the host and by the vCPU whose call changes it, never by both at once. `place` counts
-     * changes, and is odd during one. The size is 0 while there is nothing to work on.
+     * changes, and is odd during one. The size is 0 while there is nothing to work on: then `at` is GPREMAP_BUSY
+     * where this is for the time of a call, for which the workload waits.
      */
     uint64_t place;
     uint64_t at;

@@ -84,7 +84,8 @@ uint64_t gpremap_ns(uint64_t ticks) {
 }
 
 struct gpremap_place gpremap_range(void) {
-    return gpremap_take_place(&gpremap_self->workload);
+    uint64_t number;
+    return gpremap_read_place(&gpremap_self->workload, &number);
 }
 
 /* ---- what a C library would have ---- */

@@ -116,18 +116,23 @@ struct gpremap_place {
     uint64_t size; /* 0: there is none now */
 };
 
-/* The place as it is now. Whoever takes one has let go of all that it had before. */
-static inline struct gpremap_place gpremap_take_place(struct gpremap_workload* workload) {
+/* The place as it is now; `number` is that of the change which has made it so. */
+static inline struct gpremap_place gpremap_read_place(const struct gpremap_workload* workload,
+                                                      uint64_t* number) {
     struct gpremap_place place;
-    uint64_t before, after;
+    uint64_t after;
     do {
-        before = __atomic_load_n(&workload->place, __ATOMIC_ACQUIRE);
+        *number = __atomic_load_n(&workload->place, __ATOMIC_ACQUIRE);
         place.at = __atomic_load_n(&workload->at, __ATOMIC_ACQUIRE);
         place.size = __atomic_load_n(&workload->size, __ATOMIC_ACQUIRE);
         after = __atomic_load_n(&workload->place, __ATOMIC_ACQUIRE);
-    } while (before != after || before % 2);
-    __atomic_store_n(&workload->seen, before, __ATOMIC_RELEASE);
+    } while (*number != after || after % 2);
     return place;
+}
+
+/* Nothing is done any more with what the place was before that change. */
+static inline void gpremap_let_go(struct gpremap_workload* workload, uint64_t number) {
+    __atomic_store_n(&workload->seen, number, __ATOMIC_RELEASE);
 }
 
 /* By a vCPU whose call has changed it. */

@@ -45,6 +45,14 @@ uint64_t Names::mapped_from(uint64_t at, uint64_t most) const {
     return mapped;
 }
 
+bool Names::has_mapped(uint64_t at, uint64_t size) const {
+    return std::ranges::any_of(ranges_, [&](const auto& named) {
+        const NamedRange& range = named.second;
+        if (range.state == NamedRange::State::unmapped || size == 0 || range.size == 0) return false;
+        return at - range.at < range.size || range.at - at < size;
+    });
+}
+
 void Names::relocate(uint64_t from, uint64_t size, uint64_t to, uint64_t new_size) {
     for (auto& [name, range] : ranges_) {
         if (is_inside(range, from, size)) {

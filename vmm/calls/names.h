@@ -39,6 +39,9 @@ class Names {
     // that does not.
     uint64_t mapped_from(uint64_t at, uint64_t most) const;
 
+    // Whether any of [at, at + size) lies in a mapped range.
+    bool has_mapped(uint64_t at, uint64_t size) const;
+
     // [from, from + size) is now [to, to + new_size). Names inside of it follow; one that was all of it
     // also gets the new size. Names that the destination buries become unmapped.
     void relocate(uint64_t from, uint64_t size, uint64_t to, uint64_t new_size);

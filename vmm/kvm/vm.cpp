@@ -31,7 +31,7 @@ void tell_of_failed_emulation(const Descriptor& vm) {
 
 // The order in which stats() asks for them.
 const std::vector<std::string> vm_statistics = {"pages_4k", "pages_2m", "pages_1g"};
-const std::vector<std::string> vcpu_statistics = {"pf_taken", "tlb_flush"};
+const std::vector<std::string> vcpu_statistics = {"pf_taken", "tlb_flush", "exits"};
 
 }  // namespace
 
@@ -106,6 +106,7 @@ KvmCounts Vm::stats() const {
     for (const auto& vcpu : vcpu_statistics_) {
         counts.faults += vcpu->value(0);
         counts.tlb_flushes += vcpu->value(1);
+        counts.exits += vcpu->value(2);
     }
     return counts;
 }

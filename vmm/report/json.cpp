@@ -27,7 +27,8 @@ JsonObject json_of(const CallRecord& record, const KvmCounts& kvm) {
             {"pages_2m", kvm.pages_2m},
             {"pages_1g", kvm.pages_1g},
             {"faults", kvm.faults},
-            {"tlb_flushes", kvm.tlb_flushes}};
+            {"tlb_flushes", kvm.tlb_flushes},
+            {"exits", kvm.exits}};
 }
 
 template <typename T>

@@ -151,14 +151,17 @@ void WorkloadRunner::before(std::span<const CallAction> calls, const Names& name
     }
 }
 
-// What goes, goes before the call. What comes, comes with its result.
+// What goes, goes before the call; so does the place, if something else is going to be there. What comes, comes with
+// the result.
 void WorkloadRunner::prepare(Running& running, const Prediction& prediction, abi::Step& step) {
     const std::string& range = running.workload.range;
     const Place predicted = place_in(prediction.after, range);
-    if (predicted.size < running.place.size) {
-        running.place.size = predicted.size;
-        running.area.put_place(running.place.at, running.place.size);
-    }
+    Place meanwhile = running.place;
+    meanwhile.size = std::min(meanwhile.size, predicted.size);
+    if (predicted.at != meanwhile.at && prediction.after.has_mapped(meanwhile.at, meanwhile.size))
+        meanwhile = {GPREMAP_BUSY, 0};
+    if (meanwhile != running.place) running.area.put_place(meanwhile.at, meanwhile.size);
+    running.place = meanwhile;
     if (predicted.size == 0 || step.op != abi::Op::call || predicted == running.place) return;
     const bool from_result = place_in(prediction.other, range).at != predicted.at;
     if (from_result && step.arg[0] == static_cast<uint64_t>(abi::Call::batch))

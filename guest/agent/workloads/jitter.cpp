@@ -9,7 +9,6 @@ void jitter(gpremap_area& area) {
     gpremap_workload& workload = area.workload;
     uint64_t previous = gpremap_timestamp();
     while (!gpremap_is_to_stop(&workload)) {
-        (void)gpremap_take_place(&workload);
         gpremap_operation_begins(&area, previous);
         const uint64_t now = gpremap_operation_ends(&area, 0);
         if (now - previous >= workload.gap) gpremap_event_seen(&area, 0, previous, now);

@@ -42,6 +42,7 @@ inline uint64_t begin_of_next(gpremap_workload& workload, uint64_t previous) {
 
 // Operation has
 //     uint64_t least                        bytes of the range that it needs
+//     void notice(gpremap_workload&, place) where it has one: sees every place, also one that it does not come to use
 //     void prepare(gpremap_workload&)       chooses what the next operation is about; keeps it in the state
 //     bool operate(gpremap_area&, place)    does it, or does it once more after a fault; false: something is wrong
 // Returns when it is to stop, or something is wrong.
@@ -50,10 +51,16 @@ void run_operations(gpremap_area& area, Operation operation) {
     gpremap_workload& workload = area.workload;
     uint64_t previous = 0;
     while (!gpremap_is_to_stop(&workload)) {
-        const gpremap_place place = gpremap_take_place(&workload);
+        uint64_t number;
+        const gpremap_place place = gpremap_read_place(&workload, &number);
+        if constexpr (requires { operation.notice(workload, place); })
+            if (place.at != GPREMAP_BUSY) operation.notice(workload, place);
+        gpremap_let_go(&workload, number);
         if (place.size < operation.least) {
-            workload.started = 0;
-            previous = 0;
+            if (place.at != GPREMAP_BUSY) {  // what waits for a call has a latency
+                workload.started = 0;
+                previous = 0;
+            }
             pause_briefly();
             continue;
         }

@@ -198,6 +198,7 @@ TEST_F(StepRunnerTest, TheWatcherIsToldOneThingAtATime) {
 
 class Recorder : public Companions {
   public:
+    void begin(std::chrono::steady_clock::time_point) override {}
     void before(std::span<const CallAction> calls, const Names& names, unsigned vcpu,
                 abi::Step& step) override {
         said.push_back(fmt::format("{} calls on {}, a at {:#x}", calls.size(), vcpu, at(names)));

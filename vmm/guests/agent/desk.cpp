@@ -83,6 +83,7 @@ Performed Desk::performed(const Activity& activity, uint32_t tsc_khz) const {
     performed.kvm = vm_.stats();
     performed.kvm.faults -= kvm_before_.faults;
     performed.kvm.tlb_flushes -= kvm_before_.tlb_flushes;
+    performed.kvm.exits -= kvm_before_.exits;
     performed.visit = activity.visit;
     performed.retries = activity.retries;
     performed.retries_in_a_row = activity.retries_in_a_row;
