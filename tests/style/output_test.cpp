@@ -34,6 +34,7 @@ gpremap::RunResult full_result() {
     gpremap::RunResult run;
     gpremap::StepResult move, copy;
     move.moved = true;
+    move.track = move.label = "one";
     move.fault = gpremap::abi::Fault{};
     move.extents.emplace_back();
     move.map = std::vector<gpremap::MapEntry>(1);

@@ -27,10 +27,11 @@ struct Operand {
     uint64_t offset = 0;  // bytes
     TomlPlace place;
     int64_t granules = 0;  // of a case file; in a scenario everything is in bytes
+    int64_t more = 0;      // of a size_of: bytes to be added to it ("+64MiB"), or taken off
 
     bool is_zero() const { return kind == Kind::number && offset == 0 && granules == 0; }
 
-    // Throws ConfigError for a name that no step has defined.
+    // Throws ConfigError for a name that no step has defined, and for a size below nothing.
     uint64_t in(const Names& names) const;
 };
 

@@ -30,7 +30,11 @@ uint64_t Operand::in(const Names& names) const {
     if (offset > named->size)
         place.fail(fmt::format("the offset {} is behind the end of '{}', which has {}", format_size(offset),
                                range, format_size(named->size)));
-    return named->size - offset;
+    const uint64_t size = named->size - offset;
+    if (more < 0 && size < 0 - static_cast<uint64_t>(more))
+        place.fail(fmt::format("'{}' has {} here, which cannot get smaller by {}", range, format_size(size),
+                               format_size(0 - static_cast<uint64_t>(more))));
+    return size + static_cast<uint64_t>(more);
 }
 
 uint64_t predicted_result(const CallAction& call, const Names& names, uint64_t otherwise) {

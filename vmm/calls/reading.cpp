@@ -97,7 +97,12 @@ class CallReader {
     Operand read_size(const Parameter& parameter) {
         const Keys keys = keys_of(parameter);
         Operand size;
-        if (const auto value = find_one(table_, keys)) {
+        const auto value = find_one(table_, keys);
+        const bool may_be_relative =
+            parameter.role == Role::new_size && row_.resizes() && words_.names_ranges();
+        if (const auto more = value && may_be_relative ? relative_size(*value) : std::nullopt) {
+            size = resized(*value, *more);
+        } else if (value) {
             size = words_.size(*value);
         } else if (!follows(parameter)) {
             fail_missing(table_, keys, words_.size_hint());
@@ -105,6 +110,19 @@ class CallReader {
             size = parameter.role == Role::new_size ? source_size_ : rest_of(source_, table_, keys);
         }
         if (parameter.role == Role::source_size) source_size_ = size;
+        return size;
+    }
+
+    // The source's size and so much more, or less.
+    Operand resized(const TomlValue& value, int64_t more) const {
+        Operand size = source_size_;
+        size.place = value.place();
+        size.more = more;
+        if (size.kind == Operand::Kind::size_of) return size;
+        if (more < 0 && size.offset < 0 - static_cast<uint64_t>(more))
+            value.fail("takes off more than the size that is stated");
+        size.more = 0;
+        size.offset += static_cast<uint64_t>(more);
         return size;
     }
 

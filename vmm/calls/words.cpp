@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -75,6 +76,17 @@ Operand ScenarioWords::size(const TomlValue& value) const {
                                           : std::nullopt;
     if (!bytes) value.expected(size_hint());
     return {Operand::Kind::number, "", *bytes, value.place()};
+}
+
+std::optional<int64_t> relative_size(const TomlValue& value) {
+    if (!value.is_text()) return std::nullopt;
+    const std::string text = value.text();
+    const bool has_sign = text.starts_with('+') || text.starts_with('-');
+    if (!has_sign || !text.ends_with('B') || text.substr(1).starts_with("0x")) return std::nullopt;
+    const auto bytes = parse_size(text.substr(1));
+    if (!bytes || *bytes > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+        value.expected("a size to add or to take off, such as \"+64MiB\" or \"-64MiB\"");
+    return text.starts_with('-') ? -static_cast<int64_t>(*bytes) : static_cast<int64_t>(*bytes);
 }
 
 Operand read_address(const TomlValue& value) {

@@ -2,6 +2,7 @@
 // flags. How an address or a size is written differs between kinds of file; the rest is the same in all.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,9 @@ class ScenarioWords : public Words {
 };
 
 using Keys = std::vector<std::string_view>;
+
+// "+64MiB" or "-64MiB", in bytes: a sign and a unit. Nothing where it is anything else: "-4096" is a raw value.
+std::optional<int64_t> relative_size(const TomlValue& value);
 
 // An integer, a size, the name of a range, or one of the last two with a size added or subtracted.
 Operand read_address(const TomlValue& value);

@@ -19,12 +19,12 @@ constexpr uint64_t virtio_mem_block = 2ull << 20;
 // The range that a step resizes as a whole; empty for any other step, and for one that may fail.
 std::string resized_range(const ScenarioStep& step) {
     if (!step.expect.success()) return "";
-    if (const auto* inflate = std::get_if<InflateAction>(&step.action)) return inflate->range.range;
+    if (const auto* schedule = std::get_if<ResizeAction>(&step.action)) return schedule->range.range;
     const auto* call = std::get_if<CallAction>(&step.action);
     if (!call || !find_call(call->number)->resizes() || call->effect != Effect::relocates) return "";
     const bool whole = call->source->at.kind == Operand::Kind::address_of && call->source->at.offset == 0 &&
                        call->source->size.kind == Operand::Kind::size_of;
-    return whole && call->new_size.kind == Operand::Kind::number ? call->source->at.range : "";
+    return whole && call->new_size.kind != Operand::Kind::address_of ? call->source->at.range : "";
 }
 
 std::string only_resized_range(const std::vector<Order>& timeline, const std::string& file) {
@@ -32,10 +32,9 @@ std::string only_resized_range(const std::vector<Order>& timeline, const std::st
     for (const Order& order : timeline)
         if (std::string name = resized_range(*order.step); !name.empty()) names.insert(name);
     if (names.empty())
-        throw ConfigError(
-            file +
-            ": no step resizes a range: expected grow, shrink, linux or netbsd with new_size, or "
-            "inflate");
+        throw ConfigError(file +
+                          ": no step resizes a range: expected grow, shrink, linux or netbsd with new_size, "
+                          "inflate or resize");
     if (names.size() == 1) return *names.begin();
     std::string all;
     for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
@@ -63,11 +62,13 @@ class Builder {
     // it.
     void add_resizing(const Order& order) {
         const ScenarioStep& step = *order.step;
-        if (const auto* inflate = std::get_if<InflateAction>(&step.action)) {
-            resize(step, resize_call(*inflate, size_, order.size), order.size);
+        if (const auto* schedule = std::get_if<ResizeAction>(&step.action)) {
+            resize(step, resize_call(*schedule, size_, order.size), order.size);
         } else {
             const CallAction& call = std::get<CallAction>(step.action);
-            resize(step, call, call.new_size.offset);
+            Names names;
+            names.define(schedule_.range, {.size = size_});
+            resize(step, call, call.new_size.in(names));
         }
     }
 

@@ -8,6 +8,7 @@
 
 #include "vmm/calls/words.h"
 #include "vmm/report/move_comparison.h"
+#include "vmm/report/statistics.h"
 #include "vmm/report/workloads.h"
 #include "vmm/scenario/judging.h"
 
@@ -156,6 +157,7 @@ JsonObject json_of(const RunResult& run) {
         {"began", utc(run.began)},
         {"clock", json_of(run.clock)},
         {"steps", steps},
+        {"statistics", json_of_each(statistics_of(run.steps))},
         {"workloads", json_of_each(run.workloads)},
         {"series", json_of_each(run.series)},
         {"map", json_of_each(run.map)},

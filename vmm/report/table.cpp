@@ -51,6 +51,11 @@ std::string describe(const SyscallCounts& counts) {
     return text.empty() ? "none" : text;
 }
 
+std::string describe(const Spread<uint64_t>& ns) {
+    return fmt::format("median {}, p99 {}, min {}, max {}", microseconds(ns.median), microseconds(ns.p99),
+                       microseconds(ns.min), microseconds(ns.max));
+}
+
 std::vector<std::string> cells_of(const StepResult& step) {
     const auto& record = step.record;
     return {std::to_string(step.index),
@@ -117,25 +122,26 @@ std::vector<StepTable::Column> StepTable::columns_for(size_t width) {
     return columns;
 }
 
-std::string StepTable::line_of(const std::vector<std::vector<std::string>>& wrapped, size_t line) const {
+std::string StepTable::line_of(const std::vector<Column>& columns,
+                               const std::vector<std::vector<std::string>>& wrapped, size_t line) {
     std::string text;
-    for (size_t i = 0; i < columns_.size(); i++) {
+    for (size_t i = 0; i < columns.size(); i++) {
         const std::string_view cell = line < wrapped[i].size() ? std::string_view(wrapped[i][line]) : "";
-        text += columns_[i].align == Align::left ? fmt::format("{:<{}} ", cell, columns_[i].width)
-                                                 : fmt::format("{:>{}} ", cell, columns_[i].width);
+        text += columns[i].align == Align::left ? fmt::format("{:<{}} ", cell, columns[i].width)
+                                                : fmt::format("{:>{}} ", cell, columns[i].width);
     }
     text.erase(text.find_last_not_of(' ') + 1);
     return text;
 }
 
-void StepTable::print_cells(const std::vector<std::string>& cells) {
+void StepTable::print_cells(const std::vector<Column>& columns, const std::vector<std::string>& cells) {
     std::vector<std::vector<std::string>> wrapped;
     size_t lines = 0;
-    for (size_t i = 0; i < columns_.size(); i++) {
-        wrapped.push_back(wrap(cells[i], columns_[i].width));
+    for (size_t i = 0; i < columns.size(); i++) {
+        wrapped.push_back(wrap(cells[i], columns[i].width));
         lines = std::max(lines, wrapped[i].size());
     }
-    for (size_t line = 0; line < lines; line++) fmt::print(out_, "{}\n", line_of(wrapped, line));
+    for (size_t line = 0; line < lines; line++) fmt::print(out_, "{}\n", line_of(columns, wrapped, line));
 }
 
 void StepTable::print_header() {
@@ -144,14 +150,51 @@ void StepTable::print_header() {
         titles.emplace_back(column.title);
         rules.emplace_back(column.width, '-');
     }
-    print_cells(titles);
+    print_cells(columns_, titles);
     fmt::print(out_, "{}\n", fmt::join(rules, " "));
 }
 
 void StepTable::print(const StepResult& step) {
     if (!has_header_) print_header();
     has_header_ = true;
-    print_cells(cells_of(step));
+    if (step.turns <= few) return print_row(step);
+    Turns& turns = unfinished_[step.row];
+    turns.add(step);
+    if (!step.ok && !step.skipped_for && turns.failed() <= few) print_row(step);
+    if (turns.all() < step.turns) return;
+    print_turns(turns);
+    unfinished_.erase(step.row);
+}
+
+void StepTable::print_unfinished() {
+    for (const auto& [row, turns] : unfinished_) print_turns(turns);
+    unfinished_.clear();
+}
+
+// In place of the columns behind the arguments: the times of all turns.
+void StepTable::print_turns(const Turns& turns) {
+    const StepStatistics statistics = turns.statistics();
+    std::string text = fmt::format("{} time{}", statistics.n, statistics.n == 1 ? "" : "s");
+    if (turns.failed() > 0) text += fmt::format(", {} FAILED", turns.failed());
+    if (turns.skipped() > 0) text += fmt::format(", {} skipped", turns.skipped());
+    if (statistics.call_ns) text += "; call us: " + describe(*statistics.call_ns);
+    if (statistics.guest_ns) text += "; guest us: " + describe(*statistics.guest_ns);
+
+    constexpr size_t before = 3;  // columns
+    std::vector<Column> columns(columns_.begin(), columns_.begin() + before);
+    size_t width = 0;
+    for (size_t i = before; i < columns_.size(); i++) width += columns_[i].width + (i > before);
+    columns.push_back({"", width, Align::left});
+    const StepResult& first = turns.first();
+    print_cells(columns, {std::to_string(first.index), first.call, first.arguments, text});
+    if (turns.failed() > few)
+        fmt::print(out_, "    {} and {} more of its turns\n", painted("FAILED", red, colour_),
+                   turns.failed() - few);
+    out_.flush();
+}
+
+void StepTable::print_row(const StepResult& step) {
+    print_cells(columns_, cells_of(step));
     if (!step.ok && !step.skipped_for)
         fmt::print(out_, "    {} {}\n", painted("FAILED", red, colour_), step.problem);
     if (step.host_returned) fmt::print(out_, "    the host has back {}\n", format_size(*step.host_returned));

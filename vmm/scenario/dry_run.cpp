@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "vmm/base/units.h"
 #include "vmm/calls/effect.h"
@@ -26,11 +29,12 @@ bool is_made_up(uint64_t address) {
 class DryRun {
   public:
     explicit DryRun(const Scenario& scenario)
-        : memory_(scenario.machine.memory), vcpus_(scenario.machine.vcpus) {}
+        : memory_(scenario.machine.memory), vcpus_(scenario.machine.vcpus), workloads_(scenario.workloads) {}
 
     // A second turn shows what it finds otherwise than the first, such as a name that is taken; no more are
     // followed, and of repeats inside of each other only one at a time is in its second.
     void follow(const std::vector<Order>& timeline) {
+        for (const Order& order : timeline) note_changes(*order.step);
         for (const Order& order : timeline) {
             if (order.turn > 1 || wrong_.contains(order.step)) continue;
             bool is_right = false;
@@ -50,21 +54,28 @@ class DryRun {
     void follow(const Order& order);
     void follow(const CallAction& call, Wanted wanted);
     void follow(const BatchAction& batch, Wanted wanted);
-    void follow(const InflateAction& action, Wanted wanted);
+    void follow(const ResizeAction& action, Wanted wanted);
+    void follow(const WaitAction& action, Wanted wanted);
     void follow(const auto& action, Wanted wanted) {
         for (const Span& span : action.accesses()) check_source(span, wanted);
     }
 
+    void note_changes(const ScenarioStep& step);
+    bool others_change(const std::string& range) const;
     void check_source(const Span& span, Wanted wanted) const;
     void check_destination(const Operand& at, uint64_t size) const;
     void check_new_name(const CallAction& call, const TomlPlace& place) const;
+    void check_scheduled(const TomlPlace& place, uint64_t size) const;
     void check_in_aperture(const TomlPlace& place, uint64_t at, uint64_t size) const;
 
     const MemoryConfig& memory_;
     unsigned vcpus_;
+    const std::vector<Workload>& workloads_;
     Names names_;
     uint64_t made_up_ = made_up_base;
     ConfigErrors errors_;
+    // By range, the tracks that move, resize or unmap it: when, is not known to the others.
+    std::map<std::string, std::set<size_t>> changed_by_;
     std::set<const ScenarioStep*> wrong_;  // each says so once
     const Order* order_ = nullptr;
 };
@@ -79,6 +90,24 @@ void DryRun::follow(const Order& order) {
     visit_action(step, [&](const auto& action) { follow(action, wanted); });
     if (step.expect.at) check_destination(*step.expect.at, 0);
     if (step.expect.fault && step.expect.fault->address) step.expect.fault->address->in(names_);
+}
+
+void DryRun::note_changes(const ScenarioStep& step) {
+    auto note = [&](const std::string& range) { changed_by_[range].insert(step.track_number); };
+    auto note_call = [&](const CallAction& call) {
+        const bool keeps_its_source = call.effect == Effect::none || call.effect == Effect::defines;
+        if (call.source && !keeps_its_source) note(call.source->at.range);
+    };
+    if (const auto* call = std::get_if<CallAction>(&step.action)) note_call(*call);
+    if (const auto* batch = std::get_if<BatchAction>(&step.action))
+        for (const CallAction& call : batch->calls) note_call(call);
+    if (const auto* resize = std::get_if<ResizeAction>(&step.action)) note(resize->range.range);
+}
+
+bool DryRun::others_change(const std::string& range) const {
+    const auto found = changed_by_.find(range);
+    return found != changed_by_.end() &&
+           (found->second.size() > 1 || !found->second.contains(order_->step->track_number));
 }
 
 void DryRun::check_in_aperture(const TomlPlace& place, uint64_t at, uint64_t size) const {
@@ -97,6 +126,7 @@ void DryRun::check_source(const Span& span, Wanted wanted) const {
     if (wanted == Wanted::failure) return;
     if (span.at.kind != Operand::Kind::address_of) return check_in_aperture(span.at.place, at, size);
 
+    if (others_change(span.at.range)) return;
     const NamedRange& range = *names_.find(span.at.range);
     if (range.state == NamedRange::State::unmapped)
         span.at.place.fail(fmt::format("nothing is mapped at '{}' any more", span.at.range));
@@ -158,17 +188,33 @@ void DryRun::follow(const BatchAction& batch, Wanted wanted) {
     }
 }
 
-void DryRun::follow(const InflateAction& action, Wanted wanted) {
+void DryRun::check_scheduled(const TomlPlace& place, uint64_t size) const {
+    if (size % memory_.granule == 0 && size <= memory_.aperture_size) return;
+    place.fail(fmt::format("a schedule goes from and to multiples of the granule ({}) within the aperture",
+                           format_size(memory_.granule)));
+}
+
+void DryRun::follow(const ResizeAction& action, Wanted wanted) {
     check_source({action.range, {}}, Wanted::success);
     const uint64_t at = action.range.in(names_);
     const uint64_t size = names_.find(action.range.range)->size;
-    for (uint64_t wanted_size : {action.from, action.to})
-        if (wanted_size % memory_.granule != 0 || wanted_size > memory_.aperture_size)
-            action.range.place.fail(
-                fmt::format("a schedule goes from and to multiples of the granule ({}) within the aperture",
-                            format_size(memory_.granule)));
+    if (action.trace.empty()) {
+        check_scheduled(action.range.place, action.from);
+        check_scheduled(action.range.place, action.to);
+    } else if (order_->is_first) {
+        for (const ResizeAction::Point& point : action.points)
+            check_scheduled({action.trace, point.line, ""}, point.size);
+    }
     // Only the last resize is sure to fail where an errno is expected.
     if (wanted == Wanted::success || !order_->is_last) names_.relocate(at, size, at, order_->size);
+}
+
+void DryRun::follow(const WaitAction& action, Wanted) {
+    if (action.pool && *action.pool > memory_.pool)
+        action.place.fail(
+            fmt::format("the warm pool never has so much: vm.pool is {}", format_size(memory_.pool)));
+    if (!action.workload.empty() && std::ranges::find(workloads_, action.workload, &Workload::name) == workloads_.end())
+        action.place.fail(fmt::format("there is no workload '{}'", action.workload));
 }
 
 }  // namespace

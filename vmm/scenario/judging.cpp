@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "vmm/base/errno_names.h"
+#include "vmm/base/spread.h"
 #include "vmm/base/units.h"
 #include "vmm/calls/effect.h"
 
@@ -44,6 +45,11 @@ JsonObject json_of(const Expect& expect, const Names& names) {
     }
     if (expect.moved) json["moved"] = *expect.moved;
     if (expect.read) json["read"] = *expect.read;
+    if (expect.huge_kept) json["huge_kept"] = *expect.huge_kept;
+    for (const auto& [metric, of, bound] : expect.bounds) {
+        JsonObject& place = json[std::string(metric->name)];
+        (of.empty() ? place : place[std::string(of)]) = bound.stated;
+    }
     return json;
 }
 
@@ -113,6 +119,111 @@ void judge_address(const CallAction& action, uint64_t returned, const Expect& ex
     if (expect.moved && *expect.moved != *result.moved)
         fail(result, fmt::format("expected the range {}, but it {}", *expect.moved ? "to move" : "to stay",
                                  *result.moved ? "moved" : "stayed"));
+}
+
+// ---- bounds ----
+
+std::span<const Metric> metrics() {
+    using Of = Metric::Of;
+    using Step = const StepResult&;
+    static constexpr auto count = [](uint64_t value) { return static_cast<double>(value); };
+    static constexpr auto us = [](uint64_t ns) { return static_cast<double>(ns) / 1000; };
+    static const Metric all[] = {
+        {"call_us", Of::call, false, [](Step step) { return us(step.record->call_ns); }},
+        {"guest_us", Of::guest_work, false, [](Step step) { return us(step.guest_ns); }},
+        {"system_calls", Of::call, false, [](Step step) { return count(step.record->syscalls.total()); }},
+        {"memslot_ioctls", Of::call, false,
+         [](Step step) { return count(step.record->syscalls.memslot_ioctls); }},
+        {"mmap", Of::call, false, [](Step step) { return count(step.record->syscalls.mmap); }},
+        {"mremap", Of::call, false, [](Step step) { return count(step.record->syscalls.mremap); }},
+        {"mprotect", Of::call, false, [](Step step) { return count(step.record->syscalls.mprotect); }},
+        {"madvise", Of::call, false, [](Step step) { return count(step.record->syscalls.madvise); }},
+        {"fallocate", Of::call, false, [](Step step) { return count(step.record->syscalls.fallocate); }},
+        {"copies", Of::call, false, [](Step step) { return count(step.record->syscalls.copies); }},
+        {"faults", Of::guest_work, false, [](Step step) { return count(step.kvm.faults); }},
+        {"tlb_flushes", Of::guest_work, false, [](Step step) { return count(step.kvm.tlb_flushes); }},
+        {"host_returned", Of::call_that_gives_back, true,
+         [](Step step) { return count(*step.host_returned); }},
+        {"pool_bytes", Of::call, true, [](Step step) { return count(step.record->pool.taken); }},
+        {"pool_given", Of::call, true, [](Step step) { return count(step.record->pool.given); }},
+        {"pre_faulted", Of::call, true, [](Step step) { return count(step.record->pre_faulted); }},
+    };
+    return all;
+}
+
+namespace {
+
+bool holds(const Bound& bound, double value) {
+    switch (bound.is) {
+        case Bound::Is::less:
+            return value < bound.than;
+        case Bound::Is::at_most:
+            return value <= bound.than;
+        case Bound::Is::more:
+            return value > bound.than;
+        case Bound::Is::at_least:
+            return value >= bound.than;
+        case Bound::Is::equal:
+            return value == bound.than;
+        case Bound::Is::different:
+            return value != bound.than;
+    }
+    return false;
+}
+
+std::string as_stated(const Bound& bound) {
+    return bound.stated.is_string() ? bound.stated.get<std::string>() : bound.stated.dump();
+}
+
+// Whether the turn has it: a schedule that grows gives nothing back in that turn, and a query has no record.
+bool has(const StepResult& result, const Metric& metric) {
+    switch (metric.of) {
+        case Metric::Of::call:
+            return result.record.has_value();
+        case Metric::Of::guest_work:
+            return true;
+        case Metric::Of::call_that_gives_back:
+            return result.host_returned.has_value();
+    }
+    return false;
+}
+
+double median_and_so_on(const Spread<double>& spread, std::string_view of) {
+    if (of == "median") return spread.median;
+    if (of == "p99") return spread.p99;
+    return of == "min" ? spread.min : spread.max;
+}
+
+}  // namespace
+
+void judge_bounds(const Expect& expect, StepResult& result) {
+    if (expect.huge_kept && result.record && *expect.huge_kept != result.record->huge_kept)
+        fail(result, fmt::format("expected huge pages {}, but they {}",
+                                 *expect.huge_kept ? "to be kept" : "to be split",
+                                 result.record->huge_kept ? "were kept" : "were split"));
+    for (const auto& [metric, of, bound] : expect.bounds) {
+        if (!of.empty() || !has(result, *metric)) continue;
+        const double value = metric->value(result);
+        if (holds(bound, value)) continue;
+        fail(result, fmt::format("{} is {}, expected {}", metric->name,
+                                 metric->is_bytes ? format_size(static_cast<uint64_t>(value))
+                                                  : fmt::format("{}", value),
+                                 as_stated(bound)));
+    }
+}
+
+void judge_all_turns(const Expect& expect, const std::vector<TurnTimes>& turns, StepResult& result) {
+    if (turns.empty()) return;
+    for (const auto& [metric, of, bound] : expect.bounds) {
+        if (of.empty()) continue;
+        std::vector<double> times;
+        for (const TurnTimes& turn : turns)
+            times.push_back(metric->name == "call_us" ? turn.call_us : turn.guest_us);
+        const double value = median_and_so_on(spread_of(times), of);
+        if (!holds(bound, value))
+            fail(result, fmt::format("{} of {} turn{}: {} is {:.1f}, expected {}", metric->name, turns.size(),
+                                     turns.size() == 1 ? "" : "s", of, value, as_stated(bound)));
+    }
 }
 
 void judge_read(uint64_t word, const Expect& expect, StepResult& result) {

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "vmm/calls/names.h"
 #include "vmm/scenario/result.h"
@@ -25,6 +27,9 @@ void fail(StepResult& result, const std::string& problem);
 // A call that returned -1 to -4095 has failed with that errno.
 bool is_error(int64_t returned);
 
+// What `expect` may bound.
+std::span<const Metric> metrics();
+
 enum class Went { on, wrong };  // `wrong`: it was given up, and has been judged
 
 // Of anything that touches memory: whether it faulted, and whether it was to.
@@ -36,5 +41,16 @@ void judge_address(const CallAction& action, uint64_t returned, const Expect& ex
                    StepResult& result);
 // Of a load: the word that it found.
 void judge_read(uint64_t word, const Expect& expect, StepResult& result);
+
+// What the bounds of all turns are about, of one turn.
+struct TurnTimes {
+    double call_us = 0;
+    double guest_us = 0;
+};
+
+// Of a step that has done what it was to: its counts and times.
+void judge_bounds(const Expect& expect, StepResult& result);
+// Of the last turn of a step: its bounds of all turns. `turns` are those that have done what they were to.
+void judge_all_turns(const Expect& expect, const std::vector<TurnTimes>& turns, StepResult& result);
 
 }  // namespace gpremap

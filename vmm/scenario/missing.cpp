@@ -28,7 +28,7 @@ struct Ranges {
     void add(const BatchAction& batch) {
         for (const CallAction& call : batch.calls) add(call);
     }
-    void add(const InflateAction& action) { need(action.range); }
+    void add(const ResizeAction& action) { need(action.range); }
     void add(const auto& action) {
         for (const Span& span : action.accesses()) need(span);
     }

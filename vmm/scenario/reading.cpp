@@ -68,7 +68,9 @@ void map_what_grows_from_nothing(const VmDomain& domain, std::vector<ScenarioSte
     for (const DomainRange& range : domain.empty) {
         auto first = std::ranges::find_if(steps, [&](const auto& step) { return grows(step, range.name); });
         if (first == steps.end()) continue;
-        uint64_t size = std::get<CallAction>(first->action).new_size.offset;
+        const Operand& stated = std::get<CallAction>(first->action).new_size;
+        const uint64_t size =
+            stated.kind == Operand::Kind::size_of ? static_cast<uint64_t>(stated.more) : stated.offset;
         first->action = mapping_of(domain, range, size).action;
         if (range.residency != DomainRange::Residency::locked || !first->expect.success()) continue;
         steps.insert(first + 1,

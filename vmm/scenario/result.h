@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "guest/abi/agent.h"
@@ -16,8 +17,11 @@ namespace gpremap {
 
 struct StepResult {
     size_t index = 0;
-    std::string call;                          // the step's verb
-    std::string summary;                       // its arguments as written
+    size_t row = 0;    // which of the scenario's steps it is of, from 0, those inside of `repeat` counted
+    size_t turns = 1;  // how many results that step has
+    std::string call;  // the step's verb
+    std::string arguments;                     // as written
+    std::string summary;                       // of this turn
     JsonObject args = JsonObject::object();    // as passed: bytes and addresses
     JsonObject expect = JsonObject::object();  // what it states, addresses as passed
     unsigned vcpu = 0;
@@ -43,6 +47,15 @@ struct StepResult {
     std::optional<uint64_t> host_returned;     // bytes that the host has back, measured there
     std::vector<abi::ExtentInfo> extents;      // of a query
     std::optional<std::vector<MapEntry>> map;  // of a checkpoint
+};
+
+// Something that is measured of a step, under the name that files have for it.
+struct Metric {
+    enum class Of { call, guest_work, call_that_gives_back };
+    std::string_view name;
+    Of of = Of::call;
+    bool is_bytes = false;
+    double (*value)(const StepResult& step) = nullptr;  // of a step that has it; times in us
 };
 
 }  // namespace gpremap

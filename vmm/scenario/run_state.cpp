@@ -34,7 +34,7 @@ void RunState::check() const {
 
 void RunState::wait_for_begin(size_t number) {
     Lock lock(mutex_);
-    changed_.wait(lock, [&] { return begun_.at(number) || cause_; });
+    changed_.wait(lock, [&] { return begun_.at(number) || first_failed_ || cause_; });
     throw_if_stopped();
 }
 
@@ -46,7 +46,7 @@ bool RunState::is_settled(const std::set<std::string>& needed) const {
 void RunState::wait_for_ranges(const ScenarioStep& step) {
     const std::set<std::string> needed = ranges_needed_by(step);
     Lock lock(mutex_);
-    changed_.wait(lock, [&] { return is_settled(needed) || cause_; });
+    changed_.wait(lock, [&] { return is_settled(needed) || first_failed_ || cause_; });
     throw_if_stopped();
 }
 
@@ -56,7 +56,9 @@ void RunState::pause(std::chrono::duration<double> duration, const Sleep& sleep)
     const auto end = Clock::now() + duration;
     for (std::chrono::duration<double> rest = duration; rest.count() > 0; rest = end - Clock::now()) {
         sleep(std::min(rest, slice));
-        check();
+        const Lock lock(mutex_);
+        throw_if_stopped();
+        if (first_failed_) return;
     }
 }
 
@@ -70,7 +72,7 @@ void RunState::begin(size_t number) {
 
 std::optional<size_t> RunState::reason_to_skip(const ScenarioStep& step) const {
     const Lock lock(mutex_);
-    return missing_.needed_by(step);
+    return first_failed_ ? first_failed_ : missing_.needed_by(step);
 }
 
 void RunState::note(const ScenarioStep& step, Made made, size_t failed) {
@@ -84,6 +86,8 @@ const StepResult& RunState::end(StepResult result) {
     const Lock lock(mutex_);
     std::optional<StepResult>& place = results_.at(result.index);
     place = std::move(result);
+    if (!place->ok && on_failure_ == OnFailure::skip_the_rest && !first_failed_) first_failed_ = place->index;
+    changed_.notify_all();
     return *place;
 }
 

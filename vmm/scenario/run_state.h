@@ -18,6 +18,9 @@
 
 namespace gpremap {
 
+// Of a step: those that need what it would have made are skipped, or all that have not begun.
+enum class OnFailure { go_on, skip_the_rest };
+
 class RunState {
   public:
     // Thrown in a track where another one has ended the run.
@@ -25,7 +28,8 @@ class RunState {
     using Sleep = std::function<void(std::chrono::duration<double>)>;
 
     // Of so many orders, on so many tracks.
-    RunState(size_t orders, size_t tracks) : tracks_(tracks), results_(orders), begun_(orders) {}
+    RunState(size_t orders, size_t tracks, OnFailure on_failure)
+        : tracks_(tracks), on_failure_(on_failure), results_(orders), begun_(orders) {}
 
     bool has_several_tracks() const { return tracks_ > 1; }
 
@@ -37,9 +41,9 @@ class RunState {
 
     // ---- waiting ---- (they throw Stopped)
 
-    // Until an order has begun, or has been skipped.
+    // Until an order has begun, or has been skipped; or all is to be skipped.
     void wait_for_begin(size_t number);
-    // Until the ranges that the step needs are made, or are known to be missing.
+    // Until the ranges that the step needs are made, or are known to be missing; or all is to be skipped.
     void wait_for_ranges(const ScenarioStep& step);
     // With `sleep`, which is called without the lock, and may throw. Ends early where all is to be skipped.
     void pause(std::chrono::duration<double> duration, const Sleep& sleep) const;
@@ -74,11 +78,13 @@ class RunState {
     bool is_settled(const std::set<std::string>& needed) const;
 
     const size_t tracks_;
+    const OnFailure on_failure_;
     const Clock::time_point began_ = Clock::now();
     mutable std::mutex mutex_;  // guards what follows
     std::condition_variable changed_;
     Names names_;
     Missing missing_;
+    std::optional<size_t> first_failed_;  // because of which all that is left is skipped
     std::vector<std::optional<StepResult>> results_;
     std::vector<bool> begun_;
     std::exception_ptr cause_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "vmm/config/machine_config.h"
 #include "vmm/libvirt/domain.h"
 #include "vmm/workloads/workload.h"
+#include "vmm/scenario/result.h"
 
 namespace gpremap {
 
@@ -81,14 +83,31 @@ struct CheckpointAction {
     std::vector<Span> accesses() const { return {}; }
 };
 
-// Resizes `range` from `from` to `to` bytes, in `steps` equal steps spread over `seconds`. Where it has another
-// size before, the first of the steps starts from there.
-struct InflateAction {
+// Until something is so far, or a time has passed; then it fails.
+struct WaitAction {
+    std::vector<Span> accesses() const { return {}; }
+
+    std::optional<uint64_t> pool;  // bytes that the warm pool has ready
+    std::string workload;          // with `ops`: operations that it has done
+    uint64_t ops = 0;
+    double timeout = 60;  // seconds
+    TomlPlace place;      // of what it waits for
+};
+
+// Resizes `range` along a schedule: `inflate`, and `resize` with its shapes. Where it has another size than
+// `from` before, the first of the points starts from there.
+struct ResizeAction {
+    struct Point {
+        double due = 0;     // seconds since the schedule began
+        uint64_t size = 0;  // bytes; it is rounded down to the granule
+        unsigned line = 0;  // of the trace
+    };
     Operand range;
-    uint64_t from = 0;
+    uint64_t from = 0;  // bytes, as is `to`; both are 0 of a trace
     uint64_t to = 0;
-    double seconds = 0;
-    unsigned steps = 1;
+    std::string trace;  // the file that has the points; empty for a shape
+    std::vector<Point> points;
+    std::optional<uint64_t> seed;  // of random sizes
 };
 
 struct ScenarioStep;
@@ -103,6 +122,21 @@ struct ExpectedFault {
     std::optional<Operand> address;
 };
 
+// What a number must be: `stated` is as in the file, 3 or "<=2".
+struct Bound {
+    enum class Is { less, at_most, more, at_least, equal, different };
+    Is is = Is::equal;
+    double than = 0;
+    JsonObject stated;
+};
+
+// A bound of something measured: of each turn of the step, or of all of them together.
+struct ExpectedBound {
+    const Metric* metric = nullptr;
+    std::string_view of;  // "median", "p99", "min" or "max" of all turns; empty: each
+    Bound bound;
+};
+
 // What a step must end in. Without a statement of an error or a fault, it must succeed.
 struct Expect {
     std::optional<int64_t> error;  // errno; of a schedule: its last resize ends in it, any other may
@@ -110,6 +144,8 @@ struct Expect {
     std::optional<ExpectedFault> fault;
     std::optional<bool> moved;
     std::optional<uint64_t> read;  // the word that a load finds
+    std::optional<bool> huge_kept;
+    std::vector<ExpectedBound> bounds;
 
     bool success() const { return !error && !fault; }
 };
@@ -131,7 +167,7 @@ struct ScenarioStep {
     size_t track_number = 0;
     Expect expect;
     std::variant<CallAction, BatchAction, PatternAction, TouchAction, CopyAction, AccessAction, ExecAction,
-                 SleepAction, CheckpointAction, InflateAction, RepeatAction>
+                 SleepAction, CheckpointAction, WaitAction, ResizeAction, RepeatAction>
         action;
 };
 

@@ -10,10 +10,10 @@
 #include <limits>
 #include <map>
 
-#include "vmm/base/errno_names.h"
-#include "vmm/base/units.h"
 #include "vmm/calls/reading.h"
 #include "vmm/calls/words.h"
+#include "vmm/scenario/expect_reading.h"
+#include "vmm/scenario/resize_reading.h"
 
 namespace gpremap {
 
@@ -117,20 +117,34 @@ Action read_exec(const TomlValue& value) {
     return action;
 }
 
-// ---- sleep, checkpoint, repeat, inflate ----
-
-constexpr double longest_sleep = 3600;  // seconds
-
-double read_seconds(const TomlValue& value) {
-    const auto seconds = value.is_text() ? parse_seconds(value.text())
-                                         : tl::expected<double, std::string_view>(value.number());
-    if (!seconds || !(*seconds >= 0 && *seconds <= longest_sleep))
-        value.expected("seconds from 0 to 3600, or a time such as \"200ms\" (units: ns, us, ms, s, min)");
-    return *seconds;
-}
+// ---- sleep, wait, checkpoint, repeat ----
 
 Action read_sleep(const TomlValue& value) {
     return SleepAction{read_seconds(value)};
+}
+
+Action read_wait(const TomlValue& value) {
+    const TomlTable table = value.table();
+    table.only({"pool", "workload", "ops", "timeout"});
+    WaitAction action;
+    action.place = value.place();
+    if (auto pool = table.find("pool")) {
+        action.pool = pool->size();
+        action.place = pool->place();
+    }
+    if (auto workload = table.find("workload")) {
+        if (action.pool) workload->fail("a step waits for one thing; begin another [[step]]");
+        action.workload = read_name(*workload);
+        action.place = workload->place();
+        action.ops = table.at("ops", "how many operations it has done then")
+                         .integer_in(1, std::numeric_limits<int64_t>::max());
+    } else if (!action.pool) {
+        value.fail("expected `pool`, or `workload` and `ops`");
+    } else if (auto ops = table.find("ops")) {
+        ops->fail("only a workload does operations");
+    }
+    if (auto timeout = table.find("timeout")) action.timeout = read_seconds(*timeout);
+    return action;
 }
 
 Action read_checkpoint(const TomlValue& value) {
@@ -150,70 +164,24 @@ Action read_repeat(const TomlValue& value) {
     return action;
 }
 
-Action read_inflate(const TomlValue& value) {
-    TomlTable table = value.table();
-    table.only({"range", "from", "to", "seconds", "steps"});
-    InflateAction action;
-    action.range = read_place(table, {"range"});
-    action.from = table.at("from", "the size to start at").size();
-    action.to = table.at("to", "the size to end at").size();
-    action.seconds = read_seconds(table.at("seconds", "how long the schedule takes"));
-    action.steps = static_cast<unsigned>(table.at("steps", "how many resizings").integer_in(1, 1'000'000));
-    if (action.from == 0 || action.to == 0) value.fail("a range cannot be resized from or to nothing");
-    return action;
-}
-
-// ---- expect ----
-
-int64_t read_errno(const TomlValue& value) {
-    auto number = errno_value(value.text());
-    if (!number) value.expected("the name of an errno, such as \"ENOMEM\"");
-    return *number;
-}
-
-abi::FaultKind read_fault_kind(const TomlValue& value) {
-    return value.one_of<abi::FaultKind>({{"read", abi::FaultKind::read},
-                                         {"write", abi::FaultKind::write},
-                                         {"execute", abi::FaultKind::execute}});
-}
-
-ExpectedFault read_fault(const TomlValue& value) {
-    ExpectedFault fault;
-    if (!value.is_table()) {
-        fault.kind = read_fault_kind(value);
-        return fault;
-    }
-    TomlTable table = value.table();
-    table.only({"kind", "address"});
-    fault.kind = read_fault_kind(table.at("kind", "\"read\", \"write\" or \"execute\""));
-    if (auto address = table.find("address")) fault.address = read_address(*address);
-    return fault;
-}
-
-Expect read_expect(const TomlTable& table) {
-    table.only({"errno", "at", "fault", "moved", "read"});
-    Expect expect;
-    if (auto error = table.find("errno")) expect.error = read_errno(*error);
-    if (auto at = table.find("at")) expect.at = read_address(*at);
-    if (auto fault = table.find("fault")) expect.fault = read_fault(*fault);
-    if (auto moved = table.find("moved")) expect.moved = moved->boolean();
-    if (auto word = table.find("read"))
-        expect.read = word->integer_in(0, std::numeric_limits<int64_t>::max());
-    if (!expect.success() && (expect.at || expect.moved || expect.read || (expect.error && expect.fault)))
-        table.fail("`errno` and `fault` each stand alone: what fails returns nothing else");
-    return expect;
-}
-
 // ---- the step ----
 
 using Reader = Action (*)(const TomlValue&);
 
 const std::map<std::string, Reader, std::less<>>& own_verbs() {
     static const std::map<std::string, Reader, std::less<>> verbs{
-        {"fill", read_fill},       {"verify", read_verify}, {"touch", read_touch},
-        {"copy", read_copy},       {"access", read_access}, {"exec", read_exec},
-        {"sleep", read_sleep},     {"repeat", read_repeat}, {"checkpoint", read_checkpoint},
-        {"inflate", read_inflate},
+        {"fill", read_fill},
+        {"verify", read_verify},
+        {"touch", read_touch},
+        {"copy", read_copy},
+        {"access", read_access},
+        {"exec", read_exec},
+        {"sleep", read_sleep},
+        {"repeat", read_repeat},
+        {"checkpoint", read_checkpoint},
+        {"inflate", [](const TomlValue& value) -> Action { return read_inflate(value); }},
+        {"resize", [](const TomlValue& value) -> Action { return read_resize(value); }},
+        {"wait", read_wait},
     };
     return verbs;
 }
@@ -264,35 +232,6 @@ std::string summarize(const TomlValue& verb) {
                            value.as_written());
     }
     return all;
-}
-
-bool makes_calls(const Action& action) {
-    return std::holds_alternative<CallAction>(action) || std::holds_alternative<BatchAction>(action) ||
-           std::holds_alternative<InflateAction>(action);
-}
-
-bool touches_memory(const Action& action) {
-    return std::visit(
-        [](const auto& one) {
-            if constexpr (requires { one.accesses(); })
-                return !one.accesses().empty();
-            else
-                return false;
-        },
-        action);
-}
-
-void require_fitting_expect(const TomlValue& expect, const ScenarioStep& step) {
-    const auto* call = std::get_if<CallAction>(&step.action);
-    bool returns_address = call && (call->effect == Effect::defines || call->effect == Effect::relocates);
-    if (step.expect.error && !makes_calls(step.action)) expect.fail("only a call can end in an errno");
-    if (step.expect.fault && !touches_memory(step.action)) expect.fail("only an access to memory can fault");
-    if (step.expect.at && !returns_address) expect.fail(fmt::format("a '{}' returns no address", step.verb));
-    if (step.expect.moved && !(call && call->effect == Effect::relocates))
-        expect.fail(fmt::format("a '{}' moves nothing", step.verb));
-    const auto* access = std::get_if<AccessAction>(&step.action);
-    if (step.expect.read && !(access && access->kind == abi::FaultKind::read))
-        expect.fail("only an access of kind \"read\" reads a word");
 }
 
 // A size of 0 is refused by every call but for the duplicates that Linux makes of nothing. Where that is what
@@ -353,10 +292,7 @@ ScenarioStep read_step(const TomlTable& table) {
     step.action = read_action(verb);
     step.summary = summarize(verb);
     read_time_and_place(table, step);
-    if (auto expect = table.find("expect")) {
-        step.expect = read_expect(expect->table());
-        require_fitting_expect(*expect, step);
-    }
+    if (auto expect = table.find("expect")) step.expect = read_expect(*expect, step);
     require_sizes(step);
     return step;
 }

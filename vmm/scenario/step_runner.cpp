@@ -39,12 +39,12 @@ StepTarget target_of(Machine& machine) {
             [&machine] { return machine.remapper().pool().ready; }};
 }
 
-StepRunner::StepRunner(StepTarget target, StepWatcher watcher, Companions* companions)
-    : context_{std::move(target), std::move(watcher), companions} {}
+StepRunner::StepRunner(StepTarget target, StepWatcher watcher, Companions* companions, OnFailure on_failure)
+    : context_{std::move(target), std::move(watcher), companions}, on_failure_(on_failure) {}
 
 void StepRunner::run(const std::vector<Order>& timeline) {
     const auto tracks = by_track(timeline);
-    state_.emplace(timeline.size(), tracks.size());
+    state_.emplace(timeline.size(), tracks.size(), on_failure_);
     if (context_.companions) context_.companions->begin(state_->began());
     auto follow = [&](const OrdersOfTrack& orders) {
         try {

@@ -15,7 +15,8 @@ namespace gpremap {
 class StepRunner {
   public:
     // Companions, where there are any, live as long as this.
-    StepRunner(StepTarget target, StepWatcher watcher, Companions* companions = nullptr);
+    StepRunner(StepTarget target, StepWatcher watcher, Companions* companions = nullptr,
+               OnFailure on_failure = OnFailure::go_on);
 
     // Once. Each order has a result, with the order's number as its index. One that needs a range which a failed
     // step would have made is skipped. What ends one track, a death of the guest or what the watcher throws, ends all
@@ -26,6 +27,7 @@ class StepRunner {
 
   private:
     RunContext context_;
+    OnFailure on_failure_;
     std::optional<RunState> state_;
 };
 

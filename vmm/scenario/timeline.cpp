@@ -14,7 +14,7 @@ namespace {
 // Orders that a step comes to, at most; those of a schedule that change nothing are among them. Counts before
 // anything is expanded, for that is what must not take for ever.
 uint64_t most_orders(const ScenarioStep& step, unsigned depth) {
-    if (const auto* inflate = std::get_if<InflateAction>(&step.action)) return inflate->steps;
+    if (const auto* resize = std::get_if<ResizeAction>(&step.action)) return resize->points.size();
     const auto* repeat = std::get_if<RepeatAction>(&step.action);
     if (!repeat) return 1;
     if (depth == deepest_repeat)
@@ -40,14 +40,6 @@ void require_bounded(const std::vector<ScenarioStep>& steps) {
     }
 }
 
-// What a schedule asks for after `done` of its steps; both ends are multiples of the granule.
-uint64_t scheduled_size(const InflateAction& action, unsigned done, uint64_t granule) {
-    const double fraction = static_cast<double>(done) / action.steps;
-    const auto from = static_cast<double>(action.from);
-    const double size = from + (static_cast<double>(action.to) - from) * fraction;
-    return std::max(granule, static_cast<uint64_t>(size) / granule * granule);
-}
-
 class Expansion {
   public:
     explicit Expansion(uint64_t granule) : granule_(granule) {}
@@ -59,8 +51,8 @@ class Expansion {
             const double at = std::max(step.at, around);
             if (const auto* repeat = std::get_if<RepeatAction>(&step.action)) {
                 for (unsigned again = 0; again < repeat->times; again++) add(repeat->steps, turn + again, at);
-            } else if (const auto* inflate = std::get_if<InflateAction>(&step.action)) {
-                add_schedule(step, *inflate, turn, at);
+            } else if (const auto* resize = std::get_if<ResizeAction>(&step.action)) {
+                add_schedule(step, *resize, turn, at);
             } else {
                 add({.step = &step, .at = at, .turn = turn});
             }
@@ -70,6 +62,21 @@ class Expansion {
     // Once all steps are there.
     void join() {
         for (const auto& [number, label] : during_) orders[number].beside = labelled_.at(*label);
+        struct Row {
+            size_t number, orders, last;
+        };
+        std::map<const ScenarioStep*, Row> rows;
+        for (const Order& order : orders) {
+            Row& row = rows.try_emplace(order.step, Row{rows.size(), 0, 0}).first->second;
+            row.orders++;
+            row.last = order.number;
+        }
+        for (Order& order : orders) {
+            const Row& row = rows.at(order.step);
+            order.row = row.number;
+            order.turns = row.orders;
+            order.is_final = order.number == row.last;
+        }
     }
 
     std::vector<Order> orders;
@@ -80,18 +87,19 @@ class Expansion {
         orders.push_back(order);
     }
 
-    void add_schedule(const ScenarioStep& step, const InflateAction& action, unsigned turn, double at) {
+    // Sizes are rounded down to the granule, but not to nothing.
+    void add_schedule(const ScenarioStep& step, const ResizeAction& action, unsigned turn, double at) {
         const size_t first = orders.size();
         uint64_t before = action.from;
-        for (unsigned done = 1; done <= action.steps; done++) {
-            const uint64_t size = scheduled_size(action, done, granule_);
-            const bool is_the_only_one = done == action.steps && orders.size() == first;
+        for (const ResizeAction::Point& point : action.points) {
+            const uint64_t size = std::max(granule_, point.size / granule_ * granule_);
+            const bool is_the_only_one = &point == &action.points.back() && orders.size() == first;
             if (size == before && !is_the_only_one) continue;
             add({.step = &step,
                  .at = at,
                  .turn = turn,
                  .size = size,
-                 .due = action.seconds * done / action.steps,
+                 .due = point.due,
                  .is_first = orders.size() == first,
                  .is_last = false});
             before = size;
@@ -114,7 +122,7 @@ std::vector<Order> timeline_of(const std::vector<ScenarioStep>& steps, uint64_t 
     return std::move(expansion.orders);
 }
 
-CallAction resize_call(const InflateAction& action, uint64_t before, uint64_t size) {
+CallAction resize_call(const ResizeAction& action, uint64_t before, uint64_t size) {
     const std::string& name = action.range.range;
     const Span whole{action.range, {Operand::Kind::size_of, name, 0, action.range.place}};
     CallAction resize;

@@ -2,9 +2,9 @@
 // scenario, to do them, to check, to count or to compare, walks this list. It is in the order of the file; where
 // there are tracks, each does its own orders of it.
 //
-//     map; repeat 2 × { touch; inflate in 2 }      0 map
-//                                                  1 touch   2, 3 inflate
-//                                                  4 touch   5, 6 inflate
+//     map; repeat 2 × { touch; resize in 2 }       0 map
+//                                                  1 touch   2, 3 resize
+//                                                  4 touch   5, 6 resize
 #pragma once
 
 #include <cstddef>
@@ -25,6 +25,9 @@ struct Order {
     size_t number = 0;  // from 0
     double at =
         0;  // seconds since the run began, before which it is not done: of its step, and repeats around it
+    size_t row = 0;        // of its step, from 0, those inside of `repeat` counted
+    size_t turns = 1;      // how many orders its step comes to
+    bool is_final = true;  // the last one of them
     // Of a step with `during`, once: the number of the order with which it begins.
     std::optional<size_t> beside = {};
     // Of the repeats around it, added up, from 0: what only a second time shows is in turn 1.
@@ -60,7 +63,7 @@ void visit_action(const ScenarioStep& step, Visitor visitor) {
 }
 
 // The call that takes the range of a schedule from `before` to `size` bytes.
-CallAction resize_call(const InflateAction& action, uint64_t before, uint64_t size);
+CallAction resize_call(const ResizeAction& action, uint64_t before, uint64_t size);
 
 // How many steps there are, those inside of `repeat` counted once.
 size_t count_steps(const std::vector<Order>& timeline);

@@ -145,7 +145,6 @@ void Track::act(const BatchAction& action, StepResult& result) {
     calls_ = action.calls;
     const Orders::Batched batched = orders_.batch(step_->vcpu, calls);
     const int64_t returned = note_call(batched.performed, result);
-    result.summary = fmt::format("{} calls", action.calls.size());
     if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
     result.outcome = "ok";
     for (size_t i = 0; i < action.calls.size(); i++)
@@ -153,10 +152,11 @@ void Track::act(const BatchAction& action, StepResult& result) {
 }
 
 template <>
-void Track::act(const InflateAction& action, StepResult& result) {
+void Track::act(const ResizeAction& action, StepResult& result) {
     const Operand size{Operand::Kind::size_of, action.range.range, 0, action.range.place};
     resize_ = resize_call(action, size.in(names_), order_->size);
     act(resize_, result);
+    if (action.seed) result.args["seed"] = *action.seed;
 }
 
 // ---- memory ----
@@ -271,6 +271,34 @@ void Track::act(const SleepAction& action, StepResult& result) {
     result.outcome = "ok";
 }
 
+// ---- waiting ----
+
+uint64_t Track::reached(const WaitAction& action) const {
+    if (action.pool) return context_.target.pool_ready();
+    return context_.companions ? context_.companions->ops(action.workload) : 0;
+}
+
+template <>
+void Track::act(const WaitAction& action, StepResult& result) {
+    constexpr std::chrono::milliseconds between(5);
+    const uint64_t wanted = action.pool ? *action.pool : action.ops;
+    auto in_words = [&](uint64_t value) {
+        return action.pool ? format_size(value) + " in the warm pool"
+                           : fmt::format("{} operations of '{}'", value, action.workload);
+    };
+    result.args = action.pool ? JsonObject{{"pool", wanted}}
+                              : JsonObject{{"workload", action.workload}, {"ops", wanted}};
+    result.args["timeout"] = action.timeout;
+    const auto end = Clock::now() + std::chrono::duration<double>(action.timeout);
+    uint64_t is = reached(action);
+    for (; is < wanted && Clock::now() < end && !state_.reason_to_skip(*step_); is = reached(action))
+        state_.pause(between, context_.watcher.sleep);
+    result.outcome = in_words(is);
+    if (is < wanted)
+        fail(result, fmt::format("waited {} s for {}; there are {}", action.timeout, in_words(wanted),
+                                 action.pool ? format_size(is) : std::to_string(is)));
+}
+
 template <>
 void Track::act(const CheckpointAction& action, StepResult& result) {
     if (!action.label.empty()) result.args["label"] = action.label;
@@ -293,9 +321,13 @@ StepResult Track::result_of(const Order& order) const {
     result.track = step_->track;
     result.label = step_->label;
     result.call = step_->verb;
-    result.summary = step_->summary;
-    if (const auto* inflate = std::get_if<InflateAction>(&step_->action))
-        result.summary = fmt::format("{} to {}", inflate->range.range, format_size(order.size));
+    result.row = order.row;
+    result.turns = order.turns;
+    result.arguments = result.summary = step_->summary;
+    if (const auto* batch = std::get_if<BatchAction>(&step_->action))
+        result.arguments = result.summary = fmt::format("{} calls", batch->calls.size());
+    if (const auto* resize = std::get_if<ResizeAction>(&step_->action))
+        result.summary = fmt::format("{} to {}", resize->range.range, format_size(order.size));
     return result;
 }
 
@@ -364,6 +396,7 @@ void Track::run(StepResult result) {
         throw;
     }
     end_calls();
+    judge(result);
     state_.note(*step_,
                 made_        ? RunState::Made::yes
                 : !result.ok ? RunState::Made::no
@@ -372,6 +405,17 @@ void Track::run(StepResult result) {
     if (!result.ok)
         result.problem = fmt::format("{}:{}: {}", step_->place.file, step_->place.line, result.problem);
     finish(std::move(result));
+}
+
+// Counts and times, where it has done what it was to; and those of all turns after the last.
+void Track::judge(StepResult& result) {
+    const bool did_work = result.record || result.guest_ns > 0;
+    if (result.ok && did_work) {
+        judge_bounds(step_->expect, result);
+        turns_[step_].push_back({result.record ? static_cast<double>(result.record->call_ns) / 1000 : 0,
+                                 static_cast<double>(result.guest_ns) / 1000});
+    }
+    if (order_->is_final) judge_all_turns(step_->expect, turns_[step_], result);
 }
 
 void Track::finish(StepResult result) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 
 #include "vmm/calls/names.h"
 #include "vmm/guests/agent/orders.h"
+#include "vmm/scenario/judging.h"
 #include "vmm/scenario/result.h"
 #include "vmm/scenario/run_parties.h"
 #include "vmm/scenario/run_state.h"
@@ -43,6 +45,7 @@ class Track {
     void skip(size_t failed, StepResult result);
     void wait_for_others(const Order& order);
     void wait_until_due(const Order& order);
+    void judge(StepResult& result);
     void finish(StepResult result);
 
     // One for each action, in track.cpp.
@@ -58,11 +61,13 @@ class Track {
     void follow(const CallAction& action, uint64_t result);
     std::optional<int64_t> expected_errno(int64_t returned) const;
     uint64_t first_stamp_page(const Operand& at) const;
+    uint64_t reached(const WaitAction& action) const;
 
     RunContext& context_;
     RunState& state_;
     Orders orders_;
     Clock::time_point schedule_began_;
+    std::map<const ScenarioStep*, std::vector<TurnTimes>> turns_;  // that have done what they were to
     // What is being done:
     const Order* order_ = nullptr;
     const ScenarioStep* step_ = nullptr;

@@ -183,7 +183,7 @@ bool uses_vcpu(const ScenarioStep& step) {
     return std::visit(
         []<typename Action>(const Action&) {
             return !std::is_same_v<Action, SleepAction> && !std::is_same_v<Action, CheckpointAction> &&
-                   !std::is_same_v<Action, RepeatAction>;
+                   !std::is_same_v<Action, WaitAction> && !std::is_same_v<Action, RepeatAction>;
         },
         step.action);
 }

@@ -41,6 +41,7 @@ struct RunOptions {
     std::string json;                        // where the result goes, too; empty: nowhere
     std::optional<TableFormat> dump_stage2;  // as entries of that format, after the steps
     uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
+    OnFailure on_failure = OnFailure::go_on;
     ShowProgress progress = ShowProgress::yes;  // on standard error, where that is a terminal
 };
 
@@ -145,9 +146,10 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     const std::vector<Order> timeline = timeline_of(scenario.steps, scenario.machine.memory.granule);
     Progress progress(timeline.size(), options.progress);
     WorkloadRunner workloads(machine, scenario.workloads, nullptr);
-    StepRunner runner(target_of(machine), watch(table, progress, interruption), &workloads);
+    StepRunner runner(target_of(machine), watch(table, progress, interruption), &workloads, options.on_failure);
     auto conclude = [&] {
         progress.clear();
+        table.print_unfinished();
         run.steps = runner.results();
         run.workloads = workloads.results();
         run.series = workloads.series();
@@ -194,6 +196,9 @@ void add_run(Program& program) {
             [options](const std::string& text) { options->overrides.pool = size_in("--pool", text); },
             "memory kept ready for grows, in place of what the file says")
         ->type_name("SIZE");
+    verb.add_flag_callback(
+        "--fail-fast", [options] { options->on_failure = OnFailure::skip_the_rest; },
+        "after the first step that fails, skip the rest");
     // The format may be left out, so it takes an equals sign: what follows a space is the scenario.
     const std::map<std::string, TableFormat> formats = {{"ept", TableFormat::ept}, {"arm", TableFormat::arm}};
     auto format = std::make_shared<std::string>();

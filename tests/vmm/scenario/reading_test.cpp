@@ -345,7 +345,7 @@ repeat = { times = 3, steps = [ { touch = { range = "heap", size = "128MiB" } },
     EXPECT_EQ(std::get<AccessAction>(scenario.steps[3].action).value, 3u);
     EXPECT_EQ(std::get<ExecAction>(scenario.steps[4].action).through->offset, 4096u);
     EXPECT_EQ(std::get<SleepAction>(scenario.steps[5].action).seconds, 0.5);
-    EXPECT_EQ(std::get<InflateAction>(scenario.steps[7].action).steps, 4u);
+    EXPECT_EQ(std::get<ResizeAction>(scenario.steps[7].action).points.size(), 4u);
     EXPECT_EQ(std::get<RepeatAction>(scenario.steps[8].action).steps.size(), 2u);
     EXPECT_EQ(scenario.steps[8].verb, "repeat");
 }
@@ -417,6 +417,78 @@ TEST(ScenarioSteps, ExpectARead) {
         HasSubstr("stand alone"));
     EXPECT_THAT(error_of_step("access = { range = 'heap', kind = 'read' }\nexpect = { read = -1 }"),
                 HasSubstr("s.toml:5: key 'step[1].expect.read'"));
+}
+
+TEST(ScenarioSteps, ASizeMayCountFromTheSources) {
+    auto new_size = [](const std::string& step) {
+        return std::get<CallAction>(with_step(step).steps[1].action).new_size;
+    };
+    const Operand grown = new_size("grow = { range = 'heap', new_size = '+64MiB' }");
+    EXPECT_EQ(grown.kind, Operand::Kind::size_of);
+    Names names;
+    names.define("heap", {.size = 128 * MiB});
+    EXPECT_EQ(grown.in(names), 192 * MiB);
+    EXPECT_EQ(new_size("shrink = { range = 'heap', new_size = '-64MiB' }").in(names), 64 * MiB);
+    EXPECT_EQ(new_size("linux = { range = 'heap', offset = '100MiB', new_size = '-4KiB' }").in(names),
+              28 * MiB - 4096);
+    EXPECT_EQ(new_size("linux = { range = 'heap', old_size = '4MiB', new_size = '+4KiB' }").in(names),
+              4 * MiB + 4096);
+    EXPECT_THROW(new_size("shrink = { range = 'heap', new_size = '-129MiB' }").in(names), ConfigError);
+    EXPECT_EQ(
+        new_size("linux = { range = 'heap', new_size = '-4096' }\nexpect = { errno = 'EINVAL' }").offset,
+        0 - uint64_t{4096})
+        << "without a unit it is a raw value";
+    EXPECT_THAT(error_of_step("grow = { range = 'heap', new_size = '+64' }"),
+                HasSubstr("expected a size such as"));
+    EXPECT_THAT(error_of_step("shrink = { range = 'heap', new_size = '-1GiB' }"),
+                HasSubstr("s.toml:4: key 'step[1].shrink.new_size': 'heap' has 256 MiB here, which cannot "
+                          "get smaller by 1 GiB"));
+}
+
+TEST(ScenarioSteps, AWaitIsForOneThing) {
+    EXPECT_THAT(
+        error_of_step("wait = { pool = '4MiB' }"),
+        HasSubstr("s.toml:4: key 'step[1].wait.pool': the warm pool never has so much: vm.pool is 0 B"));
+    EXPECT_THAT(error_of_step("wait = { workload = 'w', ops = 1 }"),
+                HasSubstr("s.toml:4: key 'step[1].wait.workload': there is no workload 'w'"));
+    EXPECT_THAT(error_of_step("wait = { workload = 'w' }"), HasSubstr("step[1].wait.ops': missing"));
+    EXPECT_THAT(error_of_step("wait = { workload = 'w', ops = 1, pool = 1 }"),
+                HasSubstr("waits for one thing"));
+    EXPECT_THAT(error_of_step("wait = { timeout = 1 }"),
+                HasSubstr("expected `pool`, or `workload` and `ops`"));
+    EXPECT_THAT(error_of_step("wait = { pool = 1, ops = 1 }"), HasSubstr("only a workload does operations"));
+}
+
+TEST(ScenarioSteps, TimesHaveUnits) {
+    auto at = [](const std::string& time) { return with_step("at = " + time + "\nsleep = 0").steps[1].at; };
+    EXPECT_DOUBLE_EQ(at("'2s'"), 2);
+    EXPECT_DOUBLE_EQ(at("'1.5 ms'"), 1.5e-3);
+    EXPECT_DOUBLE_EQ(at("'20us'"), 20e-6);
+    EXPECT_DOUBLE_EQ(at("'7ns'"), 7e-9);
+    EXPECT_DOUBLE_EQ(at("'2min'"), 120);
+    EXPECT_DOUBLE_EQ(at("0.25"), 0.25);
+    for (const char* time : {"'2'", "'s'", "'2h'", "-1", "'-1s'", "true", "'61min'"})
+        EXPECT_THAT(error_of_step(std::string("at = ") + time + "\nsleep = 0"),
+                    HasSubstr("s.toml:4: key 'step[1].at': expected "))
+            << time;
+}
+
+TEST(ScenarioSteps, AnotherTrackMayChangeARange) {
+    EXPECT_EQ(
+        error_of_step(
+            "track = 't'\nvcpu = 1\nshrink = { range = 'heap', new_size = '4MiB' }\n[[step]]\ntouch = { "
+            "range = 'heap', size = '8MiB' }\n[vm]\nvcpus = 2"),
+        "no error");
+    EXPECT_THAT(
+        error_of_step(
+            "shrink = { range = 'heap', new_size = '4MiB' }\n[[step]]\ntouch = { range = 'heap', size "
+            "= '8MiB' }"),
+        HasSubstr("reaches beyond"));
+    EXPECT_THAT(
+        error_of_step(
+            "track = 't'\nvcpu = 1\ntouch = { range = 'late' }\n[[step]]\nmap = { name = 'late', size "
+            "= '8MiB' }\n[vm]\nvcpus = 2"),
+        HasSubstr("no earlier step defines a range 'late'"));
 }
 
 TEST(ScenarioSteps, AScheduleMayExpectAnErrno) {

@@ -74,18 +74,22 @@ void sleep_for(std::chrono::duration<double> duration) {
     std::this_thread::sleep_for(duration);
 }
 
-Scenario scenario_of(std::string_view steps) {
+// `vm` is one more line of [vm].
+Scenario scenario_of(std::string_view steps, std::string_view vm) {
     return parse_scenario(
-        fmt::format("[vm]\nvcpus = 4\n[[step]]\nmap = {{ name = 'a', at = '8GiB', size = '4MiB' }}\n{}",
-                    steps),
+        fmt::format("[vm]\nvcpus = 4\n{}\n[[step]]\nmap = {{ name = 'a', at = '8GiB', size = '4MiB' }}\n{}",
+                    vm, steps),
         "s.toml");
 }
 
 class StepRunnerTest : public testing::Test {
   protected:
-    std::vector<StepResult> run(std::string_view steps, Companions* companions = nullptr) {
-        const Scenario scenario = scenario_of(steps);
-        StepRunner runner(guest.target(), watcher, companions);
+    std::vector<StepResult> run(std::string_view steps, Companions* companions = nullptr,
+                                std::string_view vm = "") {
+        const Scenario scenario = scenario_of(steps, vm);
+        StepTarget target = guest.target();
+        target.pool_ready = [this] { return pool_ready.load(); };
+        StepRunner runner(target, watcher, companions, on_failure);
         try {
             runner.run(timeline_of(scenario.steps, scenario.machine.memory.granule));
         } catch (const std::exception& error) {
@@ -101,6 +105,8 @@ class StepRunnerTest : public testing::Test {
     Guest guest;
     StepWatcher watcher{.begins = {}, .sleep = sleep_for, .done = {}, .checkpoint = {}};
     std::string thrown;
+    OnFailure on_failure = OnFailure::go_on;
+    std::atomic<uint64_t> pool_ready = 1 << 20;
 };
 
 TEST_F(StepRunnerTest, WithoutTracksStepsFollowOneAnother) {
@@ -194,6 +200,53 @@ TEST_F(StepRunnerTest, TheWatcherIsToldOneThingAtATime) {
     watcher.begins = watcher.done = tell;
     run(two_tracks);
     EXPECT_EQ(told, 2 * 61);
+}
+
+TEST_F(StepRunnerTest, AfterAFailureAllIsSkippedWhereThatIsAskedFor) {
+    on_failure = OnFailure::skip_the_rest;
+    const auto results =
+        run("[[step]]\nlabel = 'wrong'\nat = 0.02\nseal = { range = 'a' }\nexpect = { errno = 'EPERM' }\n"
+            "[[step]]\nsleep = 60\n[[step]]\ntrack = 't'\nvcpu = 1\nat = 60\ntouch = { range = 'a' }\n");
+    ASSERT_EQ(results.size(), 4u);
+    EXPECT_THAT(results[1].problem, HasSubstr("expected EPERM"));
+    for (size_t i : {2, 3}) EXPECT_EQ(results[i].skipped_for, 1u);
+}
+
+TEST_F(StepRunnerTest, ABoundOfAllTurnsIsJudgedWithTheLast) {
+    const auto results =
+        run("[[step]]\nrepeat = { times = 5, steps = [ { touch = { range = 'a' }, expect = { guest_us = { "
+            "p99 = '<1' } } } ] "
+            "}\n");
+    ASSERT_EQ(results.size(), 6u);
+    for (size_t i = 1; i < 5; i++) EXPECT_TRUE(results[i].ok) << results[i].problem;
+    EXPECT_THAT(results[5].problem, HasSubstr("s.toml:7: guest_us of 5 turns: p99 is 1.0, expected <1"));
+    EXPECT_EQ(results[5].row, 1u);
+    EXPECT_EQ(results[5].turns, 5u);
+}
+
+TEST_F(StepRunnerTest, AWaitIsForThePool) {
+    pool_ready = 0;
+    watcher.sleep = [this](std::chrono::duration<double> duration) {
+        sleep_for(duration);
+        pool_ready += 1 << 20;
+    };
+    const auto results = run("[[step]]\nwait = { pool = '4MiB' }\n", nullptr, "pool = '8MiB'");
+    EXPECT_TRUE(results[1].ok) << results[1].problem;
+    EXPECT_EQ(results[1].outcome, "4 MiB in the warm pool");
+}
+
+TEST_F(StepRunnerTest, AWaitThatIsTooLongFails) {
+    const auto results =
+        run("[[step]]\nwait = { pool = '4MiB', timeout = '30ms' }\n", nullptr, "pool = '8MiB'");
+    EXPECT_THAT(results[1].problem, HasSubstr("waited 0.03 s for 4 MiB in the warm pool; there are 1 MiB"));
+}
+
+TEST_F(StepRunnerTest, ASeedIsInTheResult) {
+    const auto results =
+        run("[[step]]\nresize = { range = 'a', random = { from = '4MiB', to = '16MiB', seconds = 0, steps = "
+            "2, seed = 5 } }\n");
+    ASSERT_EQ(results.size(), 3u);
+    EXPECT_EQ(results[2].args["seed"], 5);
 }
 
 class Recorder : public Companions {
