@@ -213,7 +213,8 @@ void DryRun::follow(const WaitAction& action, Wanted) {
     if (action.pool && *action.pool > memory_.pool)
         action.place.fail(
             fmt::format("the warm pool never has so much: vm.pool is {}", format_size(memory_.pool)));
-    if (!action.workload.empty() && std::ranges::find(workloads_, action.workload, &Workload::name) == workloads_.end())
+    if (!action.workload.empty() &&
+        std::ranges::find(workloads_, action.workload, &Workload::name) == workloads_.end())
         action.place.fail(fmt::format("there is no workload '{}'", action.workload));
 }
 

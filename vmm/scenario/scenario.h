@@ -13,8 +13,8 @@
 #include "vmm/calls/call.h"
 #include "vmm/config/machine_config.h"
 #include "vmm/libvirt/domain.h"
-#include "vmm/workloads/workload.h"
 #include "vmm/scenario/result.h"
+#include "vmm/workloads/workload.h"
 
 namespace gpremap {
 

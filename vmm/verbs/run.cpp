@@ -146,7 +146,8 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     const std::vector<Order> timeline = timeline_of(scenario.steps, scenario.machine.memory.granule);
     Progress progress(timeline.size(), options.progress);
     WorkloadRunner workloads(machine, scenario.workloads, nullptr);
-    StepRunner runner(target_of(machine), watch(table, progress, interruption), &workloads, options.on_failure);
+    StepRunner runner(target_of(machine), watch(table, progress, interruption), &workloads,
+                      options.on_failure);
     auto conclude = [&] {
         progress.clear();
         table.print_unfinished();

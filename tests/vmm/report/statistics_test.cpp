@@ -17,7 +17,7 @@ StepResult turn(size_t row, size_t index, uint64_t ns, size_t turns = 1) {
     step.turns = turns;
     step.call = "grow";
     step.arguments = "heap new_size=8MiB";
-    step.record = CallRecord{.call_ns = ns};
+    step.record.emplace().call_ns = ns;
     step.guest_ns = 10 * ns;
     return step;
 }

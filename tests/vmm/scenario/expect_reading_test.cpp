@@ -45,8 +45,12 @@ TEST(ReadBounds, AreNumbersOrOperatorsAndAmounts) {
         R"({"call_us":">0.5","system_calls":"!=7","copies":0,"faults":"<= 2","pool_bytes":">=256MiB"})");
     for (const auto& [metric, of, bound] : expect.bounds) {
         EXPECT_EQ(of, "");
-        if (metric->name == "pool_bytes") EXPECT_EQ(bound.than, 256.0 * (1 << 20));
-        if (metric->name == "call_us") EXPECT_EQ(bound.than, 0.5);
+        if (metric->name == "pool_bytes") {
+            EXPECT_EQ(bound.than, 256.0 * (1 << 20));
+        }
+        if (metric->name == "call_us") {
+            EXPECT_EQ(bound.than, 0.5);
+        }
     }
 }
 
@@ -86,7 +90,7 @@ TEST(ReadBounds, OfWhatTheStepDoesNotHaveAreRefused) {
 
 StepResult moved_in(uint64_t call_ns) {
     StepResult result;
-    result.record = CallRecord{.call_ns = call_ns};
+    result.record.emplace().call_ns = call_ns;
     result.record->syscalls.mremap = 2;
     return result;
 }
