@@ -490,6 +490,28 @@ class Check(Case):
         self.assertTrue(lines[1].startswith(f"{one}:6: key 'step[2].touch.range': expected"), lines[1])
         self.assertTrue(lines[2].startswith(f"{two}:2: key 'vm.limit': expected a size such as"), lines[2])
 
+    def test_mistakes_in_a_trace(self):
+        scenario = self.write("s.toml", HEAP + '[[step]]\nresize = { range = "heap", trace = "t.csv" }\n')
+        for text, line, problem in (("0,4MiB\n2,8MiB\n1,4MiB\n", 3, "time goes back: 1 s stands behind 2 s"),
+                                    ("0,4MiB\n1,\n2,8MiB\n", 2, "the size is missing"),
+                                    ("seconds,size\n,4MiB\n", 2, "the time is missing"),
+                                    ("0,4MiB\n1,lots\n", 2, "expected a size such as")):
+            trace = self.write("t.csv", text)
+            done = self.gpremap("check", scenario, status=BAD_USAGE)
+            self.assertTrue(done.stderr.startswith(f"{trace}:{line}: {problem}"), done.stderr)
+
+    def test_tracks_that_share_a_vcpu(self):
+        scenario = self.write("s.toml", '[vm]\nvcpus = 2\n' + HEAP +
+                              '[[step]]\ntrack = "a"\nvcpu = 1\ntouch = { range = "heap" }\n'
+                              '[[step]]\ntrack = "b"\nvcpu = 1\ntouch = { range = "heap" }\n')
+        self.assertIn(f"{scenario}:11: key 'step[2].vcpu': vCPU 1 is that of track 'a' (line 8)",
+                      self.gpremap("check", scenario, status=BAD_USAGE).stderr)
+
+    def test_a_bound_of_what_a_step_does_not_have(self):
+        scenario = self.write("s.toml", HEAP + '[[step]]\nsleep = 0\nexpect = { call_us = "<5" }\n')
+        self.assertIn(f"{scenario}:5: key 'step[1].expect': a 'sleep' has no `call_us`",
+                      self.gpremap("check", scenario, status=BAD_USAGE).stderr)
+
     def test_what_comes_later_says_so(self):
         workload = self.write("w.toml", HEAP + '[[workload]]\nname = "stream"\n')
         self.assertIn("not supported yet", self.gpremap("check", workload, status=BAD_USAGE).stderr)
@@ -1048,6 +1070,63 @@ class Run(Case):
         self.assertEqual([step["args"]["new_len"] for step in result["steps"] if step["call"] == "inflate"],
                          [8 * MIB, 12 * MIB, 16 * MIB, 9 * MIB, 2 * MIB])
         self.assertEqual(result["map"][0]["size"], 2 * MIB)
+
+    def test_sizes_from_a_trace(self):
+        self.write("sizes.csv", "seconds,size\n0,8MiB\n0.05,2MiB\n")
+        _, result = self.run_scenario(HEAP + '[[step]]\nresize = { range = "heap", trace = "sizes.csv" }\n')
+        self.assertEqual([step["args"]["new_len"] for step in result["steps"][1:]], [8 * MIB, 2 * MIB])
+        self.assertGreaterEqual(result["steps"][2]["begin_ns"], 50_000_000)
+
+    def test_tracks(self):
+        _, result = self.run_scenario(
+            '[vm]\nvcpus = 3\n' + HEAP +
+            '[[step]]\nmap = { name = "other", size = "4MiB" }\n'
+            '[[step]]\ntrack = "resizer"\nvcpu = 1\nrepeat = { times = 10, steps = [\n'
+            '{ grow = { range = "heap", new_size = "+4MiB", may_move = true } },\n'
+            '{ shrink = { range = "heap", new_size = "-4MiB" } } ] }\n'
+            '[[step]]\nlabel = "filling"\nfill = { range = "other", with = "a" }\n'
+            '[[step]]\nduring = "filling"\nvcpu = 2\nquery = { range = "other" }\n'
+            '[[step]]\nat = "200ms"\ntouch = { range = "other" }\n')
+        steps = result["steps"]
+        self.assertEqual([step["index"] for step in steps], list(range(25)))
+        self.assertEqual({step.get("track") for step in steps}, {None, "resizer"})
+        self.assertEqual([step["vcpu"] for step in steps], [0, 0] + [1] * 20 + [0, 2, 0])
+        self.assertEqual(steps[22]["label"], "filling")
+        self.assertGreaterEqual(steps[23]["begin_ns"], steps[1]["end_ns"])
+        self.assertGreaterEqual(steps[24]["begin_ns"], 200_000_000)
+        self.assertEqual([extent["size"] for extent in result["map"]], [4 * MIB, 4 * MIB])
+
+    def test_statistics_and_one_row_of_many_turns(self):
+        done, result = self.run_scenario(
+            HEAP + '[[step]]\nrepeat = { times = 20, steps = [ { move = { range = "heap", to = "16GiB" } },\n'
+            '{ move = { range = "heap", to = "8GiB" }, expect = { call_us = { p99 = "<10000000" }, copies = 0 } } ] }\n')
+        self.assertEqual(len(re.findall(r"^ +\d+ move .* 20 times; call us:", done.stdout, re.M)), 2, done.stdout)
+        statistics = result["statistics"]
+        self.assertEqual([(of["call"], of["arguments"], of["n"]) for of in statistics],
+                         [("map", result["statistics"][0]["arguments"], 1), ("move", "heap to=16GiB", 20),
+                          ("move", "heap to=8GiB", 20)])
+        for of in statistics:
+            for key in ("call_ns", "guest_ns"):
+                self.assertTrue(of[key]["min"] <= of[key]["median"] <= of[key]["p99"] <= of[key]["max"], of)
+        self.assertEqual(result["steps"][2]["expect"], {"call_us": {"p99": "<10000000"}, "copies": 0})
+
+    def test_a_bound_that_does_not_hold(self):
+        _, result = self.run_scenario(
+            HEAP + '[[step]]\nmove = { range = "heap", to = "16GiB" }\nexpect = { call_us = "<0.001", copies = 0 }\n',
+            status=FAILED)
+        self.assertRegex(result["steps"][1]["problem"], r"call_us is [0-9.]+, expected <0.001$")
+
+    def test_fail_fast(self):
+        text = (HEAP + '[[step]]\nunmap = { range = "heap" }\nexpect = { errno = "EINVAL" }\n'
+                '[[step]]\nsleep = 0\n[[step]]\nsleep = 60\n')
+        done, result = self.run_scenario(text, "--fail-fast", status=FAILED)
+        self.assertEqual([step["skipped_for"] for step in result["steps"]], [None, None, 1, 1])
+        self.assertIn("skipped: step 1 failed", done.stdout)
+        self.assertEqual(result["summary"], {"passed": 1, "failed": 1, "skipped": 2})
+
+    def test_a_wait_for_the_pool(self):
+        _, result = self.run_scenario('[vm]\npool = "4MiB"\n' + HEAP + '[[step]]\nwait = { pool = "2MiB" }\n')
+        self.assertTrue(result["steps"][1]["ok"])
 
     def test_inflate_of_a_range_that_is_not_where_it_begins(self):
         _, result = self.run_scenario(
