@@ -49,6 +49,7 @@ enum ExitStatus { bad_usage = 2, host_lacks = 3, guest_died = 4, internal_error 
 
 int run(int argc, char** argv) {
     Program program;
+    program.command.assign(argv, argv + argc);
     program.app.set_version_flag("--version", "gpremap " GPREMAP_VERSION);
     program.app.require_subcommand(1);
     program.app.footer(

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/schema/full_result.h"
 #include "tests/style/documents.h"
 #include "vmm/report/json.h"
 #include "vmm/report/table.h"
@@ -29,33 +30,12 @@ void collect_keys(const gpremap::JsonObject& json, std::set<std::string>& keys) 
         if (value.is_structured()) collect_keys(value, keys);
 }
 
-// Of a run that has all there can be.
-gpremap::RunResult full_result() {
-    gpremap::RunResult run;
-    gpremap::StepResult move, copy;
-    move.moved = true;
-    move.track = move.label = "one";
-    move.fault = gpremap::abi::Fault{};
-    move.extents.emplace_back();
-    move.map = std::vector<gpremap::MapEntry>(1);
-    copy.call = "copy";
-    move.bytes = copy.bytes = move.guest_ns = copy.guest_ns = 4096;
-    run.steps = {move, copy};
-    run.map.emplace_back();
-    run.workloads.emplace_back().events.emplace_back();
-    run.series.emplace_back();
-    run.warnings = {"one"};
-    run.died = "so";
-    return run;
-}
-
-TEST(Experiments, DescribeEveryKeyOfTheResult) {
+TEST(Results, DescribeEveryKey) {
     std::set<std::string> keys;
-    collect_keys(json_of(full_result()), keys);
+    collect_keys(json_of(gpremap::full_result()), keys);
     for (const char* of_a_place : {"vcpu0", "1GiB", "2MiB"}) keys.erase(of_a_place);
     EXPECT_GT(keys.size(), 60u);
-    const std::string text = text_of("docs/experiments.md");
-    const std::string section = text.substr(text.find("## Reading the result"));
+    const std::string section = text_of("docs/results.md");
     for (const std::string& key : keys)
         EXPECT_THAT(section, AnyOf(HasSubstr("`" + key + "`"), HasSubstr("`" + key + "[]`")));
 }

@@ -18,9 +18,9 @@ class JsonFile {
     // output.
     explicit JsonFile(const std::string& path);
 
-    // For a verb that is about to end with the exit status `status`: returns that, or, where it is 0 and the
-    // file does not take the result, 2. Throws nothing then, so as not to hide how the run has ended: the log
-    // says so, and an older file stays as it was.
+    bool is_regular() const { return file_ && file_->is_regular(); }
+
+    // As write_result().
     int write(const JsonObject& result, int status);
 
   private:

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -167,6 +168,14 @@ int OutputFile::write_whole(std::string_view text) const {
 int OutputFile::write_direct(std::string_view text, int flags) const {
     const Descriptor file(open(target_.c_str(), O_WRONLY | O_CLOEXEC | flags));
     return file.valid() ? write_all(file.get(), text) : errno;
+}
+
+int write_result(const OutputFile& file, std::string_view text, int status) {
+    constexpr int not_written = 2;  // an exit status
+    const auto problem = file.write(text);
+    if (!problem) return status;
+    spdlog::error("{}", *problem);
+    return status == 0 ? not_written : status;
 }
 
 }  // namespace gpremap

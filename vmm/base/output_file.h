@@ -14,6 +14,8 @@ class OutputFile {
     // leads to it, such as /dev/stdout, is standard output.
     OutputFile(std::string option, const std::string& path);
 
+    bool is_regular() const { return kind_ == Kind::whole; }
+
     // An error is what went wrong, with option and path. A regular file is written beside the old one and
     // renamed over it, with its owner and mode; links to it stay links. Pipes, devices and the like are written
     // directly, and so is a file in a folder that takes no new one.
@@ -37,5 +39,10 @@ class OutputFile {
     std::string target_;  // where all links lead
     Kind kind_;
 };
+
+// For a verb that is about to end with the exit status `status`: returns that, or, where it is 0 and the file does
+// not take `text`, 2. Throws nothing then, so as not to hide how the run has ended: the log says so, and an older
+// file stays as it was.
+int write_result(const OutputFile& file, std::string_view text, int status);
 
 }  // namespace gpremap

@@ -35,7 +35,7 @@ Descriptor open_regular(const std::string& path) {
 }
 
 // What /proc has says that it is empty, so that its size says nothing.
-std::string text_from(int descriptor, const std::string& path) {
+std::string text_from(int descriptor, const std::string& path, size_t most) {
     std::string all;
     char part[65536];
     for (;;) {
@@ -43,16 +43,17 @@ std::string text_from(int descriptor, const std::string& path) {
         if (got < 0 && errno != EINTR) fail(path);
         if (got == 0) return all;
         if (got > 0) all.append(part, static_cast<size_t>(got));
-        if (all.size() > largest_text)
+        if (all.size() > most)
             throw ConfigError(
-                fmt::format("{}: has more than {} MiB, which no such file needs", path, largest_text >> 20));
+                fmt::format("{}: has more than {} MiB, which no such file needs", path, most >> 20));
     }
 }
 
 }  // namespace
 
-std::string read_text(const std::string& path) {
-    std::string all = path == "-" ? text_from(STDIN_FILENO, path) : text_from(open_regular(path).get(), path);
+std::string read_text(const std::string& path, size_t most) {
+    std::string all =
+        path == "-" ? text_from(STDIN_FILENO, path, most) : text_from(open_regular(path).get(), path, most);
     return all.starts_with(byte_order_mark) ? all.substr(byte_order_mark.size()) : all;
 }
 

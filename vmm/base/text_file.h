@@ -9,7 +9,7 @@ namespace gpremap {
 inline constexpr size_t largest_text = 16u << 20;  // bytes
 
 // The whole of a file, without a byte order mark; "-" is standard input. Throws ConfigError where it cannot be
-// read, is no regular file, or has more than `largest_text`.
-std::string read_text(const std::string& path);
+// read, is no regular file, or has more than `most` bytes.
+std::string read_text(const std::string& path, size_t most = largest_text);
 
 }  // namespace gpremap

@@ -30,7 +30,7 @@ MachineConfig config_of(const BenchSetting& setting, uint64_t limit) {
 }  // namespace
 
 Rig::Rig(const BenchSetting& setting, uint64_t limit)
-    : machine_(config_of(setting, limit)),
+    : machine_(config_of(setting, limit), setting.cpus),
       orders_(machine_.guest(), [this](unsigned, const abi::Step& step) { return perform(step); }) {}
 
 Performed Rig::call(abi::Call number, const std::array<uint64_t, 6>& args) {

@@ -19,6 +19,7 @@ struct BenchSetting {
     bool pre_fault = false;
     unsigned runs = 1;
     unsigned vcpus = 1;
+    std::vector<unsigned> cpus = {};  // host processors of the vCPUs' threads, one each; empty: any
 };
 
 // In ns, in the order in which they were taken.

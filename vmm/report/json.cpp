@@ -1,10 +1,6 @@
 #include "vmm/report/json.h"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
-#include <chrono>
-#include <ctime>
+#include <string>
 
 #include "vmm/calls/words.h"
 #include "vmm/report/move_comparison.h"
@@ -90,12 +86,6 @@ JsonObject json_of(const std::vector<ParameterAssignment>& parameters) {
     return json;
 }
 
-// "2026-11-22T08:15:30.125Z"
-std::string utc(std::chrono::system_clock::time_point time) {
-    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<time_t>(ms / 1000)), ms % 1000);
-}
-
 }  // namespace
 
 JsonObject json_of(const StepResult& step, unsigned vcpus) {
@@ -144,25 +134,36 @@ JsonObject json_of(const Pinning& pinning) {
             {"note", or_null(pinning.note)}};
 }
 
+JsonObject head_of(const RunResult& run, std::string_view schema) {
+    JsonObject provenance = json_of(run.provenance);
+    provenance["seeds"] = run.seeds;
+    provenance["scenario"] = json_of(run.source);
+    return {{"schema", schema},
+            {"tool", {{"version", GPREMAP_VERSION}}},
+            {"host", json_of(run.host)},
+            {"vm", json_of(run.machine)},
+            {"pinning", json_of(run.pinning)},
+            {"began", utc(run.began)},
+            {"parameters", json_of(run.parameters)},
+            {"provenance", provenance}};
+}
+
+JsonObject summary_of(const RunResult& run) {
+    return {{"passed", run.passed()}, {"failed", run.failed()}, {"skipped", run.skipped()}};
+}
+
 JsonObject json_of(const RunResult& run) {
     JsonObject steps = JsonObject::array();
     for (const StepResult& step : run.steps) steps.push_back(json_of(step, run.machine.vcpus));
-    JsonObject json = {
-        {"schema", "gpremap.run/1"},
-        {"tool", {{"version", GPREMAP_VERSION}}},
-        {"host", json_of(run.host)},
-        {"vm", json_of(run.machine)},
-        {"pinning", json_of(run.pinning)},
-        {"parameters", json_of(run.parameters)},
-        {"began", utc(run.began)},
-        {"clock", json_of(run.clock)},
-        {"steps", steps},
-        {"statistics", json_of_each(statistics_of(run.steps))},
-        {"workloads", json_of_each(run.workloads)},
-        {"series", json_of_each(run.series)},
-        {"map", json_of_each(run.map)},
-        {"comparisons", json_of_each(compare_moves(run.steps))},
-        {"summary", {{"passed", run.passed()}, {"failed", run.failed()}, {"skipped", run.skipped()}}}};
+    JsonObject json = head_of(run, "gpremap.run/1");
+    json["clock"] = json_of(run.clock);
+    json["steps"] = steps;
+    json["statistics"] = json_of_each(statistics_of(run.steps));
+    json["workloads"] = json_of_each(run.workloads);
+    json["series"] = json_of_each(run.series);
+    json["map"] = json_of_each(run.map);
+    json["comparisons"] = json_of_each(compare_moves(run.steps));
+    json["summary"] = summary_of(run);
     if (run.stage2) json["stage2"] = json_of(*run.stage2);
     if (!run.warnings.empty()) json["warnings"] = run.warnings;
     if (!run.died.empty()) json["died"] = run.died;

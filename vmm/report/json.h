@@ -1,5 +1,7 @@
-// Results as JSON. docs/experiments.md lists the keys.
+// Results as JSON. docs/results.md lists the keys.
 #pragma once
+
+#include <string_view>
 
 #include "vmm/base/json_file.h"
 #include "vmm/host/facts.h"
@@ -10,6 +12,10 @@ namespace gpremap {
 
 // Schema gpremap.run/1.
 JsonObject json_of(const RunResult& run);
+
+// What is known of it before its first step.
+JsonObject head_of(const RunResult& run, std::string_view schema);
+JsonObject summary_of(const RunResult& run);
 
 // One of its steps, of a VM with so many vCPUs.
 JsonObject json_of(const StepResult& step, unsigned vcpus);

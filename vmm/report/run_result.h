@@ -7,10 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "vmm/base/json_file.h"
 #include "vmm/config/machine_config.h"
 #include "vmm/host/facts.h"
 #include "vmm/host/placement.h"
 #include "vmm/memory/remapper.h"
+#include "vmm/report/provenance.h"
 #include "vmm/report/stage2_dump.h"
 #include "vmm/scenario/result.h"
 #include "vmm/workloads/result.h"
@@ -18,10 +20,13 @@
 namespace gpremap {
 
 struct RunResult {
+    Provenance provenance;
+    ScenarioSource source;
+    std::vector<ParameterAssignment> parameters;  // of the scenario, as used
+    JsonObject seeds = JsonObject::object();       // of what was chosen at random, by name
     HostFacts host;
     MachineConfig machine;
     Pinning pinning;
-    std::vector<ParameterAssignment> parameters;
     std::chrono::system_clock::time_point began;  // its first step
     ClockFacts clock;
     std::vector<StepResult> steps;

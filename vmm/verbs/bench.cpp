@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <iosfwd>
+#include <map>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -21,8 +22,11 @@
 #include "vmm/base/units.h"
 #include "vmm/bench/benches.h"
 #include "vmm/config/toml_reader.h"
+#include "vmm/host/conditions.h"
 #include "vmm/host/facts.h"
+#include "vmm/host/placement.h"
 #include "vmm/host/process_limits.h"
+#include "vmm/host/processors.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/report/json.h"
 #include "vmm/scenario/reading.h"
@@ -245,6 +249,27 @@ void check_options(const BenchOptions& options) {
                                   format_size(*granule), name_of_granule(traits_of(*backing).least_granule)));
 }
 
+// ---- where ----
+
+// For each number of vCPUs that is measured with.
+using Pinnings = std::map<unsigned, Pinning>;
+
+Pinnings pinnings_for(const std::vector<Measurement>& measurements) {
+    Pinnings pinnings;
+    for (const Measurement& measurement : measurements) {
+        const unsigned vcpus = measurement.setting.vcpus;
+        pinnings[vcpus] = choose_pinning(PlacementConfig(), vcpus, usable_processors());
+    }
+    return pinnings;
+}
+
+BenchSamples measure(const Measurement& measurement, const Pinning& pinning) {
+    const RunOn host_cpus(pinning.host_cpus);
+    BenchSetting setting = measurement.setting;
+    if (pinning.cpus) setting.cpus = *pinning.cpus;
+    return measurement.measure(setting);
+}
+
 // ---- the result ----
 
 std::string microseconds(uint64_t ns) {
@@ -253,9 +278,18 @@ std::string microseconds(uint64_t ns) {
 
 constexpr std::string_view line = "{:<9} {:>8} {:<10} {:<9} {:>9} {:>9} {:>9} {:>7}  {}\n";
 
-void print_header(std::ostream& out, const HostFacts& host, unsigned runs) {
+// "1 vCPU on processor 1, the rest of this program on 0,2-3"
+std::string describe(unsigned vcpus, const Pinning& pinning) {
+    if (pinning.note) return *pinning.note;
+    return fmt::format("{} vCPU{} on processor{} {}, the rest of this program on {}", vcpus,
+                       vcpus == 1 ? "" : "s", vcpus == 1 ? "" : "s", list_of(*pinning.cpus),
+                       list_of(*pinning.host_cpus));
+}
+
+void print_header(std::ostream& out, const HostFacts& host, unsigned runs, const Pinnings& pinnings) {
     fmt::print(out, "MMU kind {}, {}; us, {} runs of each and its baseline in turn\n", host.mmu, host.cpu,
                runs);
+    for (const auto& [vcpus, pinning] : pinnings) fmt::print(out, "{}\n", describe(vcpus, pinning));
     fmt::print(out, line, "bench", "size", "backing", "mechanism", "median", "p99", "baseline", "ratio",
                "baseline is");
 }
@@ -295,6 +329,15 @@ JsonObject json_of(const Row& row) {
             {"ratio", row.ratio()}};
 }
 
+JsonObject json_of(const Pinnings& pinnings) {
+    JsonObject json = JsonObject::array();
+    for (const auto& [vcpus, pinning] : pinnings) {
+        json.push_back({{"vcpus", vcpus}});
+        json.back().update(gpremap::json_of(pinning));
+    }
+    return json;
+}
+
 std::string describe(const Measurement& measurement) {
     return fmt::format("{} {} {} {}", measurement.bench, format_size(measurement.setting.size),
                        name_of(measurement.setting.backing), name_of(measurement.setting.mechanism));
@@ -303,7 +346,7 @@ std::string describe(const Measurement& measurement) {
 // Writes the table to `out`, row by row. Returns the exit status, 0 or what finish() makes of it. Throws
 // ConfigError for an unknown name, before anything runs, and HostLacks, GuestDied or std::system_error as a
 // Machine does.
-int run_bench(const BenchOptions& options, std::ostream& out) {
+int run_bench(const BenchOptions& options, Provenance provenance, std::ostream& out) {
     check_options(options);
     JsonFile json(options.json);
     require_limits(MemoryConfig().aperture_size);
@@ -312,22 +355,23 @@ int run_bench(const BenchOptions& options, std::ostream& out) {
     const HostFacts host = read_host();
     const std::vector<Measurement> measurements =
         Plan(options, settings, host, Kvm().capabilities().pre_fault).chosen(options.names);
+    const Pinnings pinnings = pinnings_for(measurements);
     const Interruption interruption;  // after the reservation, which forks
     Progress progress(measurements.size(), options.progress);
     JsonObject rows = JsonObject::array();
-    print_header(out, host, options.runs);
+    print_header(out, host, options.runs, pinnings);
     for (const Measurement& measurement : measurements) {
         if (interruption.requested()) break;
         progress.show(describe(measurement));
-        const Row row{measurement, measurement.measure(measurement.setting)};
+        const Row row{measurement, measure(measurement, pinnings.at(measurement.setting.vcpus))};
         progress.advance();
         print_row(out, row);
         rows.push_back(json_of(row));
     }
-    JsonObject result{{"schema", "gpremap.bench/1"},
-                      {"tool", {{"version", GPREMAP_VERSION}}},
-                      {"host", gpremap::json_of(host)},
-                      {"rows", rows}};
+    provenance.after = read_conditions();
+    JsonObject result{{"schema", "gpremap.bench/1"},       {"tool", {{"version", GPREMAP_VERSION}}},
+                      {"host", gpremap::json_of(host)},    {"pinning", json_of(pinnings)},
+                      {"provenance", json_of(provenance)}, {"rows", rows}};
     return finish(json, std::move(result), interruption, 0);
 }
 
@@ -352,7 +396,7 @@ void add_bench(Program& program) {
     verb.callback([&program, options] {
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;
-            return run_bench(*options, for_people(options->json, program.log));
+            return run_bench(*options, provenance_of(program), for_people(options->json, program.log));
         };
     });
 }

@@ -15,6 +15,7 @@
 #include "vmm/base/progress.h"
 #include "vmm/cases/runner.h"
 #include "vmm/config/config_errors.h"
+#include "vmm/host/conditions.h"
 #include "vmm/host/process_limits.h"
 #include "vmm/scenario/reading.h"
 #include "vmm/verbs/huge_page_reservation.h"
@@ -105,8 +106,9 @@ JsonObject json_of(const Case& c, const CaseOutcome& outcome) {
 
 class CasesRun {
   public:
-    CasesRun(const CasesOptions& options, std::ostream& out)
+    CasesRun(const CasesOptions& options, Provenance provenance, std::ostream& out)
         : options_(options),
+          provenance_(std::move(provenance)),
           out_(out),
           files_(read_files(options)),
           json_(options.json),
@@ -163,13 +165,19 @@ class CasesRun {
     }
 
     int write_json(const Interruption& interruption) {
-        JsonObject result{{"schema", "gpremap.cases/1"}, {"on", name_of(options_.on)},
-                          {"passed", all_.passed},       {"failed", all_.failed},
-                          {"skipped", all_.skipped},     {"cases", results_}};
+        provenance_.after = read_conditions();
+        JsonObject result{{"schema", "gpremap.cases/1"},
+                          {"provenance", gpremap::json_of(provenance_)},
+                          {"on", name_of(options_.on)},
+                          {"passed", all_.passed},
+                          {"failed", all_.failed},
+                          {"skipped", all_.skipped},
+                          {"cases", results_}};
         return finish(json_, std::move(result), interruption, all_.failed == 0 ? 0 : 1);
     }
 
     const CasesOptions& options_;
+    Provenance provenance_;
     std::ostream& out_;
     std::vector<CaseFile> files_;
     JsonFile json_;
@@ -181,8 +189,8 @@ class CasesRun {
 // Reads all files, then runs all cases and writes what came of them to `out`. Returns the exit status: 0
 // where none failed, 1 otherwise. Throws ConfigError, before anything runs, for what is wrong with any of
 // the files, and HostLacks or GuestDied as a Machine does.
-int run_cases(const CasesOptions& options, std::ostream& out) {
-    return CasesRun(options, out).run();
+int run_cases(const CasesOptions& options, const Program& program, std::ostream& out) {
+    return CasesRun(options, provenance_of(program), out).run();
 }
 
 }  // namespace
@@ -207,7 +215,7 @@ void add_cases(Program& program) {
     verb.callback([&program, options] {
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;
-            return run_cases(*options, for_people(options->json, program.log));
+            return run_cases(*options, program, for_people(options->json, program.log));
         };
     });
 }

@@ -3,11 +3,16 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
+#include <system_error>
 
 #include "vmm/base/errors.h"
 #include "vmm/base/units.h"
+#include "vmm/host/conditions.h"
+#include "vmm/verbs/revision.h"
 
 namespace gpremap {
 
@@ -27,6 +32,16 @@ std::ostream& for_people(const std::string& json, const LogOptions& log) {
 
 int descriptor_of(const std::ostream& out) {
     return &out == &std::cerr ? STDERR_FILENO : STDOUT_FILENO;
+}
+
+Provenance provenance_of(const Program& program) {
+    std::error_code none;  // the folder may be gone: then it has no name
+    return {.revision = std::string(revision),
+            .command = program.command,
+            .folder = std::filesystem::current_path(none),
+            .started = std::chrono::system_clock::now(),
+            .before = read_conditions(),
+            .after = {}};
 }
 
 int finish(JsonFile& json, JsonObject result, const Interruption& interruption, int status) {

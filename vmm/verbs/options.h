@@ -15,6 +15,8 @@
 #include "vmm/base/json_file.h"
 #include "vmm/base/log.h"
 #include "vmm/config/machine_config.h"
+#include "vmm/report/provenance.h"
+#include "vmm/verbs/verb.h"
 
 namespace gpremap {
 
@@ -26,6 +28,9 @@ void add_json(CLI::App& verb, std::string& json);
 std::ostream& for_people(const std::string& json, const LogOptions& log);
 // What it can show, where it is one of for_people().
 int descriptor_of(const std::ostream& out);
+
+// Of a result whose making begins now. Its `after` is for the end.
+Provenance provenance_of(const Program& program);
 
 // The end of a verb that an interruption may have ended early: writes `result`, which then says so. Returns the
 // exit status: `status`, what the file makes of it, or that of the interruption.

@@ -10,20 +10,29 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "vmm/base/errors.h"
 #include "vmm/base/interruption.h"
 #include "vmm/base/json_file.h"
+#include "vmm/base/output_file.h"
 #include "vmm/base/progress.h"
 #include "vmm/base/terminal.h"
+#include "vmm/base/text_file.h"
+#include "vmm/host/conditions.h"
 #include "vmm/host/facts.h"
 #include "vmm/host/huge_page_account.h"
+#include "vmm/host/placement.h"
 #include "vmm/host/process_limits.h"
+#include "vmm/host/processors.h"
 #include "vmm/kvm/vm.h"
+#include "vmm/report/journal.h"
 #include "vmm/report/json.h"
+#include "vmm/report/rerun.h"
 #include "vmm/report/stage2_dump.h"
 #include "vmm/report/table.h"
 #include "vmm/report/workload_table.h"
+#include "vmm/report/workloads.h"
 #include "vmm/scenario/reading.h"
 #include "vmm/scenario/step_runner.h"
 #include "vmm/verbs/huge_page_reservation.h"
@@ -36,9 +45,11 @@ namespace gpremap {
 namespace {
 
 struct RunOptions {
-    std::string file;
+    std::string file;  // or:
+    std::string from;  // a result whose scenario is run again
     Overrides overrides;
     std::string json;                        // where the result goes, too; empty: nowhere
+    std::string csv;                         // where the workloads' series go; empty: nowhere
     std::optional<TableFormat> dump_stage2;  // as entries of that format, after the steps
     uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
     OnFailure on_failure = OnFailure::go_on;
@@ -115,19 +126,67 @@ StepWatcher watch(StepTable& table, Progress& progress, const Interruption& inte
             }};
 }
 
-// Checks the whole scenario, boots the VM, does the steps and writes the table of them to `out`. A step
-// that fails stops only those after it that need a range which it would have made. Returns the exit status: 0
-// where every step was as expected, 1 otherwise; that of an interruption, after the step in which it came. Throws
-// ConfigError, before anything runs; HostLacks; GuestDied, when what ran until then has been written to `out` and
-// to the JSON file.
-int run_scenario(const RunOptions& options, std::ostream& out) {
-    const Scenario scenario = read_scenario(options.file, options.overrides);
-    JsonFile json(options.json);
-    const HugePageReservation reservation(options.huge_pages);
-    RunResult run;
+// What is to be run: the file that is named, or what a result was a run of. Options stand in place of both.
+ScenarioSource source_of(const RunOptions& options) {
+    if (options.from.empty()) return {options.file, read_text(options.file), options.overrides};
+    ScenarioSource source = read_rerun(options.from);
+    auto prefer = [](auto& of_result, const auto& option) {
+        if (option) of_result = option;
+    };
+    prefer(source.overrides.backing, options.overrides.backing);
+    prefer(source.overrides.mechanism, options.overrides.mechanism);
+    prefer(source.overrides.granule, options.overrides.granule);
+    prefer(source.overrides.pool, options.overrides.pool);
+    for (const ParameterSetting& set : options.overrides.parameters) {
+        std::erase_if(source.overrides.parameters, [&](const auto& each) { return each.name == set.name; });
+        source.overrides.parameters.push_back(set);
+    }
+    return source;
+}
+
+// The files that a run leaves behind, beside the table.
+class RunFiles {
+  public:
+    // Throws ConfigError where one of them cannot be written.
+    explicit RunFiles(const RunOptions& options) : json_(options.json), path_(options.json) {
+        if (!options.csv.empty()) csv_.emplace("--csv", options.csv);
+    }
+
+    // To be called when the run begins: an older journal goes then.
+    void begin(const RunResult& run) {
+        if (json_.is_regular()) journal_.emplace(journal_beside(path_));
+        if (!journal_) return;
+        journal_->begin(run);
+        if (run.pinning.note) journal_->note(*run.pinning.note);
+        for (const std::string& warning : run.warnings) journal_->warning(warning);
+    }
+
+    void add(const StepResult& step, unsigned vcpus) {
+        if (journal_) journal_->step(step, vcpus);
+    }
+
+    void add(const WorkloadSeries& rows) {
+        for (size_t row = 0; journal_ && row < rows.t_ns.size(); row++) journal_->sample(rows, row);
+    }
+
+    // Returns the exit status of the run.
+    int finish(const RunResult& run, const Interruption& interruption) {
+        if (journal_) journal_->end(run, interruption.requested().has_value());
+        int status = run.is_as_expected() ? 0 : 1;
+        if (csv_) status = write_result(*csv_, csv_of(run.series), status);
+        return gpremap::finish(json_, json_of(run), interruption, status);
+    }
+
+  private:
+    JsonFile json_;
+    std::string path_;
+    std::optional<OutputFile> csv_;
+    std::optional<Journal> journal_;
+};
+
+// What a host says of itself, and has to have, before a VM is made of its memory.
+void look_at_host(const Scenario& scenario, RunResult& run) {
     run.host = read_host();
-    run.machine = scenario.machine;
-    run.parameters = scenario.parameters;
     if (auto warning = warn_of_large_limit(scenario.machine.memory)) run.warnings.push_back(*warning);
     if (scenario.domain) {
         log_domain(*scenario.domain);
@@ -136,18 +195,43 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     require_huge_pages(scenario.machine.memory);
     require_limits(scenario.machine.memory.aperture_size);
     warn_of_idle_pool(scenario.machine.memory);
+    if (run.pinning.note) spdlog::warn("{}", *run.pinning.note);
+}
 
+// Checks the whole scenario, boots the VM, does the steps and writes the table of them to `out`. A step
+// that fails stops only those after it that need a range which it would have made. Returns the exit status: 0
+// where every step was as expected, 1 otherwise; that of an interruption, after the step in which it came. Throws
+// ConfigError, before anything runs; HostLacks; GuestDied, when what ran until then has been written to `out` and
+// to the files.
+int run_scenario(const RunOptions& options, const Program& program, std::ostream& out) {
+    RunResult run;
+    run.provenance = provenance_of(program);
+    run.source = source_of(options);
+    const Scenario scenario = parse_scenario(run.source.text, run.source.file, run.source.overrides);
+    run.machine = scenario.machine;
+    run.parameters = scenario.parameters;
+    run.pinning = choose_pinning(run.machine.placement, run.machine.vcpus, usable_processors());
+    RunFiles files(options);
+    const HugePageReservation reservation(options.huge_pages);
+    look_at_host(scenario, run);
+
+    const RunOn host_cpus(run.pinning.host_cpus);  // before all threads: they have it from this one
     const Interruption interruption;  // before the vCPUs' threads, and after the reservation, which forks
     const WarnOfLostHugePages warning_of_lost(scenario.machine.memory);
-    Machine machine(scenario.machine);
+    Machine machine(scenario.machine, run.pinning.cpus.value_or(std::vector<unsigned>()));
     warn_of_idle_pre_fault(scenario.machine, machine.vm().capabilities());
     const Colour colour = colour_for(descriptor_of(out));
     StepTable table(out, colour, columns_for(descriptor_of(out)));
     const std::vector<Order> timeline = timeline_of(scenario.steps, scenario.machine.memory.granule);
     Progress progress(timeline.size(), options.progress);
-    WorkloadRunner workloads(machine, scenario.workloads, nullptr);
-    StepRunner runner(target_of(machine), watch(table, progress, interruption), &workloads,
-                      options.on_failure);
+    WorkloadRunner workloads(machine, scenario.workloads,
+                             [&](const WorkloadSeries& rows) { files.add(rows); });
+    StepWatcher watcher = watch(table, progress, interruption);
+    watcher.done = [&, print = watcher.done](const StepResult& step) {
+        files.add(step, run.machine.vcpus);
+        print(step);
+    };
+    StepRunner runner(target_of(machine), watcher, &workloads, options.on_failure);
     auto conclude = [&] {
         progress.clear();
         table.print_unfinished();
@@ -155,11 +239,13 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
         run.workloads = workloads.results();
         run.series = workloads.series();
         run.clock = workloads.clock();
+        run.provenance.after = read_conditions();
         print_workloads(out, run.workloads, colour);
         print_summary(out, run, colour);
-        return finish(json, json_of(run), interruption, run.is_as_expected() ? 0 : 1);
+        return files.finish(run, interruption);
     };
     run.began = std::chrono::system_clock::now();
+    files.begin(run);
     try {
         runner.run(timeline);
         workloads.finish();
@@ -179,6 +265,14 @@ int run_scenario(const RunOptions& options, std::ostream& out) {
     return status;
 }
 
+void check_usage(const RunOptions& options) {
+    if (options.file.empty() == options.from.empty())
+        throw ConfigError(options.file.empty() ? "run: expected a SCENARIO, or --from RESULT"
+                                               : "run: expected a SCENARIO or --from RESULT, not both");
+    if (options.json == "-" && options.csv == "-")
+        throw ConfigError("--csv -: standard output has the JSON; expected a file");
+}
+
 }  // namespace
 
 void add_run(Program& program) {
@@ -186,9 +280,13 @@ void add_run(Program& program) {
         program.add_verb("run", "boot a VM, have its guest do the steps of a scenario, and report");
     auto options = std::make_shared<RunOptions>();
     verb.add_option("SCENARIO", options->file,
-                    "a TOML file, such as configs/quickstart.toml, or a libvirt domain; - is standard input")
-        ->required();
+                    "a TOML file, such as configs/quickstart.toml, or a libvirt domain; - is standard input");
+    verb.add_option("--from", options->from,
+                    "in place of SCENARIO: run again what this result is of, with its options")
+        ->type_name("RESULT");
     add_json(verb, options->json);
+    verb.add_option("--csv", options->csv, "write the workloads' series to this file; - is standard output")
+        ->type_name("FILE");
     add_reservation(verb, options->huge_pages);
     add_overrides(verb, options->overrides, "what the file says");
     add_parameters(verb, options->overrides);
@@ -210,7 +308,10 @@ void add_run(Program& program) {
         if (!format->empty()) options->dump_stage2 = formats.at(*format);
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;
-            return run_scenario(*options, for_people(options->json, program.log));
+            check_usage(*options);
+            const bool csv_is_output = options->csv == "-";
+            return run_scenario(*options, program,
+                                for_people(csv_is_output ? "-" : options->json, program.log));
         };
     });
 }

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "vmm/base/log.h"
 
@@ -15,6 +16,7 @@ using Work = std::function<int()>;
 
 struct Program {
     CLI::App app{"Gives ranges of a guest's physical memory mremap semantics, on KVM.", "gpremap"};
+    std::vector<std::string> command;  // as the program was called: its name and all arguments
     LogOptions log;
     Work work;
 

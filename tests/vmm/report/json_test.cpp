@@ -1,4 +1,4 @@
-// The result of a run as JSON: a value for each key that docs/experiments.md lists.
+// The result of a run as JSON: a value for each key that docs/results.md lists.
 #include "vmm/report/json.h"
 
 #include <gtest/gtest.h>

@@ -1,0 +1,11 @@
+// Of which sources this program was built. revision.cpp is made by the build.
+#pragma once
+
+#include <string_view>
+
+namespace gpremap {
+
+// git's name of it, with "-dirty" where the sources were changed since; "unknown" without git.
+extern const std::string_view revision;
+
+}  // namespace gpremap
