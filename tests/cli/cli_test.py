@@ -5,18 +5,28 @@
 
 What needs a VM skips where /dev/kvm cannot be opened; what needs libvirt, where the program is built without it.
 """
+import fcntl
+import hashlib
 import json
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
 GPREMAP, CONFIGS, WITHOUT_LIBVIRT = sys.argv[1:4]
+SOURCE = os.path.dirname(os.path.abspath(CONFIGS))
+SCHEMAS = os.path.join(SOURCE, "docs/schema")
+sys.path.append(os.path.join(SOURCE, "tests/schema"))
+sys.dont_write_bytecode = True
+import schemas  # found there
+
 LIBVIRT = sys.argv[4] == "libvirt"
 KIB = 1 << 10
 MIB = 1 << 20
@@ -82,12 +92,34 @@ class Case(unittest.TestCase):
         except PermissionError:
             self.skipTest("another user cannot reach the program")
 
+    def result(self, path):
+        """The JSON in a file, which must be as its schema says."""
+        with open(path, encoding="utf-8") as file:
+            return self.valid(json.load(file))
+
+    def valid(self, result):
+        name = result["schema"].removeprefix("gpremap.").partition("/")[0]
+        self.assertEqual(schemas.problems(SCHEMAS, name, result), [])
+        return result
+
+    def journal(self, path):
+        """Its lines, but for one that was cut; all as their schema says."""
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        self.assertEqual(schemas.problems_of_journal(SCHEMAS, text), [])
+        return [json.loads(line) for line in text.split("\n")[:-1]]
+
     def run_scenario(self, text, *arguments, status=OK):
-        """Runs a scenario; returns what it printed and the JSON of its result."""
-        result = self.path("result.json")
-        done = self.gpremap("run", self.write("s.toml", text), "--json", result, *arguments, status=status)
-        with open(result, encoding="utf-8") as file:
-            return done, json.load(file)
+        """Runs a scenario; returns what it printed and the JSON of its result. Both that and the journal beside it
+        say the same of the steps."""
+        done = self.gpremap("run", self.write("s.toml", text), "--json", self.path("result.json"), *arguments,
+                            status=status)
+        result = self.result(self.path("result.json"))
+        lines = self.journal(self.path("result.jsonl"))
+        self.assertEqual(lines[-1]["event"], "end")
+        self.assertEqual([line for line in lines if line["event"] == "step"],
+                         [{"event": "step", **step} for step in result["steps"]])
+        return done, result
 
 
 HUGE_POOL = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
@@ -246,7 +278,7 @@ class StandardStreams(Case):
     def test_json_alone_is_standard_output(self):
         cases = self.write("c.toml", CASE)
         done = self.gpremap("cases", "--on", "model", cases, "--json", "-")
-        self.assertEqual(json.loads(done.stdout)["passed"], 1)
+        self.assertEqual(self.valid(json.loads(done.stdout))["passed"], 1)
         self.assertIn("1 passed", done.stderr)
         done = self.gpremap("cases", "--on", "model", cases, "--json", "-", "-q")
         self.assertEqual(json.loads(done.stdout)["passed"], 1)
@@ -271,8 +303,7 @@ class WholeFiles(Case):
                               text=True, timeout=60, check=False, **options)
 
     def assert_is_result(self, path):
-        with open(path, encoding="utf-8") as file:
-            self.assertEqual(json.load(file)["schema"], "gpremap.cases/1")
+        self.assertEqual(self.result(path)["schema"], "gpremap.cases/1")
 
     def test_a_write_that_fails_leaves_the_old_one(self):
         """A limit of the file's size stands for a full disk."""
@@ -361,6 +392,20 @@ class Signals(Case):
         self.assertIn("passed", running.stderr.readline())  # it has begun
         return running
 
+    def test_twice_ends_at_once(self):
+        """Here a step is too short to be caught in; so it is held with the pipe that it prints to."""
+        running = self.start()
+        in_pipe = lambda: struct.unpack("i", fcntl.ioctl(running.stderr, termios.FIONREAD, bytes(4)))[0]
+        before = -1
+        while before != in_pipe():  # until it waits for a reader
+            before = in_pipe()
+            time.sleep(0.5)
+        self.assertGreater(before, 32 * KIB)
+        running.send_signal(signal.SIGINT)
+        running.send_signal(signal.SIGTERM)
+        self.assertEqual(running.wait(timeout=30), 128 + signal.SIGINT)
+        self.assertFalse(os.path.exists(self.path("r.json")))
+
     def test_end_in_order(self):
         for ending in signal.SIGINT, signal.SIGTERM:
             running = self.start()
@@ -368,8 +413,7 @@ class Signals(Case):
             out, _ = running.communicate(timeout=60)
             self.assertEqual(running.returncode, 128 + ending)
             self.assertRegex(out, r"c\.toml: \d+ passed, 0 failed, 0 skipped\n")
-            with open(self.path("r.json"), encoding="utf-8") as file:
-                result = json.load(file)
+            result = self.result(self.path("r.json"))
             self.assertIs(result["interrupted"], True)
             self.assertLess(result["passed"], 2_000)
 
@@ -391,8 +435,134 @@ class Signals(Case):
                 running.send_signal(signal.SIGINT)
                 out, _ = running.communicate(timeout=60)
                 self.assertEqual(running.returncode, 128 + signal.SIGINT, out)
-                with open(self.path("r.json"), encoding="utf-8") as file:
-                    self.assertIs(json.load(file)["interrupted"], True)
+                self.assertIs(self.result(self.path("r.json"))["interrupted"], True)
+        lines = self.journal(self.path("r.jsonl"))
+        self.assertEqual([line["event"] for line in lines if line["event"] != "note"], ["begin", "step", "end"])
+        self.assertIs(lines[-1]["interrupted"], True)
+
+    @needs_kvm
+    def test_twice_ends_a_run_at_once(self):
+        """In the middle of a step, too; the journal has what was done."""
+        far = "[[step]]\nrepeat = { times = 1000, steps = [ { verify = { range = \"large\", with = \"zero\" } } ] }\n"
+        scenario = self.write("s.toml", HEAP + '[[step]]\nmap = { name = "large", size = "1GiB" }\n' + far)
+        with subprocess.Popen([GPREMAP, "run", scenario, "--json", self.path("r.json")], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as running:
+            while "verify" not in running.stdout.readline():
+                self.assertIsNone(running.poll())
+            running.send_signal(signal.SIGINT)
+            running.send_signal(signal.SIGTERM)
+            running.communicate(timeout=60)
+            self.assertEqual(running.returncode, 128 + signal.SIGINT)
+        self.assertFalse(os.path.exists(self.path("r.json")))
+        events = [line["event"] for line in self.journal(self.path("r.jsonl"))]
+        self.assertEqual(events[0], "begin")
+        self.assertIn("step", events)
+        self.assertNotIn("end", events)
+
+    @needs_kvm
+    def test_a_kill_loses_no_step_that_was_done(self):
+        scenario = self.write("s.toml", HEAP + "[[step]]\nrepeat = { times = 1000, steps = [ { sleep = 0.01 } ] }\n")
+        with subprocess.Popen([GPREMAP, "run", scenario, "--json", self.path("r.json")], stdout=subprocess.PIPE,
+                              text=True) as running:
+            printed = 0
+            while printed < 20:
+                printed += "sleep" in running.stdout.readline()
+            running.kill()
+            printed += running.communicate(timeout=60)[0].count("sleep")
+        lines = self.journal(self.path("r.jsonl"))
+        self.assertGreaterEqual(sum(line.get("call") == "sleep" for line in lines), printed)
+        self.assertFalse(os.path.exists(self.path("r.json")))
+
+
+class From(Case):
+    """A result as what is to be run: what is wrong with it is found first."""
+
+    def complaint(self, text):
+        return self.gpremap("run", "--from", self.write("r.json", text), status=BAD_USAGE).stderr
+
+    def test_what_is_no_whole_result_of_a_run(self):
+        self.gpremap("cases", "--on", "model", self.write("c.toml", CASE), "--json", self.path("c.json"))
+        with open(self.path("c.json"), encoding="utf-8") as file:
+            whole = file.read()
+        self.assertIn("r.json: expected schema gpremap.run/1, got 'gpremap.cases/1'", self.complaint(whole))
+        self.assertIn("r.json: not a whole result: expected JSON up to the end", self.complaint(whole[:len(whole) // 2]))
+        self.assertIn("r.json: not a whole result", self.complaint(""))
+        self.assertIn("no '/provenance/scenario/file': expected a result", self.complaint('{"schema": "gpremap.run/1"}'))
+        absent = self.gpremap("run", "--from", self.path("absent.json"), status=BAD_USAGE).stderr
+        self.assertIn("absent.json: cannot be read: No such file", absent)
+
+    def test_one_of_the_two(self):
+        scenario = self.write("s.toml", HEAP)
+        self.assertIn("not both", self.gpremap("run", scenario, "--from", "r.json", status=BAD_USAGE).stderr)
+        self.assertIn("expected a SCENARIO, or --from RESULT", self.gpremap("run", status=BAD_USAGE).stderr)
+
+    @needs_kvm
+    def test_is_the_same_run(self):
+        text = '[vm]\npool = "2MiB"\n' + HEAP + '[[step]]\nfill = { range = "heap", with = "stamp", seed = 7 }\n'
+        _, first = self.run_scenario(text, "--backing", "memfd", "--granule", "2MiB", "--pool", "4MiB")
+        os.rename(self.path("result.json"), self.path("first.json"))
+        os.remove(self.path("s.toml"))
+        self.gpremap("run", "--from", self.path("first.json"), "--json", self.path("second.json"))
+        second = self.result(self.path("second.json"))
+        for key in "vm", "parameters":
+            self.assertEqual(first[key], second[key])
+        self.assertEqual(first["provenance"]["scenario"], second["provenance"]["scenario"])
+        self.assertEqual([(step["call"], step["args"]) for step in first["steps"]],
+                         [(step["call"], step["args"]) for step in second["steps"]])
+        self.gpremap("run", "--from", self.path("first.json"), "--backing", "anon", "--json", self.path("third.json"))
+        self.assertEqual(self.result(self.path("third.json"))["vm"]["backing"], "anon")
+
+
+class Pinning(Case):
+    USABLE = sorted(os.sched_getaffinity(0))
+
+    def test_what_is_not_there(self):
+        for keys, complaint in (("cpus = [8000]", r"s\.toml:2: key 'vm\.cpus': expected processors .*, got 8000"),
+                                ("host_cpus = [8000]", r"s\.toml:2: key 'vm\.host_cpus': expected processors"),
+                                ("cpus = [0, 1]", r"s\.toml:2: key 'vm\.cpus': expected 1 processor, one for each vCPU")):
+            done = self.gpremap("run", self.write("s.toml", f"[vm]\n{keys}\n" + HEAP), status=BAD_USAGE)
+            self.assertRegex(done.stderr, complaint)
+
+    @unittest.skipUnless(len(USABLE) > 1, "one processor")
+    def test_taskset_counts(self):
+        scenario = self.write("s.toml", f"[vm]\ncpus = [{self.USABLE[0]}]\n" + HEAP)
+        done = subprocess.run([GPREMAP, "run", scenario], capture_output=True, text=True, timeout=60, check=False,
+                              preexec_fn=lambda: os.sched_setaffinity(0, self.USABLE[1:]))
+        self.assertEqual(done.returncode, BAD_USAGE, done.stderr)
+        self.assertIn(f"got {self.USABLE[0]}", done.stderr)
+
+    @needs_kvm
+    def test_threads_run_where_they_are_said_to(self):
+        """While the guest sleeps, its threads are looked at."""
+        cpu, rest = self.USABLE[-1], self.USABLE[0]
+        scenario = self.write("s.toml", f"[vm]\ncpus = [{cpu}]\nhost_cpus = [{rest}]\n" + HEAP + "[[step]]\nsleep = 60\n")
+        with subprocess.Popen([GPREMAP, "run", scenario, "--json", self.path("r.json")], stdout=subprocess.PIPE,
+                              text=True) as running:
+            while "map" not in running.stdout.readline():
+                self.assertIsNone(running.poll())
+            places = {}
+            for thread in os.listdir(f"/proc/{running.pid}/task"):
+                with open(f"/proc/{running.pid}/task/{thread}/comm", encoding="utf-8") as file:
+                    places[file.read().strip()] = os.sched_getaffinity(int(thread))
+            running.send_signal(signal.SIGINT)
+            running.communicate(timeout=60)
+        self.assertEqual(places.pop("vcpu0"), {cpu})
+        self.assertLessEqual({"gpremap", "signals"}, set(places))
+        for name, place in places.items():
+            if not name.startswith("kvm"):  # the kernel's own
+                self.assertEqual(place, {rest}, name)
+        pinning = self.result(self.path("r.json"))["pinning"]
+        self.assertEqual((pinning["cpus"], pinning["host_cpus"]), ([cpu], [rest]))
+        self.assertEqual(pinning["note"] is None, cpu != rest)
+
+    @needs_kvm
+    @unittest.skipUnless(len(USABLE) <= 8, "more processors than a VM can have vCPUs")
+    def test_too_few(self):
+        """Said on the terminal, and in the result."""
+        done, result = self.run_scenario(f"[vm]\nvcpus = {len(self.USABLE)}\n" + HEAP)
+        self.assertIn("and the rest of this program share", result["pinning"]["note"])
+        self.assertIn(result["pinning"]["note"], done.stderr)
+        self.assertIsNone(result["pinning"]["cpus"])
 
 
 class ProcessLimits(Case):
@@ -621,8 +791,7 @@ class Domains(Case):
         result = self.path("result.json")
         done = self.gpremap("run", "-v", self.write("guest.xml", DOMAIN), "--json", result)
         self.assertIn(":12: <clock> is ignored", done.stderr)
-        with open(result, encoding="utf-8") as file:
-            found = json.load(file)
+        found = self.result(result)
         self.assertEqual(found["vm"]["vcpus"], 2)
         self.assertEqual([step["call"] for step in found["steps"]], ["map", "fill"])
         self.assertEqual((found["map"][0]["at"], found["map"][0]["size"]), (4 * GIB, 64 * MIB))
@@ -677,8 +846,7 @@ class ExportDomain(Case):
                 results = []
                 for file in (scenario, domain):
                     self.gpremap("run", file, "--json", self.path("result.json"))
-                    with open(self.path("result.json"), encoding="utf-8") as result:
-                        results.append(json.load(result))
+                    results.append(self.result(self.path("result.json")))
                 self.assertEqual(results[0]["vm"], results[1]["vm"])
                 self.assertEqual([step["args"] for step in results[0]["steps"]],
                                  [step["args"] for step in results[1]["steps"]])
@@ -894,6 +1062,37 @@ class Run(Case):
         self.assertEqual(result["summary"], {"passed": 6, "failed": 0, "skipped": 0})
         self.assertIn("6 passed, 0 failed", done.stdout)
         self.assertIn("the host has back 4 MiB", done.stdout)
+
+    def test_provenance(self):
+        scenario = HEAP + "# with a comment\n"
+        _, result = self.run_scenario(scenario, "--mechanism", "window")
+        provenance = result["provenance"]
+        self.assertEqual(provenance["version"], result["tool"]["version"])
+        self.assertEqual(provenance["command"][1:2] + provenance["command"][-2:], ["run", "--mechanism", "window"])
+        self.assertEqual(provenance["folder"], os.getcwd())
+        self.assertLessEqual(provenance["started"], result["began"])
+        source = provenance["scenario"]
+        self.assertEqual((source["file"], source["text"]), (self.path("s.toml"), scenario))
+        self.assertEqual(source["sha256"], hashlib.sha256(scenario.encode()).hexdigest())
+        self.assertEqual(source["options"], {"backing": None, "mechanism": "window", "granule": None, "pool": None})
+        for when in "host_before", "host_after":
+            self.assertEqual(len(provenance[when]["load"]), 3)
+            self.assertIsNotNone(provenance[when]["steal_ms"])
+
+    def test_csv_of_a_run_without_workloads(self):
+        self.run_scenario(HEAP, "--csv", self.path("series.csv"))
+        with open(self.path("series.csv"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "workload,vcpu,t_ns,ops,bytes,max_ns\n")
+        done, _ = self.run_scenario(HEAP, "--csv", "-")
+        self.assertEqual(done.stdout, "workload,vcpu,t_ns,ops,bytes,max_ns\n")
+        self.assertIn("1 passed", done.stderr)
+
+    def test_journal(self):
+        """In place of an older one; where the result is no file there is none."""
+        self.write("result.jsonl", "older\n" * 1000)
+        self.run_scenario(HEAP + "[[step]]\nsleep = 0\n")  # which looks at it
+        self.gpremap("run", self.path("s.toml"), "--json", "-")
+        self.assertEqual(sorted(os.listdir(self.folder)), ["result.json", "result.jsonl", "s.toml"])
 
     def test_what_each_step_was_about(self):
         _, result = self.run_scenario(
@@ -1183,7 +1382,7 @@ class Run(Case):
         self.assertIn("step 0: map", self.gpremap("run", scenario, "-v").stderr)
 
 
-README = os.path.join(os.path.dirname(os.path.abspath(CONFIGS)), "README.md")
+README = os.path.join(SOURCE, "README.md")
 
 
 def shape(text):
@@ -1243,8 +1442,7 @@ class ShippedScenarios(Case):
     def test_realloc_never_copies(self):
         result = self.path("result.json")
         self.gpremap("run", os.path.join(CONFIGS, "linux-realloc.toml"), "--json", result)
-        with open(result, encoding="utf-8") as file:
-            grown = [step for step in json.load(file)["steps"] if step["call"] == "linux" and step["moved"]]
+        grown = [step for step in self.result(result)["steps"] if step["call"] == "linux" and step["moved"]]
         self.assertEqual([step["bytes"] // MIB for step in grown], [8, 16, 32, 64, 128, 256, 512])
         for step in grown:
             self.assertEqual(step["stage2"]["copies"], 0)
@@ -1257,13 +1455,19 @@ class Bench(Case):
     def bench(self, *arguments):
         result = self.path("bench.json")
         done = self.gpremap("bench", *arguments, "--json", result)
-        with open(result, encoding="utf-8") as file:
-            found = json.load(file)
+        found = self.result(result)
         self.assertEqual(found["schema"], "gpremap.bench/1")
         self.assertIn(found["host"]["mmu"], ("ept", "npt", "shadow"))
         self.assertRegex(found["tool"]["version"], r"^\d+\.\d+\.\d+$")
         self.assertIn("MMU kind " + found["host"]["mmu"], done.stdout)
-        self.assertEqual(len(done.stdout.splitlines()), 2 + len(found["rows"]), done.stdout)
+        self.assertEqual({pinning["vcpus"] for pinning in found["pinning"]},
+                         {2 if row["bench"] == "stall" else 1 for row in found["rows"]})
+        for pinning in found["pinning"]:
+            enough = len(os.sched_getaffinity(0)) > pinning["vcpus"]
+            self.assertEqual(pinning["note"] is None, enough, pinning)
+            self.assertEqual(len(pinning["cpus"] or []), pinning["vcpus"] if enough else 0)
+            self.assertIn(pinning["note"] or f"the rest of this program on {pinning['host_cpus'][0]}", done.stdout)
+        self.assertEqual(len(done.stdout.splitlines()), 2 + len(found["pinning"]) + len(found["rows"]), done.stdout)
         for line in done.stdout.splitlines():
             self.assertLessEqual(len(line), 110, line)
         self.assertEqual(done.stderr, "")

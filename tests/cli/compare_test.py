@@ -18,6 +18,12 @@ import tempfile
 import time
 import unittest
 
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SCHEMAS = os.path.join(TESTS, "../docs/schema")
+sys.path.append(os.path.join(TESTS, "schema"))
+sys.dont_write_bytecode = True
+import schemas  # found there
+
 GPREMAP = sys.argv[1]
 MIB = 1 << 20
 BAD_USAGE, HOST_LACKS, GUEST_DIED = 2, 3, 4
@@ -112,7 +118,7 @@ class Compare(unittest.TestCase):
             self.assertLessEqual(len(line), 110 if not line.startswith(self.folder) else 1000, line)
         with open(result, encoding="utf-8") as file:
             found = json.load(file)
-        self.assertEqual(found["schema"], "gpremap.compare/1")
+        self.assertEqual(schemas.problems(SCHEMAS, "compare", found), [])
         self.assertEqual(found["qemu"]["accelerator"], "emulation")
         rows = {(row["way"], row["change"]): row for row in found["rows"]}
         self.assertEqual(set(rows), {(way, change) for way in ("gpremap", "balloon", "virtio-mem")

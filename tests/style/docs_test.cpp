@@ -15,6 +15,7 @@
 
 #include "tests/style/documents.h"
 #include "vmm/base/errors.h"
+#include "vmm/base/json_file.h"
 #include "vmm/calls/catalogue.h"
 #include "vmm/cases/divergences.h"
 #include "vmm/cases/reading.h"
@@ -263,6 +264,44 @@ TEST(Experiments, DescribeEveryKeyOfTheVmAndOfExpect) {
     std::vector<std::string> documented = documented_in("docs/experiments.md");
     EXPECT_THAT(documented, IsSupersetOf(words_known_to(of_vm, "known here: ")));
     EXPECT_THAT(documented, IsSupersetOf(words_known_to(of_expect, "known here: ")));
+}
+
+std::set<std::string> keys_of_schema(const std::string& pointer) {
+    const auto schema = gpremap::JsonObject::parse(text_of("docs/schema/scenario.json"));
+    std::set<std::string> keys;
+    for (const auto& [key, value] : schema.at(gpremap::JsonObject::json_pointer(pointer)).items())
+        keys.insert(key);
+    return keys;
+}
+
+TEST(ScenarioSchema, HasEveryKey) {
+    const std::string of_step =
+        complaint_about([] { gpremap::parse_scenario("[[step]]\nnothing = 1\n", "test"); });
+    const std::string of_vm = complaint_about([] { gpremap::parse_scenario("[vm]\nnothing = 1\n", "test"); });
+    const std::string of_expect = complaint_about(
+        [] { gpremap::parse_scenario("[[step]]\nsleep = 0\nexpect = { nothing = 1 }\n", "test"); });
+    EXPECT_THAT(keys_of_schema("/$defs/step/properties"),
+                IsSupersetOf(words_known_to(of_step, "known are ")));
+    EXPECT_THAT(keys_of_schema("/$defs/vm/properties"), IsSupersetOf(words_known_to(of_vm, "known here: ")));
+    EXPECT_THAT(keys_of_schema("/$defs/expect/properties"),
+                IsSupersetOf(words_known_to(of_expect, "known here: ")));
+}
+
+// Every argument of every call, and every word of its flags.
+TEST(ScenarioSchema, HasEveryArgument) {
+    const std::string text = text_of("docs/schema/scenario.json");
+    auto is_named = [&](std::string_view word) {
+        return text.find(fmt::format("\"{}\"", word)) != text.npos;
+    };
+    for (const gpremap::CallRow& row : gpremap::catalogue()) {
+        for (const gpremap::Parameter& each : row.parameters) {
+            for (std::string_view key : each.keys) EXPECT_TRUE(is_named(key)) << row.verb << ": " << key;
+            for (const auto& [word, bits] : each.words)
+                EXPECT_TRUE(is_named(word)) << row.verb << ": " << word;
+            for (const gpremap::Switch& flag : each.switches) EXPECT_TRUE(is_named(flag.key)) << flag.key;
+            EXPECT_TRUE(!each.field || is_named(each.field->key)) << row.verb;
+        }
+    }
 }
 
 TEST(Cases, DescribeEveryKeyAndCall) {

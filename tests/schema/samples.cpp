@@ -1,0 +1,19 @@
+// Writes what a run leaves behind, for schema_test.py: samples RESULT JOURNAL
+#include <fstream>
+
+#include "tests/schema/full_result.h"
+#include "vmm/report/journal.h"
+#include "vmm/report/json.h"
+
+int main(int, char** argv) {
+    using namespace gpremap;
+    const RunResult run = full_result();
+    std::ofstream(argv[1]) << json_of(run);
+    Journal journal(argv[2]);
+    journal.begin(run);
+    journal.note("one");
+    journal.warning("two");
+    for (const StepResult& step : run.steps) journal.step(step, 2);
+    journal.sample(run.series[0], 0);
+    journal.end(run, false);
+}
