@@ -26,7 +26,7 @@
 #include "vmm/host/process_limits.h"
 #include "vmm/host/processors.h"
 #include "vmm/kvm/vm.h"
-#include "vmm/report/journal.h"
+#include "vmm/report/run_journal.h"
 #include "vmm/report/json.h"
 #include "vmm/report/rerun.h"
 #include "vmm/report/stage2_dump.h"
@@ -181,7 +181,7 @@ class RunFiles {
     JsonFile json_;
     std::string path_;
     std::optional<OutputFile> csv_;
-    std::optional<Journal> journal_;
+    std::optional<RunJournal> journal_;
 };
 
 // What a host says of itself, and has to have, before a VM is made of its memory.

@@ -1,5 +1,5 @@
 // What a run leaves behind line by line.
-#include "vmm/report/journal.h"
+#include "vmm/report/run_journal.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -22,9 +22,9 @@ fs::path new_folder() {
     return mkdtemp(name.data());
 }
 
-class JournalTest : public testing::Test {
+class RunJournalTest : public testing::Test {
   protected:
-    ~JournalTest() override { fs::remove_all(folder_); }
+    ~RunJournalTest() override { fs::remove_all(folder_); }
 
     // All lines but one that was cut.
     std::vector<JsonObject> lines() const {
@@ -39,19 +39,19 @@ class JournalTest : public testing::Test {
     const std::string path_ = folder_ / "r.jsonl";
 };
 
-TEST(JournalBeside, HasItsEndingInPlaceOfTheResults) {
+TEST(RunJournalBeside, HasItsEndingInPlaceOfTheResults) {
     EXPECT_EQ(journal_beside("a/r.json"), "a/r.jsonl");
     EXPECT_EQ(journal_beside("r.json.old"), "r.json.old.jsonl");
     EXPECT_EQ(journal_beside("result"), "result.jsonl");
 }
 
-TEST_F(JournalTest, HasALineForEachEvent) {
+TEST_F(RunJournalTest, HasALineForEachEvent) {
     RunResult run;
     run.parameters = {{"size", "1MiB"}};
     StepResult step;
     step.call = "map";
     run.steps = {step};
-    Journal journal(path_);
+    RunJournal journal(path_);
     journal.begin(run);
     journal.note("so");
     journal.warning("beware");
@@ -77,18 +77,18 @@ TEST_F(JournalTest, HasALineForEachEvent) {
     EXPECT_TRUE(all[5]["died"].is_null());
 }
 
-TEST_F(JournalTest, ReplacesAnOlderOne) {
+TEST_F(RunJournalTest, ReplacesAnOlderOne) {
     std::ofstream(path_) << std::string(10000, 'x');
-    Journal journal(path_);
+    RunJournal journal(path_);
     journal.note("new");
     EXPECT_EQ(lines().size(), 1u);
 }
 
 // Whoever writes is killed between two lines, and has closed nothing.
-TEST_F(JournalTest, LosesNoLineWithItsWriter) {
+TEST_F(RunJournalTest, LosesNoLineWithItsWriter) {
     const pid_t writer = fork();
     if (writer == 0) {
-        Journal journal(path_);
+        RunJournal journal(path_);
         for (int i = 0; i < 100; i++) journal.note("line " + std::to_string(i));
         kill(getpid(), SIGKILL);
     }
@@ -99,13 +99,13 @@ TEST_F(JournalTest, LosesNoLineWithItsWriter) {
 }
 
 // A limit of the file's size stands for a full disk.
-TEST_F(JournalTest, EndsWhereTheDiskIsFull) {
+TEST_F(RunJournalTest, EndsWhereTheDiskIsFull) {
     const pid_t writer = fork();
     if (writer == 0) {
         std::signal(SIGXFSZ, SIG_IGN);
         const rlimit limit{1000, 1000};
         setrlimit(RLIMIT_FSIZE, &limit);
-        Journal journal(path_);
+        RunJournal journal(path_);
         for (int i = 0; i < 100; i++) journal.note("line " + std::to_string(i));
         _exit(0);
     }
@@ -116,7 +116,7 @@ TEST_F(JournalTest, EndsWhereTheDiskIsFull) {
     EXPECT_LE(fs::file_size(path_), 1000u);
 }
 
-TEST_F(JournalTest, GoesOnWithoutAFile) {
+TEST_F(RunJournalTest, GoesOnWithoutAFile) {
     Journal absent(folder_ / "absent" / "r.jsonl");
     absent.note("lost");
     fs::create_directory(path_);

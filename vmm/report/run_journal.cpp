@@ -1,4 +1,4 @@
-#include "vmm/report/journal.h"
+#include "vmm/report/run_journal.h"
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
@@ -29,29 +29,29 @@ std::string journal_beside(const std::string& result) {
 }
 
 // Without waiting for the reader of a pipe that has that name.
-Journal::Journal(const std::string& path)
+RunJournal::RunJournal(const std::string& path)
     : path_(path),
       file_(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666)) {
     if (!file_.valid()) give_up(errno);
 }
 
-void Journal::begin(const RunResult& run) {
+void RunJournal::begin(const RunResult& run) {
     write(line_of("begin", head_of(run, "gpremap.journal/1")));
 }
 
-void Journal::step(const StepResult& step, unsigned vcpus) {
+void RunJournal::step(const StepResult& step, unsigned vcpus) {
     write(line_of("step", json_of(step, vcpus)));
 }
 
-void Journal::note(std::string_view text) {
+void RunJournal::note(std::string_view text) {
     write({{"event", "note"}, {"text", text}});
 }
 
-void Journal::warning(std::string_view text) {
+void RunJournal::warning(std::string_view text) {
     write({{"event", "warning"}, {"text", text}});
 }
 
-void Journal::sample(const WorkloadSeries& series, size_t row) {
+void RunJournal::sample(const WorkloadSeries& series, size_t row) {
     write({{"event", "sample"},
            {"workload", series.workload},
            {"vcpu", series.vcpu},
@@ -61,14 +61,14 @@ void Journal::sample(const WorkloadSeries& series, size_t row) {
            {"max_ns", series.max_ns.at(row)}});
 }
 
-void Journal::end(const RunResult& run, bool interrupted) {
+void RunJournal::end(const RunResult& run, bool interrupted) {
     write({{"event", "end"},
            {"summary", summary_of(run)},
            {"interrupted", interrupted},
            {"died", run.died.empty() ? JsonObject(nullptr) : JsonObject(run.died)}});
 }
 
-void Journal::write(const JsonObject& line) {
+void RunJournal::write(const JsonObject& line) {
     std::lock_guard lock(mutex_);
     if (!file_.valid()) return;
     const std::string text = line.dump(-1, ' ', false, JsonObject::error_handler_t::replace) + '\n';
@@ -78,7 +78,7 @@ void Journal::write(const JsonObject& line) {
     file_ = Descriptor();
 }
 
-void Journal::give_up(int error) {
+void RunJournal::give_up(int error) {
     spdlog::warn("{}: the journal of this run cannot be written: {}; it goes on without", path_,
                  std::strerror(error));
 }

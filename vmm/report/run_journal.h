@@ -17,10 +17,10 @@ std::string journal_beside(const std::string& result);
 
 // Every line is with the kernel when its function returns, whatever becomes of this program afterwards. A file that
 // takes no more ends the journal, with a warning in the log, and not the run. Any thread may write.
-class Journal {
+class RunJournal {
   public:
     // Replaces an older journal. One that cannot be written is a warning in the log.
-    explicit Journal(const std::string& path);
+    explicit RunJournal(const std::string& path);
 
     // The first line: what is known before the first step.
     void begin(const RunResult& run);
