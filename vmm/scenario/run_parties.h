@@ -9,7 +9,7 @@
 #include "vmm/memory/caller.h"
 #include "vmm/memory/remapper.h"
 #include "vmm/scenario/result.h"
-#include "vmm/vcpus/performed.h"
+#include "vmm/guests/agent/orders.h"
 #include "vmm/workloads/companions.h"
 
 namespace gpremap {

@@ -45,11 +45,9 @@ TEST(ReadBounds, AreNumbersOrOperatorsAndAmounts) {
         R"({"call_us":">0.5","system_calls":"!=7","copies":0,"faults":"<= 2","pool_bytes":">=256MiB"})");
     for (const auto& [metric, of, bound] : expect.bounds) {
         EXPECT_EQ(of, "");
-        if (metric->name == "pool_bytes") {
-            EXPECT_EQ(bound.than, 256.0 * (1 << 20));
-        }
-        if (metric->name == "call_us") {
-            EXPECT_EQ(bound.than, 0.5);
+        const double than = metric->name == "pool_bytes" ? 256.0 * (1 << 20) : 0.5;
+        if (metric->is_bytes || metric->name == "call_us") {
+            EXPECT_EQ(bound.than, than);
         }
     }
 }
