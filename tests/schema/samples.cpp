@@ -2,14 +2,14 @@
 #include <fstream>
 
 #include "tests/schema/full_result.h"
-#include "vmm/report/journal.h"
 #include "vmm/report/json.h"
+#include "vmm/report/run_journal.h"
 
 int main(int, char** argv) {
     using namespace gpremap;
     const RunResult run = full_result();
     std::ofstream(argv[1]) << json_of(run);
-    Journal journal(argv[2]);
+    RunJournal journal(argv[2]);
     journal.begin(run);
     journal.note("one");
     journal.warning("two");

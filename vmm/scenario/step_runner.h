@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "vmm/scenario/result.h"
-#include "vmm/scenario/run_parties.h"
 #include "vmm/scenario/run_state.h"
 #include "vmm/scenario/timeline.h"
 #include "vmm/scenario/track.h"

@@ -59,7 +59,9 @@ uint64_t read_sample(const TomlValue& value, const Workload& workload) {
 }
 
 std::vector<std::string> read_arguments(const TomlValue& value) {
-    std::vector<std::string> arguments = value.words();
+    std::vector<std::string> arguments;
+    for (const TomlValue& each : value.array())
+        arguments.push_back(each.is_integer() ? each.as_written() : each.text());
     const size_t size = std::accumulate(arguments.begin(), arguments.end(), size_t{0},
                                         [](size_t sum, const auto& word) { return sum + word.size() + 1; });
     if (size > sizeof gpremap_workload::arguments)

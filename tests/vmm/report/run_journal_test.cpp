@@ -117,10 +117,10 @@ TEST_F(RunJournalTest, EndsWhereTheDiskIsFull) {
 }
 
 TEST_F(RunJournalTest, GoesOnWithoutAFile) {
-    Journal absent(folder_ / "absent" / "r.jsonl");
+    RunJournal absent(folder_ / "absent" / "r.jsonl");
     absent.note("lost");
     fs::create_directory(path_);
-    Journal folder(path_);
+    RunJournal folder(path_);
     folder.note("lost");
     EXPECT_TRUE(fs::is_empty(path_));
 }

@@ -72,7 +72,7 @@ TEST(Workload, ReadsRates) {
 
 TEST(Workload, FindsItsProgramBesideTheScenario) {
     const Workload workload =
-        read("do = 'program'\nvcpu = 1\nprogram = 'bin/store'\narguments = ['snapshot', '4096']");
+        read("do = 'program'\nvcpu = 1\nprogram = 'bin/store'\narguments = ['snapshot', 4096]");
     EXPECT_EQ(workload.program, "configs/bin/store");
     EXPECT_THAT(workload.arguments, ElementsAre("snapshot", "4096"));
     EXPECT_EQ(read("do = 'program'\nvcpu = 1\nprogram = '/bin/store'").program, "/bin/store");
