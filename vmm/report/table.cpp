@@ -184,8 +184,13 @@ void StepTable::print_turns(const Turns& turns) {
     std::vector<Column> columns(columns_.begin(), columns_.begin() + before);
     size_t width = 0;
     for (size_t i = before; i < columns_.size(); i++) width += columns_[i].width + (i > before);
-    columns.push_back({"", width, Align::left});
     const StepResult& first = turns.first();
+    // What the arguments leave of their room is for the times, so that a wide terminal has them in one line.
+    size_t& arguments = columns.back().width;
+    const size_t unused = arguments - std::min(arguments, std::max<size_t>(first.arguments.size(), 12));
+    const size_t given = std::min(unused, text.size() - std::min(text.size(), width));
+    arguments -= given;
+    columns.push_back({"", width + given, Align::left});
     print_cells(columns, {std::to_string(first.index), first.call, first.arguments, text});
     if (turns.failed() > few)
         fmt::print(out_, "    {} and {} more of its turns\n", painted("FAILED", red, colour_),
