@@ -169,11 +169,11 @@ class Usage(Case):
     def test_help_and_version(self):
         self.assertIn("doctor", self.gpremap("--help").stdout)
         self.assertRegex(self.gpremap("--version").stdout, r"^gpremap \d+\.\d+\.\d+\n$")
-        for verb in ("run", "check", "doctor", "bench", "compare", "export-domain"):
+        for verb in ("run", "check", "doctor", "bench", "compare", "export-domain", "sweep", "merge", "diff"):
             options = self.gpremap(verb, "--help").stdout
             for option in ("--help", "--verbose", "--quiet", "--log"):
                 self.assertIn(option, options)
-        for verb in ("run", "doctor", "bench", "compare"):
+        for verb in ("run", "doctor", "bench", "compare", "merge", "diff"):
             self.assertIn("--json", self.gpremap(verb, "--help").stdout)
         for bench in ("move", "overhead", "stall", "hypercall"):
             self.assertIn(bench, self.gpremap("bench", "--help").stdout)

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "vmm/config/memory_config.h"
-#include "vmm/config/parameters.h"
+#include "vmm/config/parameter.h"
 
 namespace gpremap {
 

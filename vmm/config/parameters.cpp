@@ -275,4 +275,11 @@ std::vector<ParameterAssignment> substitute_parameters(TomlFile& file,
     return values;
 }
 
+JsonObject json_of(const std::vector<ParameterAssignment>& parameters) {
+    JsonObject json = JsonObject::object();
+    for (const ParameterAssignment& each : parameters)
+        std::visit([&](const auto& value) { json[each.name] = value; }, each.value);
+    return json;
+}
+
 }  // namespace gpremap

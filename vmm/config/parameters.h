@@ -13,27 +13,11 @@
 #include <string_view>
 #include <vector>
 
+#include "vmm/base/json_file.h"
+#include "vmm/config/parameter.h"
 #include "vmm/config/toml_reader.h"
 
 namespace gpremap {
-
-using ParameterValue = decltype(TomlReplacement::value);
-
-// A parameter that has one value.
-struct ParameterAssignment {
-    bool operator==(const ParameterAssignment&) const = default;
-
-    std::string name;
-    ParameterValue value;
-};
-
-// A parameter as a file or --set has it.
-struct ParameterSetting {
-    std::string name;
-    std::vector<ParameterValue> values;  // at least one, none twice
-    bool is_list = false;                // it may be of one value
-    std::string origin;                  // for messages: "FILE:LINE", "--set size=1GiB"
-};
 
 // As it stands within a longer text.
 std::string text_of(const ParameterValue& value);
@@ -54,6 +38,9 @@ std::vector<ParameterSetting> read_parameters(const TomlTable& root,
 // for a list, which is for sweeps.
 std::vector<ParameterAssignment> substitute_parameters(TomlFile& file,
                                                        const std::vector<ParameterSetting>& set);
+
+// As results say them: by name.
+JsonObject json_of(const std::vector<ParameterAssignment>& parameters);
 
 // The tables of a file that say what its parameters are.
 inline constexpr std::string_view parameter_tables[] = {"parameters", "sweep"};

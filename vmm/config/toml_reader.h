@@ -24,8 +24,9 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
+
+#include "vmm/config/parameter.h"
 
 namespace gpremap {
 
@@ -44,7 +45,7 @@ struct TomlPlace {
 
 // What stands in a file in place of a text.
 struct TomlReplacement {
-    std::variant<bool, int64_t, double, std::string> value;
+    ParameterValue value;
     std::string from;  // for messages
 };
 

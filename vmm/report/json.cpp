@@ -3,6 +3,7 @@
 #include <string>
 
 #include "vmm/calls/words.h"
+#include "vmm/config/parameters.h"
 #include "vmm/report/move_comparison.h"
 #include "vmm/report/statistics.h"
 #include "vmm/report/workloads.h"
@@ -79,13 +80,6 @@ JsonObject json_of(const MachineConfig& machine) {
             {"pre_fault", memory.pre_fault}};
 }
 
-JsonObject json_of(const std::vector<ParameterAssignment>& parameters) {
-    JsonObject json = JsonObject::object();
-    for (const ParameterAssignment& each : parameters)
-        std::visit([&](const auto& value) { json[each.name] = value; }, each.value);
-    return json;
-}
-
 }  // namespace
 
 JsonObject json_of(const StepResult& step, unsigned vcpus) {
@@ -144,7 +138,7 @@ JsonObject head_of(const RunResult& run, std::string_view schema) {
             {"vm", json_of(run.machine)},
             {"pinning", json_of(run.pinning)},
             {"began", utc(run.began)},
-            {"parameters", json_of(run.parameters)},
+            {"parameters", gpremap::json_of(run.parameters)},
             {"provenance", provenance}};
 }
 

@@ -6,7 +6,9 @@
 #include <filesystem>
 
 #include "vmm/base/text_file.h"
+#include "vmm/config/combinations.h"
 #include "vmm/config/config_errors.h"
+#include "vmm/config/parameters.h"
 #include "vmm/config/vm_section.h"
 #include "vmm/scenario/dry_run.h"
 #include "vmm/scenario/step_reading.h"
@@ -131,6 +133,7 @@ Scenario build_scenario(TomlFile file, const Overrides& overrides,
     scenario.domain = std::move(domain);
     ConfigErrors errors;
     errors.collect([&] { root.only({"parameters", "sweep", "vm", "workload", "step"}); });
+    errors.collect([&] { read_combinations(root, overrides.parameters); });
     errors.collect([&] { read_workloads(root, scenario, errors); });
     errors.collect([&] { read_machine(root, overrides, scenario); });
     errors.collect([&] { read_steps(root, scenario, errors); });

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -11,6 +12,7 @@
 
 #include "vmm/base/errors.h"
 #include "vmm/base/units.h"
+#include "vmm/config/parameters.h"
 #include "vmm/host/conditions.h"
 #include "vmm/verbs/revision.h"
 
@@ -67,6 +69,24 @@ void add_overrides(CLI::App& verb, Overrides& overrides, const std::string& in_p
                           "how it is remapped, in place of " + in_place_of);
     add_choice<uint64_t>(verb, "--granule", overrides.granule, granule_names,
                          "the unit of remapping, in place of " + in_place_of);
+}
+
+double share_in(const std::string& option, const std::string& text) {
+    double share = -1;
+    const bool is_percent = text.ends_with('%');
+    const char* end = text.data() + text.size() - (is_percent ? 1 : 0);
+    const auto [stop, error] = std::from_chars(text.data(), end, share);
+    if (is_percent) share /= 100;
+    if (error != std::errc() || stop != end || !(share >= 0 && share <= 1))
+        throw ConfigError(option + ": expected a share such as 2% or 0.02, got '" + text + "'");
+    return share;
+}
+
+void add_pool(CLI::App& verb, Overrides& overrides) {
+    verb.add_option_function<std::string>(
+            "--pool", [&overrides](const std::string& text) { overrides.pool = size_in("--pool", text); },
+            "memory kept ready for grows, in place of what the file says")
+        ->type_name("SIZE");
 }
 
 void add_parameters(CLI::App& verb, Overrides& overrides) {

@@ -290,11 +290,7 @@ void add_run(Program& program) {
     add_reservation(verb, options->huge_pages);
     add_overrides(verb, options->overrides, "what the file says");
     add_parameters(verb, options->overrides);
-    verb.add_option_function<std::string>(
-            "--pool",
-            [options](const std::string& text) { options->overrides.pool = size_in("--pool", text); },
-            "memory kept ready for grows, in place of what the file says")
-        ->type_name("SIZE");
+    add_pool(verb, options->overrides);
     verb.add_flag_callback(
         "--fail-fast", [options] { options->on_failure = OnFailure::skip_the_rest; },
         "after the first step that fails, skip the rest");

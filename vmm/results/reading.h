@@ -1,0 +1,35 @@
+// Results of earlier runs, read from their files.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vmm/base/json_file.h"
+#include "vmm/results/metrics.h"
+
+namespace gpremap {
+
+inline constexpr std::string_view run_schema = "gpremap.run/1";
+inline constexpr std::string_view bench_schema = "gpremap.bench/1";
+inline constexpr std::string_view merge_schema = "gpremap.merge/1";
+
+// One run.
+struct MeasuredRun {
+    JsonObject parameters = JsonObject::object();
+    JsonObject host = JsonObject::object();  // a factor: runs of different ones are not the same
+    std::string began;                       // UTC; empty where the result does not say
+    uint64_t failed = 0;                     // steps, or workloads, that were not as expected
+    std::vector<Metric> metrics;
+};
+
+// The runs in a file of one of these schemas: one, or those of a merged one. Throws ConfigError, with the file and
+// what was expected, for anything else; also for what a signal or the guest's death has cut short.
+std::vector<MeasuredRun> read_runs(const std::string& path, std::span<const std::string_view> schemas);
+
+// Whether `path` is a whole result of a run, as read_runs takes it; `failed` of it is then set.
+bool is_whole_run(const std::string& path, uint64_t& failed);
+
+}  // namespace gpremap
