@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "vmm/base/errors.h"
+#include "vmm/config/parameters.h"
 #include "vmm/base/units.h"
 #include "vmm/scenario/reading.h"
 
