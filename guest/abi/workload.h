@@ -29,12 +29,12 @@ struct gpremap_calls {
 /* ---- what a workload does, and how ---- */
 
 enum gpremap_workload_kind {
-    GPREMAP_STREAM = 1, /* copy, scale, add, triad over thirds of the range */
-    GPREMAP_CHASE = 2,  /* loads, each of which needs what the one before has found */
-    GPREMAP_TOUCH = 3,  /* a load or a store in one page after the other */
-    GPREMAP_VERIFY = 4, /* every page holds a stamp and a count; both must be there when it comes again */
-    GPREMAP_JITTER = 5, /* looks at the clock */
-    GPREMAP_PROGRAM = 6 /* a program of the user's, see guest/runtime/program.h */
+    GPREMAP_STREAM = 1,  /* copy, scale, add, triad over thirds of the range */
+    GPREMAP_CHASE = 2,   /* loads, each of which needs what the one before has found */
+    GPREMAP_TOUCH = 3,   /* a load or a store in one page after the other */
+    GPREMAP_VERIFY = 4,  /* every page holds a stamp and a count; both must be there when it comes again */
+    GPREMAP_JITTER = 5,  /* looks at the clock */
+    GPREMAP_PROGRAM = 6, /* a program of the user's, see guest/runtime/program.h */
 };
 
 enum gpremap_access { GPREMAP_SEQUENTIAL = 0, GPREMAP_RANDOM = 1, GPREMAP_ZIPF = 2 };

@@ -682,9 +682,10 @@ class Check(Case):
         self.assertIn(f"{scenario}:5: key 'step[1].expect': a 'sleep' has no `call_us`",
                       self.gpremap("check", scenario, status=BAD_USAGE).stderr)
 
-    def test_what_comes_later_says_so(self):
-        workload = self.write("w.toml", HEAP + '[[workload]]\nname = "stream"\n')
-        self.assertIn("not supported yet", self.gpremap("check", workload, status=BAD_USAGE).stderr)
+    def test_a_workload_has_a_vcpu_of_its_own(self):
+        workload = self.write("w.toml", HEAP + '[[workload]]\nname = "stream"\nrange = "heap"\nvcpu = 1\n')
+        self.assertIn(f"{workload}:6: key 'workload[0].vcpu': the VM has 1 vCPU; set vm.vcpus to 2 or more",
+                      self.gpremap("check", workload, status=BAD_USAGE).stderr)
 
     def test_shipped_scenarios(self):
         files = [os.path.join(CONFIGS, name) for name in scenarios() if LIBVIRT or not name.startswith("domains/")]

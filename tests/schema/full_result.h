@@ -9,6 +9,7 @@ inline RunResult full_result() {
     RunResult run;
     StepResult move, copy;
     move.moved = true;
+    move.track = move.label = "one";
     move.fault = abi::Fault{};
     move.record.emplace().mechanism = Mechanism::window;
     move.extents.emplace_back().page_size = 4096;
@@ -24,7 +25,7 @@ inline RunResult full_result() {
     workload.range = "heap";
     workload.asked_per_s = 1;
     workload.events.emplace_back();
-    workload.values["x"] = 0.5;
+    workload.values["n"] = 0.5;
     workload.ok = false;
     run.workloads.emplace_back().does = "jitter";
     run.series = {{"writer", 1, {10}, {2}, {16}, {5}}};

@@ -23,7 +23,7 @@ struct RunResult {
     Provenance provenance;
     ScenarioSource source;
     std::vector<ParameterAssignment> parameters;  // of the scenario, as used
-    JsonObject seeds = JsonObject::object();       // of what was chosen at random, by name
+    JsonObject seeds = JsonObject::object();      // of what was chosen at random, by name
     HostFacts host;
     MachineConfig machine;
     Pinning pinning;

@@ -87,11 +87,11 @@ Bound read_bound(const TomlValue& value) {
     return {Bound::Is::equal, value.number(), value.number()};
 }
 
-bool is_time(const Metric& metric) {
+bool is_time(const StepMetric& metric) {
     return metric.name == "call_us" || metric.name == "guest_us";
 }
 
-void read_bounds(const TomlValue& value, const Metric& metric, Expect& expect) {
+void read_bounds(const TomlValue& value, const StepMetric& metric, Expect& expect) {
     if (!is_time(metric) || !value.is_table()) {
         expect.bounds.push_back({&metric, "", read_bound(value)});
         return;
@@ -132,13 +132,13 @@ bool may_give_memory_back(const Action& action) {
     return row.resizes() || holds(row.gives_back_with, row.flags(values));
 }
 
-bool has(const Action& action, const Metric& metric) {
+bool has(const Action& action, const StepMetric& metric) {
     switch (metric.of) {
-        case Metric::Of::call:
+        case StepMetric::Of::call:
             return makes_calls(action);
-        case Metric::Of::guest_work:
+        case StepMetric::Of::guest_work:
             return makes_calls(action) || touches_memory(action);
-        case Metric::Of::call_that_gives_back:
+        case StepMetric::Of::call_that_gives_back:
             return may_give_memory_back(action);
     }
     return false;
@@ -167,7 +167,7 @@ void require_fitting(const TomlValue& place, const Expect& expect, const Scenari
 Expect read_expect(const TomlValue& value, const ScenarioStep& step) {
     const TomlTable table = value.table();
     std::vector<std::string_view> known{"errno", "at", "fault", "moved", "read", "huge_kept"};
-    for (const Metric& metric : metrics()) known.push_back(metric.name);
+    for (const StepMetric& metric : metrics()) known.push_back(metric.name);
     table.only(known);
     Expect expect;
     if (auto error = table.find("errno")) expect.error = read_errno(*error);
@@ -177,7 +177,7 @@ Expect read_expect(const TomlValue& value, const ScenarioStep& step) {
     if (auto word = table.find("read"))
         expect.read = word->integer_in(0, std::numeric_limits<int64_t>::max());
     if (auto kept = table.find("huge_kept")) expect.huge_kept = kept->boolean();
-    for (const Metric& metric : metrics())
+    for (const StepMetric& metric : metrics())
         if (auto bound = table.find(metric.name)) read_bounds(*bound, metric, expect);
     if (!expect.success() && (expect.at || expect.moved || expect.read || (expect.error && expect.fault)))
         table.fail("`errno` and `fault` each stand alone: what fails returns nothing else");

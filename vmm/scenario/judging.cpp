@@ -123,12 +123,12 @@ void judge_address(const CallAction& action, uint64_t returned, const Expect& ex
 
 // ---- bounds ----
 
-std::span<const Metric> metrics() {
-    using Of = Metric::Of;
+std::span<const StepMetric> metrics() {
+    using Of = StepMetric::Of;
     using Step = const StepResult&;
     static constexpr auto count = [](uint64_t value) { return static_cast<double>(value); };
     static constexpr auto us = [](uint64_t ns) { return static_cast<double>(ns) / 1000; };
-    static const Metric all[] = {
+    static const StepMetric all[] = {
         {"call_us", Of::call, false, [](Step step) { return us(step.record->call_ns); }},
         {"guest_us", Of::guest_work, false, [](Step step) { return us(step.guest_ns); }},
         {"system_calls", Of::call, false, [](Step step) { return count(step.record->syscalls.total()); }},
@@ -176,13 +176,13 @@ std::string as_stated(const Bound& bound) {
 }
 
 // Whether the turn has it: a schedule that grows gives nothing back in that turn, and a query has no record.
-bool has(const StepResult& result, const Metric& metric) {
+bool has(const StepResult& result, const StepMetric& metric) {
     switch (metric.of) {
-        case Metric::Of::call:
+        case StepMetric::Of::call:
             return result.record.has_value();
-        case Metric::Of::guest_work:
+        case StepMetric::Of::guest_work:
             return true;
-        case Metric::Of::call_that_gives_back:
+        case StepMetric::Of::call_that_gives_back:
             return result.host_returned.has_value();
     }
     return false;

@@ -28,7 +28,7 @@ void fail(StepResult& result, const std::string& problem);
 bool is_error(int64_t returned);
 
 // What `expect` may bound.
-std::span<const Metric> metrics();
+std::span<const StepMetric> metrics();
 
 enum class Went { on, wrong };  // `wrong`: it was given up, and has been judged
 

@@ -50,7 +50,7 @@ struct StepResult {
 };
 
 // Something that is measured of a step, under the name that files have for it.
-struct Metric {
+struct StepMetric {
     enum class Of { call, guest_work, call_that_gives_back };
     std::string_view name;
     Of of = Of::call;

@@ -132,7 +132,7 @@ struct Bound {
 
 // A bound of something measured: of each turn of the step, or of all of them together.
 struct ExpectedBound {
-    const Metric* metric = nullptr;
+    const StepMetric* metric = nullptr;
     std::string_view of;  // "median", "p99", "min" or "max" of all turns; empty: each
     Bound bound;
 };

@@ -26,9 +26,9 @@
 #include "vmm/host/process_limits.h"
 #include "vmm/host/processors.h"
 #include "vmm/kvm/vm.h"
-#include "vmm/report/run_journal.h"
 #include "vmm/report/json.h"
 #include "vmm/report/rerun.h"
+#include "vmm/report/run_journal.h"
 #include "vmm/report/stage2_dump.h"
 #include "vmm/report/table.h"
 #include "vmm/report/workload_table.h"
@@ -198,6 +198,12 @@ void look_at_host(const Scenario& scenario, RunResult& run) {
     if (run.pinning.note) spdlog::warn("{}", *run.pinning.note);
 }
 
+void note_workloads(const WorkloadRunner& workloads, RunResult& run) {
+    run.workloads = workloads.results();
+    run.series = workloads.series();
+    run.clock = workloads.clock();
+}
+
 // Checks the whole scenario, boots the VM, does the steps and writes the table of them to `out`. A step
 // that fails stops only those after it that need a range which it would have made. Returns the exit status: 0
 // where every step was as expected, 1 otherwise; that of an interruption, after the step in which it came. Throws
@@ -210,6 +216,7 @@ int run_scenario(const RunOptions& options, const Program& program, std::ostream
     const Scenario scenario = parse_scenario(run.source.text, run.source.file, run.source.overrides);
     run.machine = scenario.machine;
     run.parameters = scenario.parameters;
+    for (const Workload& workload : scenario.workloads) run.seeds[workload.name] = workload.seed;
     run.pinning = choose_pinning(run.machine.placement, run.machine.vcpus, usable_processors());
     RunFiles files(options);
     const HugePageReservation reservation(options.huge_pages);
@@ -236,9 +243,7 @@ int run_scenario(const RunOptions& options, const Program& program, std::ostream
         progress.clear();
         table.print_unfinished();
         run.steps = runner.results();
-        run.workloads = workloads.results();
-        run.series = workloads.series();
-        run.clock = workloads.clock();
+        note_workloads(workloads, run);
         run.provenance.after = read_conditions();
         print_workloads(out, run.workloads, colour);
         print_summary(out, run, colour);

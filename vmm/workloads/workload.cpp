@@ -103,6 +103,14 @@ void read_accesses(const TomlTable& table, Workload& workload) {
     }
 }
 
+// Without `do`, the name says it.
+gpremap_workload_kind read_kind(const TomlTable& table) {
+    auto name = table.find("name");
+    if (!table.has("do") && name) return name->one_of<gpremap_workload_kind>(workload_kind_names);
+    return table.at("do", "one of " + names_of<gpremap_workload_kind>(workload_kind_names))
+        .one_of<gpremap_workload_kind>(workload_kind_names);
+}
+
 void read_range(const TomlTable& table, Workload& workload) {
     const bool needs_one = workload.does != GPREMAP_JITTER && workload.does != GPREMAP_PROGRAM;
     auto value = table.find("range");
@@ -127,8 +135,7 @@ Workload read_workload(const TomlTable& table) {
         {"name", "vcpu", "do", "range", "access", "write", "rate", "sample", "seed", "program", "arguments"});
     Workload workload;
     workload.place = table.place();
-    workload.does = table.at("do", "one of " + names_of<gpremap_workload_kind>(workload_kind_names))
-                        .one_of<gpremap_workload_kind>(workload_kind_names);
+    workload.does = read_kind(table);
     const TomlValue vcpu = table.at("vcpu", "the number of a vCPU that no step uses");
     workload.vcpu = static_cast<unsigned>(vcpu.integer_in(0, abi::max_vcpus - 1));
     workload.vcpu_place = vcpu.place();

@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "vmm/base/errors.h"
-#include "vmm/config/parameters.h"
 #include "vmm/base/units.h"
+#include "vmm/config/parameters.h"
 #include "vmm/scenario/reading.h"
 
 namespace gpremap {

@@ -152,8 +152,24 @@ TEST(Scenario, WholeFile) {
     EXPECT_THAT(error_of([] { parse_scenario("", "s.toml"); }), HasSubstr("key 'step': missing"));
     EXPECT_THAT(error_of([] { with_heap("[machine]\n"); }),
                 HasSubstr("s.toml:3: key 'machine': unknown key"));
-    EXPECT_THAT(error_of([] { with_heap("[[workload]]\nname = 'stream'\n"); }),
-                AllOf(HasSubstr("s.toml:3: key 'workload'"), HasSubstr("comes later: not supported yet")));
+}
+
+TEST(Scenario, HasWorkloadsOnVcpusOfTheirOwn) {
+    auto complaint = [](const std::string& text) {
+        return error_of([&] { with_heap("[vm]\nvcpus = 3\n" + text); });
+    };
+    const std::string writer = "[[workload]]\nname = 'writer'\ndo = 'touch'\nvcpu = 1\nrange = 'heap'\n";
+    EXPECT_EQ(with_heap("[vm]\nvcpus = 2\n" + writer).workloads.size(), 1u);
+    EXPECT_THAT(error_of([&] { with_heap(writer); }),
+                HasSubstr("s.toml:6: key 'workload[0].vcpu': the VM has 1 vCPU; set vm.vcpus to 2 or more"));
+    EXPECT_THAT(complaint(writer + "[[step]]\nvcpu = 1\ntouch = { range = 'heap' }\n"),
+                HasSubstr("s.toml:8: key 'workload[0].vcpu': the step of line 10 uses vCPU 1"));
+    EXPECT_THAT(complaint(writer + "[[workload]]\nname = 'other'\ndo = 'jitter'\nvcpu = 1\n"),
+                HasSubstr("s.toml:13: key 'workload[1].vcpu': workload 'writer' has vCPU 1"));
+    EXPECT_THAT(complaint(writer + "[[workload]]\nname = 'writer'\ndo = 'jitter'\nvcpu = 2\n"),
+                HasSubstr("s.toml:10: key 'workload[1]': the workload of line 5 is 'writer', too"));
+    EXPECT_THAT(complaint("[[workload]]\ndo = 'touch'\nvcpu = 1\nrange = 'pile'\n"),
+                HasSubstr("s.toml:8: key 'workload[0].range': no step makes a range 'pile'"));
 }
 
 TEST(Scenario, ReportsEveryStepThatIsWrong) {

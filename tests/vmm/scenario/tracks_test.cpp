@@ -90,7 +90,9 @@ sleep = 600
     boot(scenario.machine);
     StepWatcher watcher;
     watcher.sleep = [](std::chrono::duration<double> duration) { std::this_thread::sleep_for(duration); };
-    watcher.done = [&](const StepResult&) { machine_->guest().stop(std::make_exception_ptr(GuestDied("so"))); };
+    watcher.done = [&](const StepResult&) {
+        machine_->guest().stop(std::make_exception_ptr(GuestDied("so")));
+    };
     StepRunner runner(target_of(*machine_), watcher);
     std::vector<ScenarioStep> steps = scenario.steps;
     steps.insert(steps.begin() + 1, steps.front());

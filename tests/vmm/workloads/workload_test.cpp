@@ -53,6 +53,7 @@ TEST(Workload, NeedsLittle) {
     const Workload workload = read("do = 'chase'\nvcpu = 2\nrange = 'heap'");
     EXPECT_EQ(workload.name, "chase");
     EXPECT_FALSE(workload.rate);
+    EXPECT_EQ(read("name = 'stream'\nvcpu = 1\nrange = 'heap'").does, GPREMAP_STREAM);
     EXPECT_EQ(workload.sample_ns, 1'000'000u);
     EXPECT_EQ(read("do = 'jitter'\nvcpu = 1").sample_ns, 100'000u);
 }
