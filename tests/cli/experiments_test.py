@@ -2,18 +2,19 @@
 """Each experiment of configs/experiments in a short form: that it runs, that its workloads measure, and that none of them
 finds anything wrong.
 
-    experiments_test.py GPREMAP CONFIGS PROGRAMS [unittest arguments]
+    experiments_test.py GPREMAP CONFIGS PROGRAMS GUIDE [unittest arguments]
 
-PROGRAMS is the folder of the example programs. What needs a VM skips where /dev/kvm cannot be opened.
+GUIDE is docs/experiments.md, whose commands run as they stand there. PROGRAMS is the folder of the example programs. What needs a VM skips where /dev/kvm cannot be opened.
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import unittest
 
-GPREMAP, CONFIGS, PROGRAMS = sys.argv[1:4]
+GPREMAP, CONFIGS, PROGRAMS, GUIDE = sys.argv[1:5]
 FOLDER = os.path.join(CONFIGS, "experiments")
 KVM = os.access("/dev/kvm", os.R_OK | os.W_OK)
 
@@ -74,5 +75,40 @@ class Experiments(unittest.TestCase):
             self.assertGreater(len(series["t_ns"]), 0, series["workload"])
 
 
+class Guide(unittest.TestCase):
+    """What docs/experiments.md has its reader do."""
+
+    def setUp(self):
+        with open(GUIDE, encoding="utf-8") as file:
+            text = file.read()
+        self.scenario = re.search(r"`question\.toml`:\n\n```toml\n(.*?)```", text, re.S)[1]
+        self.commands = re.findall(r"^    gpremap (.*)$", text, re.M)
+
+    def test_has_commands(self):
+        self.assertEqual([line.split()[0] for line in self.commands],
+                         ["check", "run", "sweep", "merge", "run", "diff", "run"])
+
+    @unittest.skipUnless(KVM, "no access to /dev/kvm")
+    def test_every_command_does_what_it_says(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "question.toml"), "w", encoding="utf-8") as file:
+                file.write(self.scenario)
+            for line in self.commands:
+                done = subprocess.run(f"{GPREMAP} {line}", shell=True, cwd=folder, capture_output=True, text=True,
+                                      timeout=200, check=False)
+                self.assertEqual(done.returncode, 0, f"{line}\n{done.stdout}\n{done.stderr}")
+            self.assertEqual(len(os.listdir(os.path.join(folder, "answers"))), 2 * 3 * 2)  # and their journals
+            with open(os.path.join(folder, "once.csv"), encoding="utf-8") as file:
+                self.assertEqual(file.readline(), "workload,vcpu,t_ns,ops,bytes,max_ns\n")
+            results = []
+            for name in "once.json", "again.json":
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    results.append(json.load(file))
+        once, again = results
+        self.assertEqual(once["parameters"], again["parameters"])
+        self.assertEqual([step["call"] for step in once["steps"]], [step["call"] for step in again["steps"]])
+        self.assertEqual(once["summary"]["failed"], 0)
+
+
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1] + sys.argv[4:])
+    unittest.main(argv=sys.argv[:1] + sys.argv[5:])

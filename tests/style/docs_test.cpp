@@ -254,14 +254,14 @@ TEST(Experiments, DescribeEveryStep) {
         complaint_about([] { gpremap::parse_scenario("[[step]]\nnothing = 1\n", "test"); });
     std::set<std::string> steps = words_known_to(complaint, "known are ");
     EXPECT_GT(steps.size(), 25u);
-    EXPECT_THAT(documented_in("docs/experiments.md"), IsSupersetOf(steps));
+    EXPECT_THAT(documented_in("docs/scenarios.md"), IsSupersetOf(steps));
 }
 
 TEST(Experiments, DescribeEveryKeyOfTheVmAndOfExpect) {
     std::string of_vm = complaint_about([] { gpremap::parse_scenario("[vm]\nnothing = 1\n", "test"); });
     std::string of_expect = complaint_about(
         [] { gpremap::parse_scenario("[[step]]\nsleep = 0\nexpect = { nothing = 1 }\n", "test"); });
-    std::vector<std::string> documented = documented_in("docs/experiments.md");
+    std::vector<std::string> documented = documented_in("docs/scenarios.md");
     EXPECT_THAT(documented, IsSupersetOf(words_known_to(of_vm, "known here: ")));
     EXPECT_THAT(documented, IsSupersetOf(words_known_to(of_expect, "known here: ")));
 }

@@ -1,5 +1,5 @@
 // A libvirt domain as the description of a VM. libvirt itself parses, validates and normalises it; what of it
-// becomes what is documented in docs/experiments.md.
+// becomes what is documented in docs/scenarios.md.
 //
 // No type of libvirt is in here: a build without it has these functions, too (libvirt_absent.cpp), which
 // throw HostLacks.

@@ -163,7 +163,7 @@ TEST(Scenario, HasWorkloadsOnVcpusOfTheirOwn) {
     EXPECT_THAT(error_of([&] { with_heap(writer); }),
                 HasSubstr("s.toml:6: key 'workload[0].vcpu': the VM has 1 vCPU; set vm.vcpus to 2 or more"));
     EXPECT_THAT(complaint(writer + "[[step]]\nvcpu = 1\ntouch = { range = 'heap' }\n"),
-                HasSubstr("s.toml:8: key 'workload[0].vcpu': the step of line 10 uses vCPU 1"));
+                HasSubstr("s.toml:8: key 'workload[0].vcpu': the step of line 12 uses vCPU 1"));
     EXPECT_THAT(complaint(writer + "[[workload]]\nname = 'other'\ndo = 'jitter'\nvcpu = 1\n"),
                 HasSubstr("s.toml:13: key 'workload[1].vcpu': workload 'writer' has vCPU 1"));
     EXPECT_THAT(complaint(writer + "[[workload]]\nname = 'writer'\ndo = 'jitter'\nvcpu = 2\n"),
