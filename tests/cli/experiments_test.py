@@ -96,7 +96,8 @@ class Guide(unittest.TestCase):
             for line in self.commands:
                 done = subprocess.run(f"{GPREMAP} {line}", shell=True, cwd=folder, capture_output=True, text=True,
                                       timeout=200, check=False)
-                self.assertEqual(done.returncode, 0, f"{line}\n{done.stdout}\n{done.stderr}")
+                expected = (0, 1) if line.startswith("diff") else (0,)  # a run may be slower than the one before
+                self.assertIn(done.returncode, expected, f"{line}\n{done.stdout}\n{done.stderr}")
             self.assertEqual(len(os.listdir(os.path.join(folder, "answers"))), 2 * 3 * 2)  # and their journals
             with open(os.path.join(folder, "once.csv"), encoding="utf-8") as file:
                 self.assertEqual(file.readline(), "workload,vcpu,t_ns,ops,bytes,max_ns\n")

@@ -119,9 +119,11 @@ class Sweep(Case):
                 time.sleep(moments.uniform(0, 0.3))
                 running.send_signal(signal.SIGKILL)
         self.gpremap("sweep", file, "-o", self.path("killed"))
-        self.assertEqual(sorted(os.listdir(self.path("killed"))), sorted(os.listdir(self.path("whole"))))
+        results = {folder: sorted(name for name in os.listdir(self.path(folder)) if name.endswith(".json"))
+                   for folder in ("whole", "killed")}
+        self.assertEqual(results["killed"], results["whole"])
         for folder in "whole", "killed":
-            files = [os.path.join(self.path(folder), name) for name in os.listdir(self.path(folder))]
+            files = [os.path.join(self.path(folder), name) for name in results[folder]]
             self.gpremap("merge", *files, "-o", self.path(folder + ".json"), "--missing", file)
         parameters = [[each["parameters"] for each in self.read(name + ".json")["results"]] for name in ("whole", "killed")]
         self.assertEqual(*parameters)
