@@ -94,8 +94,8 @@ PartitionName=all Nodes={self.node} Default=YES MaxTime=INFINITE State=UP
         with open(os.path.join(self.folder, command[0] + ".out"), "wb") as out:
             self.daemons.append(subprocess.Popen(command, stdout=out, stderr=out, env=self.environment))
 
-    def call(self, *command):
-        return subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=60, check=False)
+    def call(self, *command, seconds=60):
+        return subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=seconds, check=False)
 
     def wait_for(self, what, is_there, seconds=60):
         late = time.monotonic() + seconds
@@ -116,7 +116,7 @@ PartitionName=all Nodes={self.node} Default=YES MaxTime=INFINITE State=UP
     def run_array(self, script, indices):
         """Runs `script` once for each index, and waits for the end of all."""
         done = self.call("sbatch", "--parsable", f"--array={indices}", f"--output={self.folder}/job-%a.out",
-                         "--chdir", self.folder, "--wait", "--wrap", script)
+                         "--chdir", self.folder, "--wait", "--wrap", script, seconds=500)
         if done.returncode != 0 and not done.stdout:
             raise RuntimeError(f"sbatch: {done.stderr}")
         return done

@@ -25,6 +25,18 @@ constexpr auto sampling = 50ms;
 // How long a workload may take to let go of a place, or to stop.
 constexpr auto patience = 10s;
 
+// What is kept of one workload, whatever the guest says that it has seen: some 300 and 60 MiB.
+constexpr size_t most_rows = 10'000'000, most_events = 1'000'000;
+
+// Cuts off what would be more than `most` with the `kept` that there are; how much that is.
+template <typename Row>
+uint64_t cut_to_room(std::vector<Row>& rows, size_t kept, size_t most) {
+    const size_t fits = std::min(rows.size(), most - kept);
+    const uint64_t lost = rows.size() - fits;
+    rows.resize(fits);
+    return lost;
+}
+
 struct Place {
     uint64_t at = 0;
     uint64_t size = 0;  // 0: there is none
@@ -61,7 +73,14 @@ std::map<std::string, double> values_of(const gpremap_workload& state, const Gue
 
 struct WorkloadRunner::Running {
     Running(Machine& machine, const Workload& stated)
-        : workload(stated), area(machine.guest(), stated.vcpu), clock(machine, stated.vcpu) {}
+        : workload(stated), area(machine.guest(), stated.vcpu), clock(machine, stated.vcpu) {
+        series = {stated.name, stated.vcpu, {}, {}, {}, {}};
+        result.name = stated.name;
+        result.vcpu = stated.vcpu;
+        result.does = name_of(stated.does);
+        result.asked_per_s = stated.rate;
+        if (follows()) result.range = stated.range;
+    }
 
     const Workload workload;
     WorkloadArea area;
@@ -103,7 +122,6 @@ WorkloadRunner::WorkloadRunner(Machine& machine, const std::vector<Workload>& wo
     for (const Workload& workload : workloads) {
         all_.push_back(std::make_unique<Running>(machine, workload));
         Running& running = *all_.back();
-        running.series = {workload.name, workload.vcpu, {}, {}, {}, {}};
         running.area.prepare(workload, running.clock.tsc_khz());
         if (workload.does == GPREMAP_PROGRAM)
             running.entry = load_program(machine.guest(), workload.vcpu, workload.program);
@@ -221,6 +239,8 @@ void WorkloadRunner::drain(Running& running) {
     auto [rows, lost_rows] = running.area.new_samples();
     auto [events, lost_events] = running.area.new_events();
     running.result.dropped += lost_rows + lost_events;
+    running.result.dropped += cut_to_room(rows, running.series.t_ns.size(), most_rows);
+    running.result.dropped += cut_to_room(events, running.events.size(), most_events);
     running.events.insert(running.events.end(), events.begin(), events.end());
     WorkloadSeries fresh{running.workload.name, running.workload.vcpu, {}, {}, {}, {}};
     for (const gpremap_sample& row : rows) {
@@ -293,18 +313,12 @@ std::string WorkloadRunner::problem_of(const abi::Report& report, const Running&
 
 // With mutex_ held.
 void WorkloadRunner::collect(Running& running) {
-    const Workload& workload = running.workload;
     const gpremap_workload state = running.area.state();
     const Counts quiet = running.area.quiet(), beside = running.area.beside();
     WorkloadResult& result = running.result;
-    result.name = workload.name;
-    result.vcpu = workload.vcpu;
-    result.does = name_of(workload.does);
-    if (running.follows()) result.range = workload.range;
     result.ops = state.operations;
     result.bytes = state.bytes;
     result.seconds = static_cast<double>(running.clock.to_ns(state.ended - state.begun)) / 1e9;
-    result.asked_per_s = workload.rate;
     if (result.seconds > 0) result.achieved_per_s = static_cast<double>(result.ops) / result.seconds;
     result.latency = summary_of(sum_of(quiet, beside));
     result.beside_calls = summary_of(beside);
@@ -318,12 +332,14 @@ void WorkloadRunner::collect(Running& running) {
 }
 
 std::vector<WorkloadResult> WorkloadRunner::results() const {
+    std::lock_guard lock(mutex_);
     std::vector<WorkloadResult> results;
     for (const auto& running : all_) results.push_back(running->result);
     return results;
 }
 
 std::vector<WorkloadSeries> WorkloadRunner::series() const {
+    std::lock_guard lock(mutex_);
     std::vector<WorkloadSeries> series;
     for (const auto& running : all_) series.push_back(running->series);
     return series;

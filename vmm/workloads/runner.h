@@ -51,7 +51,7 @@ class WorkloadRunner : public Companions {
 
     // Stops all workloads, and waits for them. Throws GuestDied.
     void finish();
-    // After finish().
+    // Whole after finish(); where the guest died, what the host had read until then.
     std::vector<WorkloadResult> results() const;
     std::vector<WorkloadSeries> series() const;
     ClockFacts clock() const;
@@ -78,7 +78,7 @@ class WorkloadRunner : public Companions {
     GuestClock clock_;  // of vCPU 0
     std::vector<std::unique_ptr<Running>> all_;
     GuestClock::HostTime zero_;
-    std::mutex mutex_;              // of what is drained
+    mutable std::mutex mutex_;      // of what is drained
     std::timed_mutex place_mutex_;  // held from before() to after() by a call that changes a place, and by
     std::atomic<std::thread::id> place_holder_;  // this thread
     std::condition_variable_any to_sampler_;
