@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "sinfo")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "squeue", "sinfo")
 
 
 def missing():
@@ -48,6 +48,7 @@ class Slurm:
         return self
 
     def __exit__(self, *_):
+        self.cancel_jobs()
         for daemon in reversed(self.daemons):
             daemon.terminate()
         for daemon in self.daemons:
@@ -56,6 +57,15 @@ class Slurm:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+
+    def cancel_jobs(self):
+        """Else the steps of what still runs would go on without their daemon."""
+        if len(self.daemons) < 3 or any(daemon.poll() is not None for daemon in self.daemons):
+            return
+        self.call("scancel", "--full", "--user=root")
+        late = time.monotonic() + 20
+        while self.call("squeue", "-h").stdout.strip() and time.monotonic() < late:
+            time.sleep(0.2)
 
     def write_configuration(self):
         self.node = socket.gethostname().split(".")[0]
