@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "vmm/base/errors.h"
-#include "vmm/base/text_file.h"
 #include "vmm/base/units.h"
 #include "vmm/calls/effect.h"
 #include "vmm/guests/agent/orders.h"
@@ -198,17 +197,15 @@ void WorkloadRunner::settle(Running& running) const {
     }
 }
 
+// Who does not hold the places has changed none: what another track changes is for its own call to tell.
 void WorkloadRunner::after(std::span<const CallAction>, const Names& names) {
+    if (place_holder_ != std::this_thread::get_id()) return;
     for (auto& running : all_) {
         if (!running->follows()) continue;
-        const Place place = place_in(names, running->workload.range);
-        if (place_holder_ == std::this_thread::get_id() || !running->begun) {
-            if (place != running->place || running->begun) running->area.put_place(place.at, place.size);
-            running->place = place;
-        }
-        if (!running->begun && place.size > 0) begin(*running);
+        running->place = place_in(names, running->workload.range);
+        running->area.put_place(running->place.at, running->place.size);
+        if (!running->begun && running->place.size > 0) begin(*running);
     }
-    if (place_holder_ != std::this_thread::get_id()) return;
     place_holder_ = std::thread::id();
     place_mutex_.unlock();
 }
