@@ -29,11 +29,6 @@ JsonObject json_of(const CallRecord& record, const KvmCounts& kvm) {
             {"exits", kvm.exits}};
 }
 
-template <typename T>
-JsonObject or_null(const std::optional<T>& value) {
-    return value ? JsonObject(*value) : JsonObject(nullptr);
-}
-
 JsonObject stalls(const CallRecord& record, unsigned vcpus) {
     JsonObject all = JsonObject::object();
     for (unsigned vcpu = 0; vcpu < vcpus; vcpu++) all["vcpu" + std::to_string(vcpu)] = record.stall_ns[vcpu];

@@ -1,6 +1,7 @@
 // Results as JSON. docs/results.md lists the keys.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "vmm/base/json_file.h"
@@ -9,6 +10,11 @@
 #include "vmm/report/run_result.h"
 
 namespace gpremap {
+
+template <typename T>
+JsonObject or_null(const std::optional<T>& value) {
+    return value ? JsonObject(*value) : JsonObject(nullptr);
+}
 
 // Schema gpremap.run/1.
 JsonObject json_of(const RunResult& run);

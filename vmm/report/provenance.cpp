@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <ctime>
 
+#include "vmm/report/json.h"
+
 namespace gpremap {
 
 namespace {
@@ -15,11 +17,6 @@ namespace {
 template <typename T>
 JsonObject name_or_null(const std::optional<T>& value) {
     return value ? JsonObject(name_of(*value)) : JsonObject(nullptr);
-}
-
-template <typename T>
-JsonObject or_null(const std::optional<T>& value) {
-    return value ? JsonObject(*value) : JsonObject(nullptr);
 }
 
 JsonObject json_of(const HostConditions& conditions) {

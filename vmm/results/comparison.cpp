@@ -13,10 +13,6 @@ namespace gpremap {
 
 namespace {
 
-std::string key_of(const JsonObject& json) {
-    return nlohmann::json(json).dump();  // sorted
-}
-
 std::set<std::string> hosts_of(const std::vector<MeasuredRun>& runs) {
     std::set<std::string> hosts;
     for (const MeasuredRun& run : runs) hosts.insert(key_of(run.host));

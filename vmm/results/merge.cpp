@@ -13,11 +13,6 @@ namespace gpremap {
 
 namespace {
 
-// Keys sorted, so that it does not depend on the order in which they were written.
-std::string sorted_dump(const JsonObject& json) {
-    return nlohmann::json(json).dump();
-}
-
 struct FromFile {
     std::string path;
     std::string parameters, host, metrics;
@@ -34,8 +29,7 @@ std::vector<MeasuredRun> read_all_runs(const std::vector<std::string>& paths) {
     for (const std::string& path : paths)
         for (MeasuredRun& run : read_runs(path, schemas)) {
             const std::string metrics = json_of(run.metrics).dump();
-            all.push_back(
-                {path, sorted_dump(run.parameters), sorted_dump(run.host), metrics, std::move(run)});
+            all.push_back({path, key_of(run.parameters), key_of(run.host), metrics, std::move(run)});
         }
     std::ranges::sort(all, {}, &FromFile::key);
     const auto twice = std::ranges::adjacent_find(all, {}, &FromFile::key);
@@ -51,13 +45,12 @@ JsonObject merged(const std::vector<MeasuredRun>& runs) {
     std::map<std::pair<std::string, std::string>, unsigned> repetitions;
     JsonObject results = JsonObject::array();
     for (const MeasuredRun& run : runs)
-        results.push_back(
-            {{"parameters", run.parameters},
-             {"repetition", repetitions[{sorted_dump(run.parameters), sorted_dump(run.host)}]++},
-             {"host", run.host},
-             {"began", run.began},
-             {"failed", run.failed},
-             {"metrics", json_of(run.metrics)}});
+        results.push_back({{"parameters", run.parameters},
+                           {"repetition", repetitions[{key_of(run.parameters), key_of(run.host)}]++},
+                           {"host", run.host},
+                           {"began", run.began},
+                           {"failed", run.failed},
+                           {"metrics", json_of(run.metrics)}});
     return {
         {"schema", merge_schema}, {"tool", {{"version", GPREMAP_VERSION}}}, {"results", std::move(results)}};
 }

@@ -4,20 +4,32 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <unordered_map>
+#include <utility>
 
 namespace gpremap {
 
 namespace {
 
-void add(std::vector<Metric>& metrics, const std::string& name, Better better, double sample) {
-    auto metric = std::ranges::find(metrics, name, &Metric::name);
-    if (metric == metrics.end()) metric = metrics.insert(metrics.end(), {name, better, {}});
-    metric->samples.push_back(sample);
-}
+// In the order in which their first samples come.
+class Metrics {
+  public:
+    void add(const std::string& name, Better better, double sample) {
+        const auto [place, is_new] = places_.try_emplace(name, all_.size());
+        if (is_new) all_.push_back({name, better, {}});
+        all_[place->second].samples.push_back(sample);
+    }
+
+    std::vector<Metric> take() { return std::move(all_); }
+
+  private:
+    std::vector<Metric> all_;
+    std::unordered_map<std::string, size_t> places_;
+};
 
 // Operations a second in each of up to 30 parts of the series, of equal numbers of rows. The first row begins
 // where nobody says, so it only begins the second.
-void add_throughput(std::vector<Metric>& metrics, const std::string& name, const JsonObject& series) {
+void add_throughput(Metrics& metrics, const std::string& name, const JsonObject& series) {
     constexpr size_t most_parts = 30;
     const auto ends = series.at("t_ns").get<std::vector<double>>();
     const auto ops = series.at("ops").get<std::vector<double>>();
@@ -29,11 +41,11 @@ void add_throughput(std::vector<Metric>& metrics, const std::string& name, const
         const double seconds = (ends[end - 1] - ends[begin - 1]) / 1e9;
         double sum = 0;
         for (size_t row = begin; row < end; row++) sum += ops[row];
-        if (seconds > 0) add(metrics, name, Better::higher, sum / seconds);
+        if (seconds > 0) metrics.add(name, Better::higher, sum / seconds);
     }
 }
 
-void add_workload(std::vector<Metric>& metrics, const JsonObject& result, const JsonObject& workload) {
+void add_workload(Metrics& metrics, const JsonObject& result, const JsonObject& workload) {
     const std::string name = workload.at("name");
     for (const JsonObject& series : result.at("series"))
         if (series.at("workload") == name && series.at("vcpu") == workload.at("vcpu"))
@@ -41,7 +53,7 @@ void add_workload(std::vector<Metric>& metrics, const JsonObject& result, const 
     const JsonObject& latency = workload.at("latency_ns");
     if (latency.at("n").get<double>() == 0) return;
     for (const char* percentile : {"p50", "p99", "p99_9"})
-        add(metrics, fmt::format("{}: {}", name, percentile), Better::lower, latency.at(percentile));
+        metrics.add(fmt::format("{}: {}", name, percentile), Better::lower, latency.at(percentile));
 }
 
 std::string text_of(const JsonObject& value) {
@@ -56,33 +68,33 @@ std::string name_of_step(const JsonObject& step) {
     return name;
 }
 
-void add_step(std::vector<Metric>& metrics, const JsonObject& step) {
+void add_step(Metrics& metrics, const JsonObject& step) {
     if (!step.at("ok").get<bool>()) return;
     for (const char* time : {"call_ns", "guest_ns"})
         if (const double ns = step.at(time); ns > 0)
-            add(metrics, fmt::format("{}: {}", name_of_step(step), time), Better::lower, ns);
+            metrics.add(fmt::format("{}: {}", name_of_step(step), time), Better::lower, ns);
 }
 
 }  // namespace
 
 std::vector<Metric> metrics_of_run(const JsonObject& result) {
-    std::vector<Metric> metrics;
+    Metrics metrics;
     if (result.contains("workloads"))
         for (const JsonObject& workload : result.at("workloads")) add_workload(metrics, result, workload);
     for (const JsonObject& step : result.at("steps")) add_step(metrics, step);
-    return metrics;
+    return metrics.take();
 }
 
 std::vector<Metric> metrics_of_bench(const JsonObject& result) {
-    std::vector<Metric> metrics;
+    Metrics metrics;
     for (const JsonObject& row : result.at("rows")) {
         const std::string name =
             fmt::format("{} {} {} {}: {}", row.at("bench").get<std::string>(), row.at("size").get<uint64_t>(),
                         row.at("backing").get<std::string>(), row.at("mechanism").get<std::string>(),
                         row.at("unit").get<std::string>());
-        for (const JsonObject& sample : row.at("samples")) add(metrics, name, Better::lower, sample);
+        for (const JsonObject& sample : row.at("samples")) metrics.add(name, Better::lower, sample);
     }
-    return metrics;
+    return metrics.take();
 }
 
 JsonObject json_of(const std::vector<Metric>& metrics) {

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "vmm/base/errors.h"
 
@@ -79,14 +80,17 @@ std::vector<MeasuredRun> read_runs(const std::string& path, std::span<const std:
     }
 }
 
-bool is_whole_run(const std::string& path, uint64_t& failed) {
+std::optional<MeasuredRun> whole_run_in(const std::string& path) {
     constexpr std::string_view schemas[] = {run_schema};
     try {
-        failed = read_runs(path, schemas).front().failed;
-        return true;
+        return std::move(read_runs(path, schemas).front());
     } catch (const ConfigError&) {
-        return false;
+        return std::nullopt;
     }
+}
+
+std::string key_of(const JsonObject& json) {
+    return nlohmann::json(json).dump();  // which sorts the keys
 }
 
 }  // namespace gpremap

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,7 +30,10 @@ struct MeasuredRun {
 // what was expected, for anything else; also for what a signal or the guest's death has cut short.
 std::vector<MeasuredRun> read_runs(const std::string& path, std::span<const std::string_view> schemas);
 
-// Whether `path` is a whole result of a run, as read_runs takes it; `failed` of it is then set.
-bool is_whole_run(const std::string& path, uint64_t& failed);
+// The run in `path`; nothing where it is no whole result of one, as read_runs takes it.
+std::optional<MeasuredRun> whole_run_in(const std::string& path);
+
+// What is the same for what is equal, whatever the order in which its keys were written.
+std::string key_of(const JsonObject& json);
 
 }  // namespace gpremap

@@ -123,6 +123,10 @@ void read_steps(const TomlTable& root, Scenario& scenario, ConfigErrors& errors)
         errors.collect([&] { scenario.steps.push_back(read_step(step)); });
 }
 
+TomlFile toml_in(const VmDomain& domain, const std::string& name) {
+    return TomlFile::parse(domain.scenario ? domain.scenario->text : "", name);
+}
+
 Scenario build_scenario(TomlFile file, const Overrides& overrides,
                         std::optional<VmDomain> domain = std::nullopt) {
     Scenario scenario;
@@ -154,8 +158,12 @@ Scenario read_scenario(const std::string& path, const Overrides& overrides) {
 Scenario parse_scenario(std::string_view text, const std::string& name, const Overrides& overrides) {
     if (!is_xml(text)) return build_scenario(TomlFile::parse(text, name), overrides);
     VmDomain domain = parse_domain(std::string(text), name);
-    std::string steps = domain.scenario ? domain.scenario->text : "";
-    return build_scenario(TomlFile::parse(steps, name), overrides, std::move(domain));
+    TomlFile file = toml_in(domain, name);
+    return build_scenario(std::move(file), overrides, std::move(domain));
+}
+
+TomlFile scenario_toml(std::string_view text, const std::string& name) {
+    return is_xml(text) ? toml_in(parse_domain(std::string(text), name), name) : TomlFile::parse(text, name);
 }
 
 }  // namespace gpremap

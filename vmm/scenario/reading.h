@@ -15,4 +15,7 @@ Scenario read_scenario(const std::string& path, const Overrides& overrides = {})
 // For text that stands in no file; `name` takes the file's place in messages.
 Scenario parse_scenario(std::string_view text, const std::string& name, const Overrides& overrides = {});
 
+// Its TOML, of which nothing is read yet: in a domain, what its metadata say. Throws as parse_scenario.
+TomlFile scenario_toml(std::string_view text, const std::string& name);
+
 }  // namespace gpremap

@@ -9,7 +9,6 @@
 
 #include "vmm/base/errors.h"
 #include "vmm/base/text_file.h"
-#include "vmm/libvirt/domain.h"
 #include "vmm/scenario/reading.h"
 
 namespace gpremap {
@@ -46,10 +45,7 @@ std::vector<std::string> options_of(const Overrides& overrides) {
 
 std::vector<Combination> combinations_in(const std::string& text, const std::string& file,
                                          const std::vector<ParameterSetting>& set) {
-    if (!is_xml(text)) return read_combinations(TomlFile::parse(text, file).root(), set);
-    const VmDomain domain = parse_domain(text, file);
-    const std::string scenario = domain.scenario ? domain.scenario->text : "";
-    return read_combinations(TomlFile::parse(scenario, file).root(), set);
+    return read_combinations(scenario_toml(text, file).root(), set);
 }
 
 // All of what is wrong with the first that is wrong: the others would mostly say it again.

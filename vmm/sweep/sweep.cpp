@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 #include <random>
+#include <utility>
 
 #include "vmm/base/spread.h"
 #include "vmm/results/comparison.h"
@@ -75,8 +76,7 @@ class Sweep {
     // Only where something is left to do: else there is nothing to warm up for.
     void warm_up(State& state, unsigned number) {
         for (unsigned i = 0; i < limits_.repeat; i++) {
-            uint64_t failed;
-            if (is_whole_run(plan_.result(state.swept.index, i), failed)) continue;
+            if (whole_run_in(plan_.result(state.swept.index, i))) continue;
             execute(state, fmt::format("warm-up {}", number + 1), "");
             return;
         }
@@ -84,14 +84,15 @@ class Sweep {
 
     void repeat(State& state, unsigned repetition) {
         const std::string result = plan_.result(state.swept.index, repetition);
-        uint64_t failed = 0;
-        if (is_whole_run(result, failed))
-            note(state, failed == 0 ? 0 : 1);
-        else
+        std::optional<MeasuredRun> run = whole_run_in(result);
+        if (run) {
+            note(state, run->failed == 0 ? 0 : 1);
+        } else {
             execute(state, fmt::format("run {}", repetition + 1), result);
-        if (!is_whole_run(result, failed)) return;
-        constexpr std::string_view schemas[] = {run_schema};
-        state.results.push_back(read_runs(result, schemas).front());
+            run = whole_run_in(result);
+        }
+        if (!run) return;
+        state.results.push_back(std::move(*run));
         state.swept.runs++;
         measure(state);
     }

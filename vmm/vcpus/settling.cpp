@@ -165,10 +165,11 @@ void VcpuThread::check_progress(const kvm_regs& regs, const std::vector<Access>&
     activity_.retries++;
     uint64_t in_a_row = same_access ? stuck_.in_a_row + 1 : 1;
     activity_.retries_in_a_row = std::max(activity_.retries_in_a_row, in_a_row);
-    if (!same_access || generation != stuck_.generation) stuck_ = {regs, generation, 0, 0, exit_time_};
+    if (!same_access || generation != stuck_.generation)
+        stuck_ = {regs, generation, 0, 0, activity_.visit.left};
     stuck_.in_a_row = in_a_row;
     stuck_.retries++;
-    if (stuck_.retries <= most_retries && exit_time_ - stuck_.since <= longest) return;
+    if (stuck_.retries <= most_retries && activity_.visit.left - stuck_.since <= longest) return;
     abi::Fault fault = {};
     fault.address = accesses.back().address;
     fault.kind = accesses.back().kind;

@@ -55,7 +55,8 @@ void VcpuThread::run_until_stopped() {
 VcpuThread::Next VcpuThread::enter_once() {
     using std::chrono::nanoseconds;
     if (in_remap_)
-        activity_.call->call_ns = static_cast<uint64_t>(nanoseconds(Clock::now() - exit_time_).count());
+        activity_.call->call_ns =
+            static_cast<uint64_t>(nanoseconds(Clock::now() - activity_.visit.left).count());
     in_remap_ = false;
 
     auto exit = run_once();
@@ -68,8 +69,7 @@ std::optional<Exit> VcpuThread::run_once() {
     if (crew_.stopping) return std::nullopt;
     activity_.visit.entered = Clock::now();
     Exit exit = vcpu_->run();
-    exit_time_ = Clock::now();
-    activity_.visit.left = exit_time_;
+    activity_.visit.left = Clock::now();
     return exit;
 }
 

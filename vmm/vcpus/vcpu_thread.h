@@ -94,7 +94,6 @@ class VcpuThread {
     Crew& crew_;
 
     HypercallLog log_;
-    Clock::time_point exit_time_;
     bool in_remap_ = false;  // the exit being handled is a remapping call
     Activity activity_;
     Stuck stuck_;

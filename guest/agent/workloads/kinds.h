@@ -6,6 +6,9 @@
 
 namespace gpremap {
 
+// The one that the area states, but for a program. False where there is no such kind.
+bool run_kind(gpremap_area& area, abi::Report& report);
+
 void stream(gpremap_area& area);
 void chase(gpremap_area& area);
 void touch(gpremap_area& area);

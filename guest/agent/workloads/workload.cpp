@@ -23,28 +23,9 @@ extern "C" int64_t enter_program(uint64_t entry, gpremap_area* area, uint64_t st
 int64_t run_workload(const abi::Step& step, abi::Report& report, uint64_t vcpu) {
     gpremap_area& area = *gpremap_area_of(vcpu);
     if (area.workload.begun == 0) touch_area(area);
-    switch (area.workload.kind) {
-        case GPREMAP_STREAM:
-            stream(area);
-            break;
-        case GPREMAP_CHASE:
-            chase(area);
-            break;
-        case GPREMAP_TOUCH:
-            touch(area);
-            break;
-        case GPREMAP_VERIFY:
-            verify(area, report);
-            break;
-        case GPREMAP_JITTER:
-            jitter(area);
-            break;
-        case GPREMAP_PROGRAM:
-            return enter_program(step.arg[0], &area, GPREMAP_PROGRAMS + (vcpu + 1) * GPREMAP_PROGRAM_SIZE);
-        default:
-            return error_einval;
-    }
-    return static_cast<int64_t>(area.workload.operations);
+    if (area.workload.kind == GPREMAP_PROGRAM)
+        return enter_program(step.arg[0], &area, GPREMAP_PROGRAMS + (vcpu + 1) * GPREMAP_PROGRAM_SIZE);
+    return run_kind(area, report) ? static_cast<int64_t>(area.workload.operations) : error_einval;
 }
 
 bool workload_goes_on_after(const abi::Fault& fault, const abi::Step& step, uint64_t vcpu) {

@@ -44,24 +44,8 @@ class NativeAreas : public CallerMemory {
 
 // Runs vCPU 0's workload in this thread, until it stops.
 inline abi::Report run_natively() {
-    gpremap_area& area = *gpremap_area_of(0);
     abi::Report report = {};
-    switch (area.workload.kind) {
-        case GPREMAP_STREAM:
-            stream(area);
-            break;
-        case GPREMAP_CHASE:
-            chase(area);
-            break;
-        case GPREMAP_TOUCH:
-            touch(area);
-            break;
-        case GPREMAP_VERIFY:
-            verify(area, report);
-            break;
-        default:
-            jitter(area);
-    }
+    if (!run_kind(*gpremap_area_of(0), report)) throw std::logic_error("no such kind of workload");
     return report;
 }
 

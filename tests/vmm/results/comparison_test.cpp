@@ -125,8 +125,7 @@ TEST_F(Results, ThatAreWrong) {
         short_one[key] = true;
         const std::string path = write("short.json", short_one);
         EXPECT_THAT(error_of([&] { read(path); }), HasSubstr("expected a run that came to its end"));
-        uint64_t failed;
-        EXPECT_FALSE(is_whole_run(path, failed));
+        EXPECT_FALSE(whole_run_in(path));
     }
 }
 
