@@ -12,7 +12,8 @@ PYTHON = pathlib.Path("/usr/bin/python3")
 # Everything a command prints goes to the console too, so that a machine that dies says how far it came.
 # A command is a process group, because what it leaves running would hold the pipe to tee open.
 # Its folder goes out as one tar archive as soon as it has ended. Processors 1 and up start last (see machine.py,
-# stale code), and commands run only on them (see machine.py, CPUS).
+# stale code), and commands run only on them (see machine.py, CPUS). What the tests count must not change by itself:
+# khugepaged would drop entries of KVM's tables when it makes huge pages of small ones.
 INIT = """
 mount -t debugfs debugfs /sys/kernel/debug
 mount -t tracefs tracefs /sys/kernel/tracing
@@ -20,6 +21,7 @@ mkdir -p /dev/shm /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 ln -s /proc/self/fd /dev/fd
 echo {huge_pages} > /proc/sys/vm/nr_hugepages
+echo 4294967295 > /sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
 {keeper}
 for processor in {processors}; do echo 1 > /sys/devices/system/cpu/cpu$processor/online; done
 for command in /npt/commands/*; do

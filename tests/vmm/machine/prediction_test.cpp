@@ -121,6 +121,16 @@ class PredictionTest : public KvmTestWith<Mechanism> {
             not_compared_ = "this host ran out of huge pages";
     }
 
+    // Of a reading vCPU. None of it means anything where small pages may become huge ones meanwhile (khugepaged).
+    std::optional<uint64_t> faults_of_reading(uint64_t at, uint64_t size) {
+        uint64_t before = machine_->vm().stats().faults;
+        EXPECT_EQ(perform(step(Op::touch, at, size, 0, page)).report.outcome, Outcome::ok);
+        uint64_t faults = machine_->vm().stats().faults - before;
+        if (huge_pages_refused() == refused_before_) return faults;
+        not_compared_ = "this host ran out of huge pages";
+        return std::nullopt;
+    }
+
     void skip_if_not_compared() {
         if (!not_compared_.empty()) GTEST_SKIP() << not_compared_;
     }
@@ -424,24 +434,21 @@ TEST_P(PredictionTest, CallsPreFaultWhatTheyMove) {
         MachineConfig config = config_of({GetParam(), backing}, 1, 32 * gib);
         config.memory.pre_fault = true;
         KvmTest::boot(config);
+        refused_before_ = huge_pages_refused();
         map(base, size);
         touch(base, size / 2);
         uint64_t resident = machine_->remapper().resident_bytes();
         EXPECT_EQ(make(Call::move, base, to, size, 0).pre_faulted, size / 2);
         EXPECT_EQ(machine_->remapper().resident_bytes(), resident);
-        auto faults_of_touching = [&](uint64_t at) {
-            uint64_t before = machine_->vm().stats().faults;
-            perform(step(Op::touch, at, size / 2, 0, page));
-            return machine_->vm().stats().faults - before;
-        };
-        EXPECT_EQ(faults_of_touching(to), 0u);
+        EXPECT_EQ(faults_of_reading(to, size / 2).value_or(0), 0u);
 
         map_touched(other, size);
         EXPECT_EQ(make(Call::exchange, to, other, size).pre_faulted, size + size / 2);
-        EXPECT_EQ(faults_of_touching(to), 0u);
-        EXPECT_EQ(faults_of_touching(other), 0u);
+        EXPECT_EQ(faults_of_reading(to, size / 2).value_or(0), 0u);
+        EXPECT_EQ(faults_of_reading(other, size / 2).value_or(0), 0u);
         EXPECT_EQ(make(Call::protect, to, size, GPREMAP_PROT_READ).pre_faulted, 0u);
     }
+    skip_if_not_compared();
 }
 
 TEST_P(PredictionTest, GrowsPreFaultWhatComesFromThePool) {
