@@ -202,19 +202,20 @@ struct Remap {
     uint64_t fresh;    // a word that must be zero afterwards, and gets the marker; or 0
 };
 
-// ---- pulse: writing without a break while others remap ----
+// ---- pulse: writing or reading without a break while others remap ----
 
-// One word is written after the other: words 0 ... words - 1 at the place where the range is, and from the
-// first again. A write that faults is made once more at the other place.
+// One word is written (or, with `reads`, read) after the other: words 0 ... words - 1 at the place where the range is, and from the
+// first again. An access that faults is made once more at the other place.
 struct Pulse {
     uint64_t place[2];
-    uint64_t words;    // at each place
-    uint64_t stride;   // bytes from one to the next
-    uint64_t stop;     // set by the host: the writing ends
-    uint64_t writes;   // made; all that follows is 0 before the first
-    uint64_t here;     // index of the place
-    uint64_t last;     // TSC after the last write
-    uint64_t longest;  // ticks between two writes
+    uint64_t words;     // at each place
+    uint64_t stride;    // bytes from one to the next
+    uint64_t reads;     // 1: nothing is written
+    uint64_t stop;      // set by the host: it ends
+    uint64_t accesses;  // made; all that follows is 0 before the first
+    uint64_t here;      // index of the place
+    uint64_t last;      // TSC after the last access
+    uint64_t longest;   // ticks between two accesses
     uint64_t faults;
     uint64_t faults_in_a_row;
 };

@@ -22,7 +22,7 @@
 #include <stdint.h>
 #endif
 
-#define GPREMAP_ABI_VERSION 5
+#define GPREMAP_ABI_VERSION 6
 #define GPREMAP_HYPERCALL_PORT 0xe4
 
 /*

@@ -1465,7 +1465,7 @@ class Bench(Case):
         self.assertRegex(found["tool"]["version"], r"^\d+\.\d+\.\d+$")
         self.assertIn("MMU kind " + found["host"]["mmu"], done.stdout)
         self.assertEqual({pinning["vcpus"] for pinning in found["pinning"]},
-                         {2 if row["bench"] == "stall" else 1 for row in found["rows"]})
+                         {2 if row["bench"] == "stall" or " beside " in row["unit"] else 1 for row in found["rows"]})
         for pinning in found["pinning"]:
             enough = len(os.sched_getaffinity(0)) > pinning["vcpus"]
             self.assertEqual(pinning["note"] is None, enough, pinning)
@@ -1482,9 +1482,10 @@ class Bench(Case):
         # A row more where KVM can pre-fault.
         self.assertEqual([row["bench"] for row in rows if row["backing"] == "memfd" and row["mechanism"] == "window"
                           and row["unit"] != "ns, pre-faulted"],
-                         ["move", "overhead", "overhead", "retouch", "retouch", "reclaim", "install", "stall", "stall", "alias"])
+                         ["move", "move", "move", "overhead", "overhead", "retouch", "retouch", "reclaim", "install", "exchange",
+                          "exchange", "stall", "stall", "stall", "stall", "alias"])
         self.assertEqual({row["bench"] for row in rows},
-                         {"move", "overhead", "retouch", "reclaim", "install", "stall", "alias", "scale", "hypercall"})
+                         {"move", "overhead", "retouch", "reclaim", "install", "exchange", "stall", "alias", "scale", "hypercall"})
         self.assertLessEqual({("anon", "window"), ("anon", "memslot"), ("memfd", "window"), ("memfd", "memslot")},
                              {(row["backing"], row["mechanism"]) for row in rows})
         for row in rows:
@@ -1509,8 +1510,10 @@ class Bench(Case):
         rows = self.bench("reclaim", "move", "--runs", "3", "--max-size", "16MiB", "--backing", "anon",
                           "--mechanism", "window", "--granule", "2MiB")
         self.assertEqual([(row["bench"], row["size"], row["unit"]) for row in rows],
-                         [("move", 2 * MIB, "ns"), ("move", 16 * MIB, "ns"), ("reclaim", 16 * MIB, "ns"),
-                          ("reclaim", 16 * MIB, "ns, to the pool")])
+                         [("move", size, unit) for size in (2 * MIB, 16 * MIB)
+                          for unit in ("ns", "ns, beside a writer", "ns, beside a reader")] +
+                         [("reclaim", 16 * MIB, "ns" + what) for what in ("", ", to the pool", ", to the pool, beside a writer",
+                                                                          ", to the pool, beside a reader")])
         for row in rows:
             self.assertEqual((row["backing"], row["mechanism"], row["runs"]), ("anon", "window", 3))
             self.assertTrue(row["min"] <= row["median"] <= row["p99"] <= row["max"], row)

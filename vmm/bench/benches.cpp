@@ -7,8 +7,9 @@
 
 #include "vmm/base/errors.h"
 #include "vmm/bench/host_memory.h"
+#include "vmm/bench/neighbour.h"
+#include "vmm/bench/ranges.h"
 #include "vmm/bench/rig.h"
-#include "vmm/bench/writer.h"
 #include "vmm/kvm/vm.h"
 
 namespace gpremap {
@@ -17,33 +18,6 @@ namespace {
 constexpr uint64_t base_extents = 10;
 constexpr uint64_t large_page = 2ull << 20;  // bytes
 constexpr uint64_t read_write = GPREMAP_PROT_READ | GPREMAP_PROT_WRITE;
-
-// A touched range that moves there and back. Between moves every page is read, so that KVM has it mapped.
-class MovingRange {
-  public:
-    MovingRange(Rig& rig, uint64_t size) : rig_(rig), size_(size), shuttle_(Rig::place(0), Rig::place(1)) {
-        rig_.map(at(), size_);
-        rig_.write(at(), size_);
-    }
-
-    uint64_t at() const { return shuttle_.here(); }
-    Performed read() { return rig_.read(at(), size_); }
-    Performed move() {
-        Performed done = rig_.move(shuttle_.here(), shuttle_.there(), size_);
-        shuttle_.arrive();
-        return done;
-    }
-
-  private:
-    Rig& rig_;
-    uint64_t size_;
-    Shuttle shuttle_;
-};
-
-uint64_t call_ns(const Performed& done) {
-    if (!done.call) throw std::logic_error("a remapping call without a record");
-    return done.call->call_ns;
-}
 
 // A slot of the rig's VM that no range has, over memory of the same kind: moved by the bare ioctl.
 class BareSlot {
@@ -140,38 +114,9 @@ BenchSamples beside_bare(const BenchSetting& setting) {
     return take_turns(setting.runs, ours, [&] { return bare.move(); });
 }
 
-// A range of `kept` bytes that grows by `size` and shrinks again.
-class BreathingRange {
-  public:
-    BreathingRange(Rig& rig, const BenchSetting& setting)
-        : rig_(rig), size_(setting.size), pool_(setting.pool) {
-        rig_.map(at, kept);
-    }
-
-    // Returns the guest's ns for the call and for the first touch of every new page.
-    uint64_t grow() {
-        uint64_t ns = rig_.call(abi::Call::grow, {at, kept, kept + size_, 0}).guest_ns;
-        return ns + rig_.write(at + kept, size_).guest_ns;
-    }
-    Performed shrink() { return rig_.call(abi::Call::shrink, {at, kept + size_, kept}); }
-    // Until the warm pool, if there is one, has as much as the range will take.
-    void wait_for_pool() {
-        while (rig_.machine().remapper().pool().ready < pool_)
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-
-    static constexpr uint64_t kept = large_page;
-
-  private:
-    static constexpr uint64_t at = Rig::place(0);
-    Rig& rig_;
-    uint64_t size_;
-    uint64_t pool_;
-};
-
 // With a pool, of the measured size: a refill of what the kept part takes would only disturb.
 BenchSamples reclaim(const BenchSetting& setting) {
-    Rig rig(setting, setting.size + BreathingRange::kept);
+    Rig rig(setting, setting.size + BreathingRange::kept(setting));
     BreathingRange range(rig, setting);
     HostMemory bare(setting.backing, setting.size);
     auto ours = [&] {
@@ -185,11 +130,6 @@ BenchSamples reclaim(const BenchSetting& setting) {
         return call_ns(done);
     };
     return take_turns(setting.runs, ours, [&] { return bare.give_back(); });
-}
-
-BenchSetting with_pool(BenchSetting setting) {
-    setting.pool = setting.size;
-    return setting;
 }
 
 // Extents of one granule side by side, kept apart by their rights, and one more that moves.
@@ -234,11 +174,11 @@ void spin(std::chrono::steady_clock::duration length) {
 }
 
 // Ours with a move in the middle, the baseline with as long a time without one.
-BenchSamples stalls(const BenchSetting& setting, MovingRange& range, Writer& writer) {
+BenchSamples stalls(const BenchSetting& setting, MovingRange& range, Neighbour& neighbour) {
     std::chrono::steady_clock::duration length{};
     auto ours = [&] {
         range.read();
-        return writer.longest_gap([&] {
+        return neighbour.longest_gap([&] {
             const auto begin = std::chrono::steady_clock::now();
             range.move();
             length = std::chrono::steady_clock::now() - begin;
@@ -246,12 +186,15 @@ BenchSamples stalls(const BenchSetting& setting, MovingRange& range, Writer& wri
     };
     auto baseline = [&] {
         range.read();
-        return writer.longest_gap([&] { spin(length); });
+        return neighbour.longest_gap([&] { spin(length); });
     };
     return take_turns(setting.runs, ours, baseline);
 }
 
-constexpr uint64_t written = large_page;  // bytes that the second vCPU writes to
+// Bytes that the second vCPU writes to.
+uint64_t written(const BenchSetting& setting) {
+    return std::max(large_page, setting.granule);
+}
 
 // The call with nothing to do gives a range the rights that it has.
 abi::BatchCall idle_call(const BenchSetting& setting) {
@@ -320,7 +263,7 @@ BenchSamples bench_reclaim_to_pool(const BenchSetting& setting) {
 }
 
 BenchSamples bench_install(const BenchSetting& setting) {
-    Rig rig(setting, setting.size + BreathingRange::kept);
+    Rig rig(setting, setting.size + BreathingRange::kept(setting));
     BreathingRange range(rig, setting);
     auto cold = [&] {
         uint64_t ns = range.grow();
@@ -332,8 +275,8 @@ BenchSamples bench_install(const BenchSetting& setting) {
 
 BenchSamples bench_install_from_pool(const BenchSetting& setting) {
     const BenchSetting pooled = with_pool(setting);
-    Rig warm_rig(pooled, setting.size + BreathingRange::kept),
-        cold_rig(setting, setting.size + BreathingRange::kept);
+    Rig warm_rig(pooled, setting.size + BreathingRange::kept(setting)),
+        cold_rig(setting, setting.size + BreathingRange::kept(setting));
     BreathingRange warm(warm_rig, pooled), cold(cold_rig, setting);
     auto cycle = [](BreathingRange& range) {
         range.wait_for_pool();
@@ -406,20 +349,21 @@ BenchSamples bench_batched_maps(const BenchSetting& setting) {
 }
 
 BenchSamples bench_stall_elsewhere(const BenchSetting& setting) {
-    Rig rig(setting, setting.size + written);
+    Rig rig(setting, setting.size + written(setting));
     MovingRange range(rig, setting.size);
     constexpr uint64_t elsewhere = Rig::place(2);
-    rig.map(elsewhere, written);
-    rig.write(elsewhere, written);
-    Writer writer(rig, {elsewhere, elsewhere}, written);
-    return stalls(setting, range, writer);
+    rig.map(elsewhere, written(setting));
+    rig.write(elsewhere, written(setting));
+    Neighbour neighbour(rig, abi::FaultKind::write, {elsewhere, elsewhere}, large_page);
+    return stalls(setting, range, neighbour);
 }
 
 BenchSamples bench_stall_in_range(const BenchSetting& setting) {
     Rig rig(setting, setting.size);
     MovingRange range(rig, setting.size);
-    Writer writer(rig, {Rig::place(0), Rig::place(1)}, std::min(setting.size, written));
-    return stalls(setting, range, writer);
+    Neighbour neighbour(rig, abi::FaultKind::write, {Rig::place(0), Rig::place(1)},
+                        std::min(setting.size, large_page));
+    return stalls(setting, range, neighbour);
 }
 
 }  // namespace gpremap

@@ -65,7 +65,8 @@ void HostMemory::map_pages() {
 
 void HostMemory::map_pages_of_hugetlb() {
     HostCalls calls;
-    errno = map_hugetlb(calls, here_, size_, object_->fd(), 0, PROT_READ | PROT_WRITE);
+    errno =
+        map_hugetlb(calls, here_, size_, object_->fd(), 0, PROT_READ | PROT_WRITE, object_->largest_page());
     check(errno == 0, "mmap of the bench's huge pages");
 }
 
@@ -78,7 +79,8 @@ HostMemory::~HostMemory() {
 }
 
 uint64_t HostMemory::move() {
-    const uint64_t mapping = std::min(size_, is_hugetlb() ? largest_hugetlb_mapping : size_);
+    const uint64_t mapping =
+        is_hugetlb() ? std::min(size_, largest_hugetlb_mapping(object_->largest_page())) : size_;
     bool moved = true;
     auto begin = Clock::now();
     for (uint64_t done = 0; done < size_ && moved; done += mapping) {

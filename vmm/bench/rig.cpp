@@ -22,6 +22,7 @@ MachineConfig config_of(const BenchSetting& setting, uint64_t limit) {
     config.memory.max_extents = std::max(config.memory.max_extents, setting.extents);
     config.memory.backing = setting.backing;
     config.memory.mechanism = setting.mechanism;
+    config.memory.pause = setting.pause;
     config.memory.pool = setting.pool;
     config.memory.pre_fault = setting.pre_fault;
     return config;

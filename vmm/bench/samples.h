@@ -17,8 +17,11 @@ struct BenchSetting {
     uint64_t extents = 1;                     // in the map
     uint64_t pool = 0;                        // bytes of the warm pool
     bool pre_fault = false;
+    Pause pause = Pause::automatic;
     unsigned runs = 1;
     unsigned vcpus = 1;
+    abi::FaultKind neighbour =
+        abi::FaultKind::write;        // what a second vCPU does with its memory: writes or reads
     std::vector<unsigned> cpus = {};  // host processors of the vCPUs' threads, one each; empty: any
 };
 

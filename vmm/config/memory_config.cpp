@@ -24,6 +24,10 @@ std::string_view name_of(Mechanism mechanism) {
         ->first;
 }
 
+std::string_view name_of(Pause pause) {
+    return std::ranges::find(pause_names, pause, &std::pair<std::string_view, Pause>::second)->first;
+}
+
 std::string_view name_of_granule(uint64_t granule) {
     return std::ranges::find(granule_names, granule, &std::pair<std::string_view, uint64_t>::second)->first;
 }

@@ -10,8 +10,11 @@
 
 namespace gpremap {
 
-enum class Backing { automatic, anon, memfd, hugetlb_2m };
+enum class Backing { automatic, anon, memfd, hugetlb_2m, hugetlb_1g };
 enum class Mechanism { automatic, window, memslot };
+// When the other vCPUs are kept out of guest mode while a call changes memory: where that is shorter than the TLB
+// flushes they would suffer, always, or only where the call could not be undone otherwise.
+enum class Pause { automatic, always, needed };
 
 // What tells the backings apart: whoever asks for a property asks here.
 struct BackingTraits {
@@ -26,6 +29,7 @@ inline constexpr BackingTraits backing_traits[] = {
     {Backing::anon, "anon", true},
     {Backing::memfd, "memfd", false},
     {Backing::hugetlb_2m, "hugetlb-2M", false, 2ull << 20, 2ull << 20},
+    {Backing::hugetlb_1g, "hugetlb-1G", false, 1ull << 30, 1ull << 30},
 };
 
 // The names of values, as scenarios, the command line and results write them.
@@ -36,19 +40,22 @@ inline constexpr auto backing_names = [] {
 }();
 inline constexpr std::pair<std::string_view, Mechanism> mechanism_names[] = {
     {"auto", Mechanism::automatic}, {"window", Mechanism::window}, {"memslot", Mechanism::memslot}};
-inline constexpr std::pair<std::string_view, uint64_t> granule_names[] = {{"4KiB", 4096},
-                                                                          {"2MiB", 2ull << 20}};
+inline constexpr std::pair<std::string_view, Pause> pause_names[] = {
+    {"auto", Pause::automatic}, {"always", Pause::always}, {"needed", Pause::needed}};
+inline constexpr std::pair<std::string_view, uint64_t> granule_names[] = {
+    {"4KiB", 4096}, {"2MiB", 2ull << 20}, {"1GiB", 1ull << 30}};
 
 const BackingTraits& traits_of(Backing backing);
 std::string_view name_of(Backing backing);
 std::string_view name_of(Mechanism mechanism);
+std::string_view name_of(Pause pause);
 std::string_view name_of_granule(uint64_t granule);
 
 // `absent`, for tests: nothing that the pool was given is ever handed out again.
 enum class PoolCleaner { runs, absent };
 
 struct MemoryConfig {
-    uint64_t granule = 4096;  // bytes: 4 KiB or 2 MiB
+    uint64_t granule = 4096;  // bytes: one of granule_names
     uint64_t aperture_base = 4ull << 30;
     uint64_t aperture_size = 64ull << 30;
     uint64_t limit = 4ull << 30;  // bytes of host memory that mapped pages may take
@@ -56,6 +63,7 @@ struct MemoryConfig {
     uint64_t max_extents = 30000;
     Backing backing = Backing::automatic;
     Mechanism mechanism = Mechanism::automatic;
+    Pause pause = Pause::automatic;
     uint64_t pool = 0;  // bytes of the warm pool, of anonymous memory; in addition to `limit`
     PoolCleaner pool_cleaner = PoolCleaner::runs;
     // Whether KVM maps what a call has moved, or had from the warm pool, before the guest goes on. Without

@@ -18,7 +18,9 @@ constexpr uint64_t large_page = 2ull << 20;  // bytes
 
 uint64_t read_granule(const TomlValue& value) {
     uint64_t granule = value.size();
-    if (granule != 4096 && granule != large_page) value.expected("\"4KiB\" or \"2MiB\"");
+    if (std::ranges::find(granule_names, granule, &std::pair<std::string_view, uint64_t>::second) ==
+        std::end(granule_names))
+        value.expected("\"4KiB\", \"2MiB\" or \"1GiB\"");
     return granule;
 }
 
@@ -89,8 +91,8 @@ void read_host_cpus(const TomlValue& value, PlacementConfig& placement) {
 }  // namespace
 
 MachineConfig read_vm(const TomlTable& vm, MachineConfig machine) {
-    vm.only({"vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pool", "pre_fault", "domain",
-             "cpus", "host_cpus"});
+    vm.only({"vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pause", "pool", "pre_fault",
+             "domain", "cpus", "host_cpus"});
     MemoryConfig& memory = machine.memory;
     if (auto value = vm.find("vcpus"))
         machine.vcpus = static_cast<unsigned>(value->integer_in(1, abi::max_vcpus));
@@ -101,6 +103,7 @@ MachineConfig read_vm(const TomlTable& vm, MachineConfig machine) {
     memory.limit = vm.size_or("limit", memory.limit);
     if (auto value = vm.find("backing")) memory.backing = value->one_of<Backing>(backing_names);
     if (auto value = vm.find("mechanism")) memory.mechanism = value->one_of<Mechanism>(mechanism_names);
+    if (auto value = vm.find("pause")) memory.pause = value->one_of<Pause>(pause_names);
     memory.pool = vm.size_or("pool", memory.pool);
     memory.pre_fault = vm.boolean_or("pre_fault", memory.pre_fault);
     return machine;
@@ -118,6 +121,9 @@ void check_vm(const TomlTable& root, const Overrides& overrides, const MemoryCon
         blame(root, "limit", false,
               "limit must be a multiple of the granule, " + format_size(memory.granule) +
                   ", and not 0; got " + format_size(memory.limit));
+    if (memory.aperture_base % memory.granule != 0 || memory.aperture_size % memory.granule != 0)
+        blame(root, "aperture", false,
+              "base and size of aperture must be multiples of the granule, " + format_size(memory.granule));
     if (memory.pool % large_page != 0 || memory.pool > memory.limit)
         blame(root, "pool", overrides.pool.has_value(),
               "pool must be a multiple of 2 MiB and not above limit; got " + format_size(memory.pool));

@@ -63,11 +63,7 @@ PausedVcpus VcpuGate::pause_others(unsigned vcpu) {
     for (unsigned other = 0; other < places_.size(); other++)
         if (other != vcpu) kick(other);
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] {
-        for (unsigned other = 0; other < places_.size(); other++)
-            if (other != vcpu && places_[other].in_guest) return false;
-        return true;
-    });
+    changed_.wait(lock, [&] { return others_in_guest_mode(vcpu) == 0; });
     return PausedVcpus(this);
 }
 
@@ -76,9 +72,15 @@ std::optional<PausedVcpus> VcpuGate::keep_others_out(unsigned vcpu) {
     depth_++;
     closed_ = true;
     PausedVcpus kept(this);
-    for (unsigned other = 0; other < places_.size(); other++)
-        if (other != vcpu && places_[other].in_guest) return std::nullopt;
+    if (others_in_guest_mode(vcpu) > 0) return std::nullopt;
     return kept;
+}
+
+unsigned VcpuGate::others_in_guest_mode(unsigned vcpu) const {
+    unsigned running = 0;
+    for (unsigned other = 0; other < places_.size(); other++)
+        if (other != vcpu && places_[other].in_guest) ++running;
+    return running;
 }
 
 void VcpuGate::end_pause() {

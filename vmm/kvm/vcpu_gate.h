@@ -69,6 +69,9 @@ class VcpuGate {
     // mode, which is left alone.
     std::optional<PausedVcpus> keep_others_out(unsigned vcpu);
 
+    // How many are in guest mode at this moment, but for `vcpu`.
+    unsigned others_in_guest_mode(unsigned vcpu) const;
+
   private:
     friend class PausedVcpus;
     void enter(unsigned vcpu);

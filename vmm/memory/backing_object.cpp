@@ -74,7 +74,7 @@ uint64_t BackingObject::allocated() const {
 }
 
 int BackingObject::map(HostCalls& calls, std::byte* at, uint64_t size, uint64_t offset, int prot) const {
-    if (pages_ == Pages::hugetlb) return map_hugetlb(calls, at, size, fd(), offset, prot);
+    if (pages_ == Pages::hugetlb) return map_hugetlb(calls, at, size, fd(), offset, prot, huge_page_);
     if (int error = calls.map(at, size, prot, MAP_SHARED | MAP_FIXED, fd(), offset)) return error;
     return pages_ == Pages::transparent ? calls.ask_for_huge_pages(at, size) : 0;
 }

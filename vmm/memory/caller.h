@@ -5,11 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "guest/abi/agent.h"
 #include "remap/range.h"
 #include "vmm/config/memory_config.h"
+#include "vmm/kvm/pause_costs.h"
 #include "vmm/kvm/vcpu_gate.h"
 
 namespace gpremap {
@@ -47,6 +49,21 @@ struct SyscallCounts {
     uint64_t total() const { return memslot_ioctls + mmap + mremap + mprotect + madvise + fallocate; }
 };
 
+// What the other vCPUs did while a call changed memory.
+enum class OtherVcpus {
+    idle,    // none was in guest mode, and none came back before the end
+    ran,     // each ran on, but for the TLB flushes
+    paused,  // those in guest mode were kept out until the end
+};
+std::string_view name_of(OtherVcpus others);
+
+struct BesideCall {
+    OtherVcpus others;
+    const char* reason;
+    uint64_t flushes = 0;                  // of TLBs by the kernel, at most: as planned
+    std::optional<PauseCosts> costs = {};  // where these have decided
+};
+
 // Bytes of huge pages that one call had from the warm pool, and gave to it.
 struct PoolCounts {
     uint64_t taken = 0;
@@ -62,6 +79,8 @@ struct CallRecord {
     // Never automatic; nothing where nothing was to be changed.
     std::optional<Mechanism> mechanism;
     const char* mechanism_reason = "";
+    // Nothing where nothing was to be changed.
+    std::optional<BesideCall> beside;
     SyscallCounts syscalls;
     PoolCounts pool;
     uint64_t pre_faulted = 0;  // bytes that KVM has mapped before the entry, as pre_fault asks for

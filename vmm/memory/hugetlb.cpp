@@ -6,8 +6,9 @@
 
 namespace gpremap {
 
-int map_hugetlb(HostCalls& calls, std::byte* at, uint64_t size, int fd, uint64_t offset, int prot) {
-    constexpr uint64_t most = largest_hugetlb_mapping;
+int map_hugetlb(HostCalls& calls, std::byte* at, uint64_t size, int fd, uint64_t offset, int prot,
+                uint64_t huge_page) {
+    const uint64_t most = largest_hugetlb_mapping(huge_page);
     for (uint64_t done = 0; done < size;) {
         uint64_t from = offset + done;
         uint64_t bytes = std::min(size - done, most - from % most);

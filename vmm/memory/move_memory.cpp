@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "remap/address.h"
+
 namespace gpremap {
 namespace {
 
@@ -55,7 +57,22 @@ int move_by_mapping(HostCalls& calls, std::byte* from, std::byte* to, uint64_t s
     return 0;
 }
 
+// How many page tables of 2 MiB a range lies in.
+uint64_t tables_of(uint64_t at, uint64_t size) {
+    return size == 0 ? 0 : (at + size - 1) / remap::mib2.bytes - at / remap::mib2.bytes + 1;
+}
+
 }  // namespace
+
+uint64_t flushes_of_mremap(uint64_t from, uint64_t to, uint64_t size) {
+    constexpr uint64_t gib = remap::gib1.bytes;
+    if (size == 0) return 0;
+    if ((from - to) % remap::mib2.bytes != 0) return tables_of(from, size) + tables_of(to, size) - 1;
+    const uint64_t head = std::min(size, -from % gib);
+    const uint64_t whole = (from - to) % gib == 0 ? (size - head) / gib : 0;
+    if (whole == 0) return tables_of(from, size);
+    return tables_of(from, head) + whole + tables_of(from, size - head - whole * gib);
+}
 
 int move_memory(HostCalls& calls, std::byte* from, std::byte* to, uint64_t size, Leaves leaves) {
     int error = move_one(calls, from, to, size, leaves);

@@ -17,4 +17,8 @@ enum class Leaves { hole, zero };
 // back.
 int move_memory(HostCalls& calls, std::byte* from, std::byte* to, uint64_t size, Leaves leaves);
 
+// How often mremap flushes TLBs while it moves memory that is all present: once for each page table of 2 MiB that it
+// takes something from or puts something into, and once for a whole table of those, 1 GiB at multiples of 1 GiB. Bytes.
+uint64_t flushes_of_mremap(uint64_t from, uint64_t to, uint64_t size);
+
 }  // namespace gpremap

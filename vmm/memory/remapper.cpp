@@ -101,7 +101,9 @@ struct Remapper::State {
     int64_t call(const Caller& caller, abi::Call number, const std::array<uint64_t, 6>& args, Called& called);
     int64_t query(const Caller& caller, const std::array<uint64_t, 6>& args);
     int64_t batch(const Caller& caller, const std::array<uint64_t, 6>& args, Called& called);
-    int apply(const Caller& caller, remap::Plan& plan, Called& called);
+    int apply(const Caller& caller, remap::Plan& plan, Called& called, const char* need);
+    std::optional<PausedVcpus> keep_out(unsigned vcpu, const char* need, BesideCall& beside);
+    std::optional<PauseCosts> pause_costs_of(unsigned vcpu);
     void begin_counting();
     void end_counting(CallRecord& record);
     std::vector<remap::stage2::Piece> possible_pieces(const Range& range) const;
@@ -116,6 +118,8 @@ struct Remapper::State {
     remap::Space space;
     std::unique_ptr<WarmPool> pool;  // where one is configured
     std::unique_ptr<Stage2> stage2;
+    // Of so many others that run, once measured.
+    std::array<std::optional<PauseCosts>, abi::max_vcpus + 1> pause_costs;
 
     // Since when each vCPU waits on its own fault, in now_ns(); 0 while it does not.
     std::array<std::atomic<uint64_t>, abi::max_vcpus> waiting_since{};
@@ -151,14 +155,13 @@ int64_t Remapper::State::call(const Caller& caller, abi::Call number, const std:
     if (number == abi::Call::batch) return batch(caller, args, called);
     auto plan = plan_call(space, number, args);
     if (!plan) return minus(plan.error());
-    if (int error = apply(caller, *plan, called)) return -error;
+    if (int error = apply(caller, *plan, called, nullptr)) return -error;
     return static_cast<int64_t>(plan->result.value);
 }
 
 namespace {
 
-// Whether some of the changes put new memory where there was other. What a vCPU wrote to it would be lost if a
-// later change failed.
+// What a vCPU wrote to new memory that has replaced other would be lost if a later change failed.
 bool replaces_memory(const std::vector<remap::Change>& changes, const remap::Space& before) {
     return std::any_of(changes.begin(), changes.end(), [&](const remap::Change& change) {
         const auto* map = std::get_if<remap::change::Map>(&change);
@@ -166,24 +169,73 @@ bool replaces_memory(const std::vector<remap::Change>& changes, const remap::Spa
     });
 }
 
+bool copies(const std::vector<remap::Change>& changes) {
+    return std::any_of(changes.begin(), changes.end(), [](const remap::Change& change) {
+        return std::holds_alternative<remap::change::Copy>(change);
+    });
+}
+
+// Why no vCPU may run while the changes are made; nothing where they may.
+const char* reason_to_pause(const std::vector<remap::Change>& changes, const remap::Space& before,
+                            Mechanism mechanism) {
+    if (mechanism == Mechanism::memslot) return "an access to a slot that moves would be lost";
+    if (copies(changes)) return "a copy of what others write meanwhile would be of no moment in particular";
+    if (replaces_memory(changes, before)) return "what others write to memory that is replaced could be lost";
+    return nullptr;
+}
+
 }  // namespace
+
+std::string_view name_of(OtherVcpus others) {
+    switch (others) {
+        case OtherVcpus::idle:
+            return "idle";
+        case OtherVcpus::ran:
+            return "ran";
+        case OtherVcpus::paused:
+            return "paused";
+    }
+    return "";
+}
+
+// `need`: why no vCPU may run; nothing where that is a matter of what takes longer.
+std::optional<PausedVcpus> Remapper::State::keep_out(unsigned vcpu, const char* need, BesideCall& beside) {
+    if (!need && config.pause == Pause::always) need = "as configured";
+    if (!need) {
+        beside.others = OtherVcpus::idle;
+        beside.reason = "none was in guest mode";
+        if (auto kept_out = vm.keep_others_out(vcpu)) return kept_out;
+        beside.others = OtherVcpus::ran;
+        beside.reason = config.pause == Pause::needed ? "as configured" : "one TLB flush at most";
+        if (config.pause == Pause::needed || beside.flushes <= 1) return std::nullopt;
+        beside.costs = pause_costs_of(vcpu);
+        beside.reason = "so few TLB flushes take less time than a pause";
+        if (!beside.costs || !beside.costs->pausing_is_shorter(beside.flushes)) return std::nullopt;
+        need = "a pause takes less time than so many TLB flushes";
+    }
+    beside.others = OtherVcpus::paused;
+    beside.reason = need;
+    return vm.pause_others(vcpu);
+}
+
+// On this host, with as many vCPUs as run now. Measured when they are first wanted.
+std::optional<PauseCosts> Remapper::State::pause_costs_of(unsigned vcpu) {
+    auto& costs = pause_costs.at(vm.gate().others_in_guest_mode(vcpu));
+    if (!costs) costs = measure_pause_costs(vm, vcpu);
+    return costs;
+}
 
 // Makes the plan true, or changes nothing and returns the errno. ENOMEM is the host's; anything else that
 // the host refuses is a defect of the VMM and not the guest's business.
-int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& called) {
+int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& called, const char* need) {
     plan.changes = remap::coalesced(plan.changes);
-    bool copies = std::any_of(plan.changes.begin(), plan.changes.end(), [](const remap::Change& change) {
-        return std::holds_alternative<remap::change::Copy>(change);
-    });
-    // A copy of what others write to at the same time would be of no moment in particular.
     Stage2::Choice choice = stage2->choose(plan.changes, space);
-    bool must_pause =
-        copies || replaces_memory(plan.changes, space) || choice.mechanism == Mechanism::memslot;
-    auto kept_out =
-        must_pause ? std::optional(vm.pause_others(caller.vcpu)) : vm.keep_others_out(caller.vcpu);
     CallRecord& record = called.record;
     record.mechanism = choice.mechanism;
     record.mechanism_reason = choice.reason;
+    record.beside = {OtherVcpus::idle, "", choice.flushes};
+    if (!need) need = reason_to_pause(plan.changes, space, choice.mechanism);
+    auto kept_out = keep_out(caller.vcpu, need, *record.beside);
     auto others = kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run;
     std::vector<Range> where = config.pre_fault ? targets_of(plan.changes) : std::vector<Range>{};
     int error = stage2->apply(plan.changes, choice.mechanism, others);
@@ -239,7 +291,7 @@ int64_t Remapper::State::batch(const Caller& caller, const std::array<uint64_t, 
     auto plan = plan_batch(space, calls);
     if (!plan) return minus(plan.error());
     auto paused = vm.pause_others(caller.vcpu);
-    if (int error = apply(caller, *plan, called)) return -error;
+    if (int error = apply(caller, *plan, called, "nobody is to see half of a batch")) return -error;
     // The calls were read from there a moment ago, so this can only succeed.
     if (!caller.memory.write(address, calls.data(), bytes))
         throw std::logic_error("the caller's memory has gone");

@@ -178,6 +178,21 @@ int Stage2::move_undoably(std::byte* from, std::byte* to, uint64_t size) {
     return 0;
 }
 
+// One mremap flushes once for all that it moves of hugetlb; each of the mappings that lie there takes one.
+uint64_t Stage2::flushes_of_move(uint64_t from, uint64_t to, uint64_t size, MemoryKind kind) const {
+    const bool hugetlb = kind != MemoryKind::anon && object_.pages() == BackingObject::Pages::hugetlb;
+    return hugetlb ? 1 + (size - 1) / largest_hugetlb_mapping(object_.largest_page())
+                   : flushes_of_mremap(from, to, size);
+}
+
+uint64_t Stage2::flushes_of_map(uint64_t size) const {
+    return pool_ ? std::min(size, pool_->ready()) / remap::mib2.bytes : 0;
+}
+
+uint64_t Stage2::flushes_of_reclaim(uint64_t size) const {
+    return pool_ ? std::min(size, pool_->room()) / remap::mib2.bytes : 0;
+}
+
 uint64_t Stage2::anonymous_bytes() const {
     return gpremap::anonymous_bytes(reservation_.window(), 2 * reservation_.size());
 }

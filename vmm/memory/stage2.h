@@ -28,6 +28,8 @@ class Stage2 {
     struct Choice {
         Mechanism mechanism;  // never automatic
         const char* reason;
+        // How often the kernel will flush the TLBs of processors that run vCPUs, if all memory is present.
+        uint64_t flushes = 0;
     };
     // How changes that lead away from the space `before` should be carried out.
     virtual Choice choose(const std::vector<remap::Change>& changes, const remap::Space& before) const = 0;
@@ -73,6 +75,12 @@ class Stage2 {
     int copy_to_object(std::byte* from, uint64_t offset, uint64_t size, remap::Memory was);
     int populate(std::byte* at, uint64_t size, remap::Prot prot);
     int move_undoably(std::byte* from, std::byte* to, uint64_t size);
+
+    // TLB flushes, at most: of moving memory of that kind ...
+    uint64_t flushes_of_move(uint64_t from, uint64_t to, uint64_t size, remap::MemoryKind kind) const;
+    // ... of what the pool gives and gets, where so many bytes are mapped, and reclaimed.
+    uint64_t flushes_of_map(uint64_t size) const;
+    uint64_t flushes_of_reclaim(uint64_t size) const;
     int free_now(const remap::change::Free& change);
     int free_undoably(const remap::change::Free& change);
 

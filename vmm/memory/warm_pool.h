@@ -59,6 +59,8 @@ class WarmPool {
     // Bytes of zeroed memory, and of memory that the cleaner has yet to zero.
     uint64_t ready() const;
     uint64_t unclean() const;
+    // Bytes that it could be given.
+    uint64_t room() const { return capacity_ - bytes_; }
     // Bytes of host memory that it holds, as the kernel counts them.
     uint64_t resident_bytes() const;
 

@@ -55,6 +55,13 @@ Window::Window(Vm& vm, const Range& aperture, const BackingObject& object, Mecha
 // ---- which way ----
 
 Stage2::Choice Window::choose(const std::vector<remap::Change>& changes, const remap::Space& before) const {
+    Choice choice = choose_mechanism(changes, before);
+    if (choice.mechanism == Mechanism::window) choice.flushes = flushes_of(changes, before);
+    return choice;
+}
+
+Stage2::Choice Window::choose_mechanism(const std::vector<remap::Change>& changes,
+                                        const remap::Space& before) const {
     if (!may_move_slots_) return {Mechanism::window, "as configured"};
     auto splits = [&](const remap::Change& change) { return splits_huge_pages(change, before); };
     if (std::any_of(changes.begin(), changes.end(), splits)) {
@@ -69,7 +76,7 @@ Stage2::Choice Window::choose(const std::vector<remap::Change>& changes, const r
     };
     if (std::any_of(changes.begin(), changes.end(), misfit))
         return {Mechanism::memslot, "the slot there lies where no huge page fits, so it is made anew"};
-    return {Mechanism::window, "host mappings change, so the vCPUs run on"};
+    return {Mechanism::window, "host mappings change, and the slots stay"};
 }
 
 bool Window::splits_huge_pages(const remap::Change& change, const remap::Space& before) const {
@@ -94,15 +101,16 @@ bool Window::holds_transparent(const remap::Space& space, const Range& range) co
     });
 }
 
+// A host address; where there is no slot yet, the guest-physical one, to which the place that it gets is congruent.
+uint64_t Window::host_of(Gpa at) const {
+    const Slot* slot = slot_at(at);
+    return slot ? slot->host.value - slot->range.start().value + at.value : at.value;
+}
+
 bool Window::splits_huge_pages(const Range& from, const Range& to) const {
-    // A place that has no slot yet is going to be at home, or as congruent as that.
-    auto target = [&](Gpa at) {
-        const Slot* slot = slot_at(at);
-        return slot ? slot->host.value - slot->range.start().value + at.value : at.value;
-    };
     for (const Part& part : parts_of(from))
         if (holds_huge_page(part.host, part.range.size().bytes) &&
-            !is_congruent(part.host, target(to.start().advanced(part.range.start().above(from.start())))))
+            !is_congruent(part.host, host_of(to.start().advanced(part.range.start().above(from.start())))))
             return true;
     return false;
 }
@@ -116,13 +124,77 @@ bool Window::is_badly_placed(const Range& range) const {
 
 bool Window::can_destroy(const remap::Change& change) const {
     if (SlottedStage2::can_destroy(change)) return true;
+    return mechanism_ == Mechanism::window && is_one_host_call(change);
+}
+
+// Or the second could fail when the first has destroyed something.
+bool Window::is_one_host_call(const remap::Change& change) const {
     const auto* unmap = std::get_if<change::Unmap>(&change);
     const auto* discard = std::get_if<change::Discard>(&change);
-    if (mechanism_ == Mechanism::memslot || (!unmap && !discard)) return false;
-    // With one host call, or the second could fail when the first has destroyed something.
+    if (!unmap && !discard) return false;
     int parts = 0;
     visit_parts(unmap ? unmap->range : discard->range, [&](const Part&) { ++parts; });
     return parts == 1;
+}
+
+// ---- how often TLBs are flushed ----
+
+uint64_t Window::flushes_of(const std::vector<remap::Change>& changes, const remap::Space& before) const {
+    size_t undoable = changes.size();
+    while (undoable > 0 &&
+           (SlottedStage2::can_destroy(changes[undoable - 1]) || is_one_host_call(changes[undoable - 1])))
+        --undoable;
+    uint64_t flushes = 0;
+    for (size_t i = 0; i < changes.size(); ++i) flushes += flushes_of(changes[i], i >= undoable, before);
+    return flushes;
+}
+
+// `directly`: what it destroys is not set aside before. Kernel calls that unmap, protect or discard flush once.
+uint64_t Window::flushes_of(const remap::Change& change, bool directly, const remap::Space& before) const {
+    if (const auto* move = std::get_if<change::Move>(&change))
+        return flushes_of_move(move->from, Range::of(move->to, move->from.size()), before);
+    if (const auto* exchange = std::get_if<change::Exchange>(&change))
+        return flushes_aside(exchange->a, before) + flushes_of_move(exchange->b, exchange->a, before) +
+               flushes_of_move(exchange->a, exchange->b, before);
+    if (const auto* map = std::get_if<change::Map>(&change))
+        return map->memory.kind == MemoryKind::anon ? flushes_of_map(map->range.size().bytes) : 0;
+    if (const auto* promote = std::get_if<change::Promote>(&change))
+        return flushes_aside(promote->range, before);
+    if (const auto* unmap = std::get_if<change::Unmap>(&change)) {
+        uint64_t flushes = directly ? 1 : flushes_aside(unmap->range, before);
+        for (const Range& range : unmap->anonymous) flushes += flushes_of_reclaim(range.size().bytes);
+        return flushes;
+    }
+    if (const auto* discard = std::get_if<change::Discard>(&change))
+        return (directly ? 1 : flushes_aside(discard->range, before)) +
+               flushes_of_reclaim(discard->range.size().bytes);
+    bool flushes = std::holds_alternative<change::Protect>(change) ||
+                   std::holds_alternative<change::Privatize>(change) ||
+                   std::holds_alternative<change::Free>(change);
+    return flushes ? 1 : 0;
+}
+
+uint64_t Window::flushes_of_move(const Range& from, const Range& to, const remap::Space& before) const {
+    if (from.overlaps(to)) return 2 * flushes_aside(from, before);
+    uint64_t flushes = 0;
+    for (const remap::Extent& extent : before.extents_in(from))
+        for (const Part& part : parts_of(extent.range)) {
+            Gpa target = to.start().advanced(part.range.start().above(from.start()));
+            flushes += SlottedStage2::flushes_of_move(address_of(part.host).value, host_of(target),
+                                                      part.range.size().bytes, extent.memory.kind);
+        }
+    return flushes;
+}
+
+// The place in the annex is congruent.
+uint64_t Window::flushes_aside(const Range& range, const remap::Space& before) const {
+    uint64_t flushes = 0;
+    for (const remap::Extent& extent : before.extents_in(range))
+        for (const Part& part : parts_of(extent.range)) {
+            uint64_t at = address_of(part.host).value;
+            flushes += SlottedStage2::flushes_of_move(at, at, part.range.size().bytes, extent.memory.kind);
+        }
+    return flushes;
 }
 
 // ---- the changes ----

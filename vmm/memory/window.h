@@ -52,6 +52,14 @@ class Window final : public SlottedStage2 {
         uint64_t size;
     };
     std::vector<Passage> passages(const remap::Range& from, const remap::Range& to) const;
+    Choice choose_mechanism(const std::vector<remap::Change>& changes, const remap::Space& before) const;
+    bool is_one_host_call(const remap::Change& change) const;
+    uint64_t flushes_of(const std::vector<remap::Change>& changes, const remap::Space& before) const;
+    uint64_t flushes_of(const remap::Change& change, bool directly, const remap::Space& before) const;
+    uint64_t flushes_of_move(const remap::Range& from, const remap::Range& to,
+                             const remap::Space& before) const;
+    uint64_t flushes_aside(const remap::Range& range, const remap::Space& before) const;
+    uint64_t host_of(remap::Gpa at) const;
     bool splits_huge_pages(const remap::Range& from, const remap::Range& to) const;
     bool splits_huge_pages(const remap::Change& change, const remap::Space& before) const;
     bool holds_transparent(const remap::Space& space, const remap::Range& range) const;

@@ -29,6 +29,16 @@ JsonObject json_of(const CallRecord& record, const KvmCounts& kvm) {
             {"exits", kvm.exits}};
 }
 
+JsonObject json_of(const std::optional<BesideCall>& beside) {
+    if (!beside) return nullptr;
+    const auto& costs = beside->costs;
+    return {{"vcpus", name_of(beside->others)},
+            {"reason", beside->reason},
+            {"flushes", beside->flushes},
+            {"flush_ns", costs ? JsonObject(costs->flush_ns) : JsonObject(nullptr)},
+            {"pause_ns", costs ? JsonObject(costs->pause_ns) : JsonObject(nullptr)}};
+}
+
 JsonObject stalls(const CallRecord& record, unsigned vcpus) {
     JsonObject all = JsonObject::object();
     for (unsigned vcpu = 0; vcpu < vcpus; vcpu++) all["vcpu" + std::to_string(vcpu)] = record.stall_ns[vcpu];
@@ -69,6 +79,7 @@ JsonObject json_of(const MachineConfig& machine) {
             {"granule", memory.granule},
             {"backing", name_of(memory.backing)},
             {"mechanism", name_of(memory.mechanism)},
+            {"pause", name_of(memory.pause)},
             {"aperture", {{"base", memory.aperture_base}, {"size", memory.aperture_size}}},
             {"limit", memory.limit},
             {"pool", memory.pool},
@@ -101,6 +112,7 @@ JsonObject json_of(const StepResult& step, unsigned vcpus) {
         {"moved", or_null(step.moved)},
         {"fault", json_of(step.fault)},
         {"mechanism", record.mechanism ? JsonObject(name_of(*record.mechanism)) : JsonObject(nullptr)},
+        {"beside", json_of(record.beside)},
         {"host_returned", or_null(step.host_returned)},
         {"pool_bytes", record.pool.taken},
         {"pool_given", record.pool.given},

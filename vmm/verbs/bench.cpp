@@ -21,6 +21,7 @@
 #include "vmm/base/spread.h"
 #include "vmm/base/units.h"
 #include "vmm/bench/benches.h"
+#include "vmm/bench/beside.h"
 #include "vmm/config/toml_reader.h"
 #include "vmm/host/conditions.h"
 #include "vmm/host/facts.h"
@@ -120,7 +121,7 @@ Settings settings_of(const BenchOptions& options) {
     return settings;
 }
 
-// Which sizes fit: a bench has up to twice the size touched at once, and 2 MiB.
+// Which sizes fit: a bench has up to twice the size touched at once, and 2 MiB or a granule.
 std::vector<uint64_t> sizes_for(const BenchSetting& setting, const BenchOptions& options,
                                 const HostFacts& host) {
     uint64_t available = host.memory_available / 2;
@@ -130,7 +131,8 @@ std::vector<uint64_t> sizes_for(const BenchSetting& setting, const BenchOptions&
     }
     std::vector<uint64_t> fitting;
     for (uint64_t size : sizes)
-        if (size <= options.max_size.value_or(sizes.back()) && 2 * size + large_page <= available)
+        if (size <= options.max_size.value_or(sizes.back()) && size % setting.granule == 0 &&
+            2 * size + std::max(large_page, setting.granule) <= available)
             fitting.push_back(size);
     return fitting;
 }
@@ -143,7 +145,8 @@ class Plan {
             std::vector<uint64_t> fitting = sizes_for(setting, options, host);
             if (fitting.empty()) continue;
             for (uint64_t size : fitting) add_series(at_size(setting, size));
-            fitting.erase(std::upper_bound(fitting.begin(), fitting.end(), single_size), fitting.end());
+            const uint64_t single = std::max(single_size, setting.granule);
+            fitting.erase(std::upper_bound(fitting.begin(), fitting.end(), single), fitting.end());
             add_single(at_size(setting, fitting.back()));
         }
         for (const BenchSetting& setting : settings)
@@ -161,8 +164,9 @@ class Plan {
         return result;
     }
 
-    static constexpr std::array<std::string_view, 9> benches{
-        "move", "overhead", "retouch", "reclaim", "install", "stall", "alias", "scale", "hypercall"};
+    static constexpr std::array<std::string_view, 10> benches{"move",    "overhead", "retouch", "reclaim",
+                                                              "install", "exchange", "stall",   "alias",
+                                                              "scale",   "hypercall"};
 
   private:
     static bool is_chosen(std::string_view bench, const std::vector<std::string>& names) {
@@ -182,6 +186,7 @@ class Plan {
     void add_series(const BenchSetting& setting) {
         bool slots = setting.mechanism == Mechanism::memslot;
         all_.push_back({"move", setting, "ns", "the guest's memmove", bench_move});
+        add_beside("move", setting, "ns", bench_move_beside);
         all_.push_back({"overhead", setting, "ns", slots ? "the bare memslot ioctl" : "bare mremap and mmap",
                         bench_overhead, Ratio::ours_over_baseline});
         if (slots) return;
@@ -199,11 +204,25 @@ class Plan {
         all_.push_back({"reclaim", setting, "ns", anon ? "madvise alone" : "fallocate alone", bench_reclaim});
         if (anon)
             all_.push_back({"reclaim", setting, "ns, to the pool", "madvise alone", bench_reclaim_to_pool});
+        if (anon) add_beside("reclaim", setting, "ns, to the pool", bench_reclaim_to_pool_beside);
         all_.push_back({"install", setting, "ns", "the same, both cold", bench_install});
         if (anon) all_.push_back({"install", setting, "ns, from the pool", "cold", bench_install_from_pool});
+        if (anon) add_beside("install", setting, "ns, from the pool", bench_install_from_pool_beside);
+        add_beside("exchange", setting, "ns", bench_exchange_beside);
         add_stall(setting);
         // The first alias of anonymous memory copies it into a memfd, which it then is.
         if (!anon) all_.push_back({"alias", setting, "ns", "the guest's copy", bench_alias});
+    }
+
+    // The call beside a vCPU that writes, and beside one that reads, other memory.
+    void add_beside(std::string_view bench, BenchSetting setting, const std::string& unit,
+                    BenchSamples (*measure)(const BenchSetting&)) {
+        setting.vcpus = 2;
+        for (auto [access, who] :
+             {std::pair(abi::FaultKind::write, "a writer"), {abi::FaultKind::read, "a reader"}}) {
+            setting.neighbour = access;
+            all_.push_back({bench, setting, fmt::format("{}, beside {}", unit, who), "alone", measure});
+        }
     }
 
     // A p99 of few samples would be their maximum.
@@ -213,6 +232,13 @@ class Plan {
         constexpr Ratio ratio = Ratio::baseline_p99_over_ours;
         all_.push_back({"stall", setting, "ns, beside", "no move", bench_stall_elsewhere, ratio});
         all_.push_back({"stall", setting, "ns, inside", "no move", bench_stall_in_range, ratio});
+        if (setting.mechanism == Mechanism::memslot) return;  // its vCPUs are always paused
+        for (auto [pause, what] :
+             {std::pair(Pause::always, "vCPUs paused"), {Pause::needed, "vCPUs run on"}}) {
+            setting.pause = pause;
+            all_.push_back(
+                {"stall", setting, fmt::format("ns, beside, {}", what), "as chosen", bench_gap_beside});
+        }
     }
 
     void add_calls(BenchSetting setting) {

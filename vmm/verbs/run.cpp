@@ -56,12 +56,21 @@ struct RunOptions {
     ShowProgress progress = ShowProgress::yes;  // on standard error, where that is a terminal
 };
 
+void log_beside(uint64_t step, const BesideCall& beside) {
+    spdlog::info("step {}: other vCPUs {}: {} ({} flushes)", step, name_of(beside.others), beside.reason,
+                 beside.flushes);
+    if (beside.costs)
+        spdlog::info("step {}: measured beside these vCPUs: a TLB flush {} ns, a pause {} ns", step,
+                     beside.costs->flush_ns, beside.costs->pause_ns);
+}
+
 void log_step(const StepResult& step) {
     spdlog::info("step {}: {} {}: {}", step.index, step.call, step.summary,
                  step.ok ? step.outcome : step.problem);
     if (step.record && step.record->mechanism)
         spdlog::info("step {}: {}: {}", step.index, name_of(*step.record->mechanism),
                      step.record->mechanism_reason);
+    if (step.record && step.record->beside) log_beside(step.index, *step.record->beside);
     spdlog::debug("step {}: {} ns in the guest; second-stage faults {}, TLB flushes {}", step.index,
                   step.guest_ns, step.kvm.faults, step.kvm.tlb_flushes);
 }

@@ -12,14 +12,18 @@ Pulse& pulse_of(const Step& step) {
     return *reinterpret_cast<Pulse*>(step.arg[0]);
 }
 
-void write_once(Pulse& pulse) {
-    uint64_t word = pulse.writes % pulse.words;
-    *reinterpret_cast<volatile uint64_t*>(pulse.place[pulse.here] + word * pulse.stride) = pulse.writes;
+void access_once(Pulse& pulse) {
+    uint64_t index = pulse.accesses % pulse.words;
+    auto& word = *reinterpret_cast<volatile uint64_t*>(pulse.place[pulse.here] + index * pulse.stride);
+    if (pulse.reads)
+        (void)word;
+    else
+        word = pulse.accesses;
     uint64_t now = gpremap_timestamp();
-    if (pulse.writes > 0 && now - pulse.last > pulse.longest) pulse.longest = now - pulse.last;
+    if (pulse.accesses > 0 && now - pulse.last > pulse.longest) pulse.longest = now - pulse.last;
     pulse.last = now;
     pulse.faults_in_a_row = 0;
-    __atomic_store_n(&pulse.writes, pulse.writes + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&pulse.accesses, pulse.accesses + 1, __ATOMIC_RELEASE);
 }
 
 }  // namespace
@@ -27,7 +31,7 @@ void write_once(Pulse& pulse) {
 int64_t pulse(const Step& step) {
     Pulse& pulse = pulse_of(step);
     if (pulse.words == 0) return error_einval;
-    while (!__atomic_load_n(&pulse.stop, __ATOMIC_ACQUIRE)) write_once(pulse);
+    while (!__atomic_load_n(&pulse.stop, __ATOMIC_ACQUIRE)) access_once(pulse);
     return static_cast<int64_t>(pulse.longest);
 }
 

@@ -1,4 +1,4 @@
-// Writing without a break, with an eye on the clock: how long a vCPU is held up by what others do. abi/agent.h says
+// Accessing memory without a break, with an eye on the clock: how long a vCPU is held up by what others do. abi/agent.h says
 // what a Pulse holds. How far the step is, is kept there, so that one that has run into a fault is simply
 // done again.
 #pragma once

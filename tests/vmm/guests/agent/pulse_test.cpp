@@ -51,7 +51,7 @@ class PulseTest : public KvmTestWith<Mechanism> {
     }
 
     void wait_for_a_round() const {
-        for (uint64_t before = read().writes; read().writes - before <= pages;) std::this_thread::yield();
+        for (uint64_t before = read().accesses; read().accesses - before <= pages;) std::this_thread::yield();
     }
 };
 
