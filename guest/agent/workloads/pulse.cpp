@@ -16,7 +16,7 @@ void access_once(Pulse& pulse) {
     uint64_t index = pulse.accesses % pulse.words;
     auto& word = *reinterpret_cast<volatile uint64_t*>(pulse.place[pulse.here] + index * pulse.stride);
     if (pulse.reads)
-        (void)word;
+        asm volatile("" : : "r"(word));
     else
         word = pulse.accesses;
     uint64_t now = gpremap_timestamp();
