@@ -126,7 +126,7 @@ void DomainReader::read_huge_pages(const XmlElement& pages) {
         size = bytes_in(normalised[i].attribute("size").value_or("2048"));
         if (!backing_of_huge_pages(size))
             fail(written.at(i).line(),
-                 fmt::format("<hugepages> of {} KiB: a backing has huge pages of 2 MiB; state "
+                 fmt::format("<hugepages> of {} KiB: a backing has huge pages of 2 MiB or of 1 GiB; state "
                              "<page size='2' unit='MiB'/>",
                              size >> 10));
         auto nodes = normalised[i].attribute("nodeset");

@@ -71,7 +71,7 @@ uint64_t flushes_of_mremap(uint64_t from, uint64_t to, uint64_t size) {
     const uint64_t head = std::min(size, -from % gib);
     const uint64_t whole = (from - to) % gib == 0 ? (size - head) / gib : 0;
     if (whole == 0) return tables_of(from, size);
-    return tables_of(from, head) + whole + tables_of(from, size - head - whole * gib);
+    return tables_of(from, head) + whole + tables_of(0, size - head - whole * gib);
 }
 
 int move_memory(HostCalls& calls, std::byte* from, std::byte* to, uint64_t size, Leaves leaves) {

@@ -183,14 +183,19 @@ TEST(Domain, RefusesWhatItCannotBe) {
                                   "<address domain='0' bus='1' slot='0' function='0'/></source></hostdev>"
                                   "</devices>"),
                 HasSubstr("d.xml:5: <hostdev>: a device of the host"));
-    EXPECT_THAT(error_in(memory + "<memoryBacking>\n<hugepages><page size='1' unit='GiB'/></hugepages>"
-                                  "</memoryBacking>"),
-                HasSubstr("d.xml:5: <hugepages> of 1048576 KiB: a backing has huge pages of 2 MiB"));
+    EXPECT_THAT(
+        error_in(memory + "<memoryBacking>\n<hugepages><page size='16' unit='MiB'/></hugepages>"
+                          "</memoryBacking>"),
+        HasSubstr("d.xml:5: <hugepages> of 16384 KiB: a backing has huge pages of 2 MiB or of 1 GiB"));
     EXPECT_THAT(error_in(memory + "<memoryBacking>\n<source type='file'/></memoryBacking>"),
                 HasSubstr("d.xml:5: <source type='file'>"));
     EXPECT_THAT(
         error_in("<memory unit='MiB'>63</memory><memoryBacking><hugepages/></memoryBacking>"),
         HasSubstr("d.xml:3: node0 of 64512 KiB is not a multiple of the unit of remapping, 2048 KiB"));
+    EXPECT_THAT(
+        error_in(memory +
+                 "<memoryBacking><hugepages><page size='1' unit='GiB'/></hugepages></memoryBacking>"),
+        HasSubstr("d.xml:3: node0 of 65536 KiB is not a multiple of the unit of remapping, 1048576 KiB"));
 }
 
 TEST(Domain, RefusesWhatTheTestDriverLetsThrough) {

@@ -38,6 +38,7 @@ TEST(RunJson, HasTheVmAsConfigured) {
                                               {"granule", 4096},
                                               {"backing", "auto"},
                                               {"mechanism", "auto"},
+                                              {"pause", "auto"},
                                               {"aperture", {{"base", 1 << 30}, {"size", 2ull << 30}}},
                                               {"limit", 512 << 20},
                                               {"pool", 64 << 20},
