@@ -97,7 +97,8 @@ TEST(ScenarioVm, Refuses) {
     EXPECT_THAT(error_of_vm("vcpus = 0"),
                 HasSubstr("s.toml:2: key 'vm.vcpus': expected an integer from 1 to 8"));
     EXPECT_THAT(error_of_vm("vcpus = 9"), HasSubstr("got 9"));
-    EXPECT_THAT(error_of_vm("granule = '8KiB'"), HasSubstr("expected \"4KiB\", \"2MiB\" or \"1GiB\", got \"8KiB\""));
+    EXPECT_THAT(error_of_vm("granule = '8KiB'"),
+                HasSubstr("expected \"4KiB\", \"2MiB\" or \"1GiB\", got \"8KiB\""));
     EXPECT_THAT(error_of_vm("limit = '4097B'"), HasSubstr("limit must be a multiple of the granule"));
     EXPECT_THAT(error_of_vm("limit = 0"), HasSubstr("limit must be a multiple"));
     EXPECT_THAT(error_of_vm("pool = '1MiB'"), HasSubstr("pool must be a multiple of 2 MiB"));
