@@ -110,7 +110,8 @@ void add(std::vector<Change>& changes, const Change& next) {
 
 bool reads_memory(const Change& change) {
     return std::holds_alternative<change::Copy>(change) || std::holds_alternative<change::Populate>(change) ||
-           std::holds_alternative<change::Promote>(change);
+           std::holds_alternative<change::Promote>(change) ||
+           std::holds_alternative<change::Snapshot>(change);
 }
 
 }  // namespace

@@ -101,6 +101,16 @@ void ModelMemory::carry_out(const change::Privatize& privatize) {
     });
 }
 
+// What was written is copied, whoever sees the pages of the object.
+void ModelMemory::carry_out(const change::Snapshot& snapshot) {
+    assert(snapshot.memory.kind == MemoryKind::cow);
+    visit_granules(snapshot.from, [&](Gpa at, Size distance) {
+        const Page from = mapped(at);
+        assert(from.memory == snapshot.memory.advanced(distance));
+        map_vacant(snapshot.to.advanced(distance), {from.memory, snapshot.prot, from.own});
+    });
+}
+
 void ModelMemory::carry_out(const change::Copy& copy) {
     visit_granules(copy.from, [&](Offset at, Size distance) {
         Page& to = mapped(copy.to.advanced(distance));

@@ -50,6 +50,7 @@ class ModelMemory {
     void carry_out(const change::Protect& protect);
     void carry_out(const change::Promote& promote);
     void carry_out(const change::Privatize& privatize);
+    void carry_out(const change::Snapshot& snapshot);
     void carry_out(const change::Copy& copy);
     void carry_out(const change::Populate& populate);
     void carry_out(const change::Discard& discard);

@@ -62,6 +62,20 @@ struct Privatize {
     Prot prot;
 };
 
+// `from` has private pages over those of the object at `memory`. A second private view of these appears at `to`, where
+// nothing is mapped, and reads what `from` reads now. How much is copied for that is left to whoever makes it:
+//
+//     seen by others   object [ a | b | c ]    from [   | B |   ]    to [   | B |   ]   what was written is copied
+//     exclusive        object [ a | B | c ]    from [   |   |   ]    to [   |   |   ]   or goes into the object
+struct Snapshot {
+    Range from;
+    Prot from_prot;  // stays as it is
+    Memory memory;
+    Gpa to;
+    Prot prot;
+    bool exclusive;  // nobody else sees these pages of the object, before the call and after it
+};
+
 // The memory of two equal ranges, neither with holes, changes places.
 struct Exchange {
     Range a;
@@ -94,8 +108,8 @@ struct Free {
 }  // namespace change
 
 using Change = std::variant<change::Map, change::View, change::Unmap, change::Move, change::Exchange,
-                            change::Protect, change::Promote, change::Privatize, change::Copy,
-                            change::Populate, change::Discard, change::Free>;
+                            change::Protect, change::Promote, change::Privatize, change::Snapshot,
+                            change::Copy, change::Populate, change::Discard, change::Free>;
 
 struct Plan {
     Space after;

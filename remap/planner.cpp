@@ -117,14 +117,20 @@ Facts facts_of(const Space& space, const request::Snapshot& snapshot, const std:
     return facts;
 }
 
-// Makes source and duplicate private copies over the same pages. Where other ranges see those pages too,
-// what they write later must reach the source and not the duplicate: that is copied at once.
+// Makes source and duplicate private copies over the same pages, as the source may be already. Where other ranges
+// see those pages too, what they write later must reach the source and not the duplicate: that is copied at once.
 bool snapshot_extent(Draft& draft, Extent extent, Extent copy) {
     auto pages = [&] { return ObjectRange::of(extent.memory.offset, extent.range.size()); };
-    bool seen_elsewhere = extent.memory.kind == MemoryKind::object &&
-                          (extent.attributes.shared ||
-                           draft.before().store().exclusive(pages()) != std::vector<ObjectRange>{pages()});
-    if (seen_elsewhere) {
+    const bool exclusive = extent.memory.kind != MemoryKind::anon &&
+                           draft.before().store().exclusive(pages()) == std::vector<ObjectRange>{pages()};
+    if (extent.memory.kind == MemoryKind::cow) {
+        copy.memory = extent.memory;
+        draft.after().put(copy);
+        draft.add(change::Snapshot{extent.range, extent.prot, extent.memory, copy.range.start(), copy.prot,
+                                   exclusive});
+        return true;
+    }
+    if (extent.memory.kind == MemoryKind::object && (extent.attributes.shared || !exclusive)) {
         if (!draft.map_fresh_for_copy(copy)) return false;
         draft.add(change::Copy{pages(), copy.range.start()});
         if (copy.prot != read_write) draft.add(change::Protect{copy.range, copy.prot, read_write});

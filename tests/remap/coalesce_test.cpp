@@ -56,6 +56,10 @@ struct Numbers {
     void add_step(const change::Privatize& change) {
         add(change.range), add(change.memory), add(change.prot);
     }
+    void add_step(const change::Snapshot& change) {
+        add(change.from), add(change.from_prot), add(change.memory), add(change.to), add(change.prot);
+        of.push_back(change.exclusive);
+    }
     void add_step(const change::Exchange& change) { add(change.a), add(change.b); }
     void add_step(const change::Copy& change) { add(change.from), add(change.to); }
     void add_step(const change::Populate& change) { add(change.range), add(change.prot); }
@@ -171,6 +175,10 @@ TEST(Coalesce, FreesDoNotWaitForWhatReads) {
     expect_unchanged({freed(1, 1), change::Copy{pages_of_1, at(8)}, change::Unmap{run(0, 1)}});
     expect_unchanged({freed(1, 1), change::Populate{run(0, 1), readable}, change::Unmap{run(0, 1)}});
     expect_unchanged({freed(1, 1), change::Promote{run(0, 1), Offset{}, readable}, change::Unmap{run(0, 1)}});
+    expect_unchanged(
+        {freed(1, 1),
+         change::Snapshot{run(0, 1), readable, {MemoryKind::cow, Offset{}}, at(8), readable, true},
+         change::Unmap{run(0, 1)}});
 }
 
 // ---- at random ----

@@ -44,7 +44,8 @@ struct SyscallCounts {
     uint64_t mprotect = 0;
     uint64_t madvise = 0;
     uint64_t fallocate = 0;
-    uint64_t copies = 0;  // ranges promoted from anonymous memory to memfd by copying
+    uint64_t copies = 0;        // of memory, such as ranges promoted from anonymous memory to memfd
+    uint64_t copied_bytes = 0;  // by them
 
     uint64_t total() const { return memslot_ioctls + mmap + mremap + mprotect + madvise + fallocate; }
 };

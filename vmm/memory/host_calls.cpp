@@ -16,6 +16,12 @@ namespace gpremap {
 namespace {
 
 constexpr uint64_t page_size = 4096;
+constexpr uint64_t pages_at_once = 4096;  // so that what is known of pages stays small
+
+// Of an entry of /proc/self/pagemap.
+constexpr uint64_t pagemap_of_file = uint64_t{1} << 61;  // or of shared memory; else the mapping's own
+constexpr uint64_t pagemap_swapped = uint64_t{1} << 62;
+constexpr uint64_t pagemap_present = uint64_t{1} << 63;
 
 }  // namespace
 
@@ -110,22 +116,29 @@ int transfer_all(uint64_t size, Transfer&& transfer) {
 
 }  // namespace
 
-// Of `pages` pages from `at` on: those that hold something. mincore knows what a file has for a private
-// mapping of it, touched or not, but not what is only in swap; pagemap knows that of what is private. Without
-// a pagemap they all do. Returns 0 or the errno.
-int HostCalls::find_pages_in_use(std::byte* at, uint64_t pages, std::vector<unsigned char>& in_use) const {
-    constexpr uint64_t swapped = uint64_t{1} << 62;
-    in_use.assign(pages, 1);
+// The kernel's entries for `pages` pages from `at` on (Documentation/admin-guide/mm/pagemap.rst); none where it does not
+// say.
+std::vector<uint64_t> HostCalls::pagemap_of(const std::byte* at, uint64_t pages) const {
     std::vector<uint64_t> entries(pages);
     const uint64_t place = reinterpret_cast<uint64_t>(at) / page_size * sizeof entries[0];
     int error = transfer_all(pages * sizeof entries[0], [&](uint64_t done, uint64_t left) {
         return pread(pagemap_.get(), reinterpret_cast<std::byte*>(entries.data()) + done, left,
                      static_cast<off_t>(place + done));
     });
-    if (error != 0) return 0;
+    if (error != 0) entries.clear();
+    return entries;
+}
+
+// Of `pages` pages from `at` on: those that hold something. mincore knows what a file has for a private
+// mapping of it, touched or not, but not what is only in swap; pagemap knows that of what is private. Without
+// a pagemap they all do. Returns 0 or the errno.
+int HostCalls::find_pages_in_use(std::byte* at, uint64_t pages, std::vector<unsigned char>& in_use) const {
+    in_use.assign(pages, 1);
+    const std::vector<uint64_t> entries = pagemap_of(at, pages);
+    if (entries.empty()) return 0;
     if (mincore(at, pages * page_size, in_use.data()) != 0) return errno;
     for (uint64_t page = 0; page < pages; ++page)
-        in_use[page] = (in_use[page] & 1) || (entries[page] & swapped);
+        in_use[page] = (in_use[page] & 1) || (entries[page] & pagemap_swapped);
     return 0;
 }
 
@@ -152,15 +165,35 @@ int add_pages_of_file(int fd, uint64_t offset, std::vector<unsigned char>& in_us
 
 }  // namespace
 
-// Calls `copy(at, bytes)` for each run of pages that hold something: `at` bytes from the start. In chunks, so
-// that what is known of pages stays small. Returns 0, or the errno of the first that failed.
+// Calls `copy(at, bytes)` for each run of pages that are the mapping's own, present or in swap: `at` bytes from the
+// start. Where the kernel does not say, they all are. Returns 0, or the errno of the first that failed.
+template <class Copy>
+int HostCalls::for_each_private_run(std::byte* start, uint64_t size, Copy&& copy) const {
+    auto is_private = [](uint64_t entry) {
+        return (entry & (pagemap_present | pagemap_swapped)) && !(entry & pagemap_of_file);
+    };
+    for (uint64_t done = 0; done < size; done += pages_at_once * page_size) {
+        const uint64_t pages = std::min(pages_at_once, (size - done) / page_size);
+        std::vector<uint64_t> entries = pagemap_of(start + done, pages);
+        if (entries.empty()) entries.assign(pages, pagemap_present);
+        for (uint64_t page = 0; page < pages; ++page) {
+            uint64_t end = page;
+            while (end < pages && is_private(entries[end])) ++end;
+            if (end == page) continue;
+            if (int error = copy(done + page * page_size, (end - page) * page_size)) return error;
+            page = end;
+        }
+    }
+    return 0;
+}
+
+// Calls `copy(at, bytes)` for each run of pages that hold something: `at` bytes from the start. Returns 0, or the errno of the first that failed.
 template <class Copy>
 int HostCalls::for_each_run_in_use(std::byte* start, uint64_t size, int fd, std::optional<uint64_t> shown,
                                    Copy&& copy) const {
-    constexpr uint64_t chunk = uint64_t{16} << 20;
     std::vector<unsigned char> in_use;
-    for (uint64_t done = 0; done < size; done += chunk) {
-        uint64_t pages = std::min(chunk, size - done) / page_size;
+    for (uint64_t done = 0; done < size; done += pages_at_once * page_size) {
+        uint64_t pages = std::min(pages_at_once, (size - done) / page_size);
         if (int error = find_pages_in_use(start + done, pages, in_use)) return error;
         if (shown)
             if (int error = add_pages_of_file(fd, *shown + done, in_use)) return error;
@@ -205,6 +238,7 @@ int HostCalls::copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t s
     ++counts_.copies;
     if (through == Through::system_call)
         return for_each_run_in_use(from, size, fd, shown, [&](uint64_t at, uint64_t bytes) {
+            counts_.copied_bytes += bytes;
             return transfer_all(bytes, [&](uint64_t done, uint64_t left) {
                 return pwrite(fd, from + at + done, left, static_cast<off_t>(offset + at + done));
             });
@@ -215,6 +249,7 @@ int HostCalls::copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t s
     return for_each_run_in_use(from, size, fd, shown, [&](uint64_t at, uint64_t bytes) {
         // A host without memory says so here; writing would end the process.
         if (madvise(view.at() + at, bytes, MADV_POPULATE_WRITE) != 0) return errno;
+        counts_.copied_bytes += bytes;
         std::memcpy(view.at() + at, from + at, bytes);
         return 0;
     });
@@ -225,8 +260,32 @@ int HostCalls::copy_to_hugetlb_file(const std::byte* from, int fd, uint64_t offs
     ++counts_.copies;
     View view(fd, offset, size);
     if (!view.valid()) return errno;
+    counts_.copied_bytes += size;
     std::memcpy(view.at(), from, size);
     return 0;
+}
+
+int HostCalls::write_private_pages(std::byte* from, uint64_t size, int fd, uint64_t offset) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.copies;
+    return for_each_private_run(from, size, [&](uint64_t at, uint64_t bytes) {
+        counts_.copied_bytes += bytes;
+        return transfer_all(bytes, [&](uint64_t done, uint64_t left) {
+            return pwrite(fd, from + at + done, left, static_cast<off_t>(offset + at + done));
+        });
+    });
+}
+
+int HostCalls::copy_private_pages(std::byte* from, std::byte* to, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    ++counts_.copies;
+    return for_each_private_run(from, size, [&](uint64_t at, uint64_t bytes) {
+        // A host without memory says so here; writing would end the process.
+        if (madvise(to + at, bytes, MADV_POPULATE_WRITE) != 0) return errno;
+        counts_.copied_bytes += bytes;
+        std::memcpy(to + at, from + at, bytes);
+        return 0;
+    });
 }
 
 int HostCalls::zero_hugetlb_file(int fd, uint64_t offset, uint64_t size) {
@@ -251,6 +310,7 @@ int HostCalls::copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t s
             return pread(fd, to + (data - start) + done, left, data + static_cast<off_t>(done));
         });
         if (error != 0) return error;
+        counts_.copied_bytes += static_cast<uint64_t>(at - data);
     }
     return 0;
 }

@@ -47,6 +47,11 @@ class HostCalls {
                      std::optional<uint64_t> shown = {});
     // The same for a file of hugetlb, which cannot be written by system call.
     int copy_to_hugetlb_file(const std::byte* from, int fd, uint64_t offset, uint64_t size);
+    // Of a private mapping of a file, what it has pages of its own for: written into the file, which has pages there, and
+    // copied to another private mapping of the same pages, which gets such pages of its own. `offset`: of
+    // `from` in the file. The first is not for hugetlb.
+    int write_private_pages(std::byte* from, uint64_t size, int fd, uint64_t offset);
+    int copy_private_pages(std::byte* from, std::byte* to, uint64_t size);
     // Makes pages of such a file read zero, and keeps them.
     int zero_hugetlb_file(int fd, uint64_t offset, uint64_t size);
     // Copies what the file has into memory that reads zero.
@@ -76,8 +81,11 @@ class HostCalls {
   private:
     bool fails_now();
     int find_pages_in_use(std::byte* at, uint64_t pages, std::vector<unsigned char>& in_use) const;
+    std::vector<uint64_t> pagemap_of(const std::byte* at, uint64_t pages) const;
     int allocate(int fd, int mode, uint64_t offset, uint64_t size);
 
+    template <class Copy>
+    int for_each_private_run(std::byte* start, uint64_t size, Copy&& copy) const;
     template <class Copy>
     int for_each_run_in_use(std::byte* start, uint64_t size, int fd, std::optional<uint64_t> shown,
                             Copy&& copy) const;

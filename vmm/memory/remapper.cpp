@@ -171,7 +171,8 @@ bool replaces_memory(const std::vector<remap::Change>& changes, const remap::Spa
 
 bool copies(const std::vector<remap::Change>& changes) {
     return std::any_of(changes.begin(), changes.end(), [](const remap::Change& change) {
-        return std::holds_alternative<remap::change::Copy>(change);
+        return std::holds_alternative<remap::change::Copy>(change) ||
+               std::holds_alternative<remap::change::Snapshot>(change);
     });
 }
 

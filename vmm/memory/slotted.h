@@ -124,11 +124,15 @@ class SlottedStage2 : public Stage2 {
     int make(const remap::change::Protect& change);
     int make(const remap::change::Promote& change);
     int make(const remap::change::Privatize& change);
+    int make(const remap::change::Snapshot& change);
     int make(const remap::change::Copy& change);
     int make(const remap::change::Populate& change);
     int make(const remap::change::Discard& change);
     int make(const remap::change::Free& change);
     int copy_and_set_aside(const Part& part, const remap::change::Promote& change);
+    int fold(const Part& part, const remap::change::Snapshot& change);
+    int copy_written(const remap::change::Snapshot& change);
+    int make_readable(std::byte* at, uint64_t size, remap::Prot prot);
     int copy_readable(std::byte* from, const Part& part, const remap::change::Promote& change);
 
     struct Place {

@@ -92,8 +92,9 @@ class Stage2 {
     Reservation reservation_;
     HostCalls calls_;
     Journal journal_;
-    Mechanism mechanism_ = Mechanism::window;  // these two: during apply
+    Mechanism mechanism_ = Mechanism::window;  // these: during apply
     Others others_ = Others::may_run;
+    bool views_may_return_ = false;  // whether a change before has taken views of the object away
 
   private:
     int carry_out_all(const std::vector<remap::Change>& changes);

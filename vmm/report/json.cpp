@@ -21,6 +21,7 @@ JsonObject json_of(const CallRecord& record, const KvmCounts& kvm) {
             {"madvise", record.syscalls.madvise},
             {"fallocate", record.syscalls.fallocate},
             {"copies", record.syscalls.copies},
+            {"copied_bytes", record.syscalls.copied_bytes},
             {"pages_4k", kvm.pages_4k},
             {"pages_2m", kvm.pages_2m},
             {"pages_1g", kvm.pages_1g},
