@@ -83,6 +83,8 @@ int Journal::perform(const HostAction& action) {
             return object_.punch_hole(calls_, action.offset, action.size);
         case Kind::put_back:
             return object_.copy_in(calls_, action.at, action.offset, action.size);
+        case Kind::discard:
+            return calls_.advise(action.at, action.size, MADV_DONTNEED);
         case Kind::drop:
             return munmap(action.at, action.size) != 0 ? errno : 0;
         case Kind::set_slot:

@@ -21,7 +21,7 @@ class Vm;
 
 // One host call that undoes or finishes something. Plain data, so that noting it allocates nothing else.
 struct HostAction {
-    enum class Kind { move, close, protect, view, punch_hole, put_back, drop, set_slot, reclaim };
+    enum class Kind { move, close, protect, view, punch_hole, put_back, discard, drop, set_slot, reclaim };
     Kind kind;
     std::byte* at = nullptr;
     std::byte* to = nullptr;  // of a move

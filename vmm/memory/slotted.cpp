@@ -343,11 +343,11 @@ int SlottedStage2::make(const change::Privatize& change) {
     return 0;
 }
 
-// The vCPUs are paused. An earlier change of the same call may have taken away the last other view, which comes back if
-// a later one fails: then nothing may be written to what it shows.
+// The vCPUs are paused. Other changes of the same call may have taken away the last other view, which comes back if one
+// fails, or may move the memory: then nothing goes into the object.
 int SlottedStage2::make(const change::Snapshot& change) {
     const bool folds =
-        change.exclusive && !views_may_return_ && object_.pages() != BackingObject::Pages::hugetlb;
+        change.exclusive && only_snapshots_ && object_.pages() != BackingObject::Pages::hugetlb;
     for (const Part& part : parts_of(change.from)) {
         if (int error = make_readable(part.host, part.range.size().bytes, change.from_prot)) return error;
         if (folds)
@@ -363,13 +363,14 @@ int SlottedStage2::make(const change::Snapshot& change) {
     return 0;
 }
 
-// What the part reads stays the same, whether that fails or a later change: there is nothing to undo.
+// What the part reads stays the same, so that there is nothing to undo. Its own pages go when the call has succeeded.
 int SlottedStage2::fold(const Part& part, const change::Snapshot& change) {
     const uint64_t size = part.range.size().bytes;
     const uint64_t offset =
         change.memory.advanced(part.range.start().above(change.from.start())).offset.value;
     if (int error = calls_.write_private_pages(part.host, size, object_.fd(), offset)) return error;
-    return calls_.advise(part.host, size, MADV_DONTNEED);
+    journal_.finish({.kind = HostAction::Kind::discard, .at = part.host, .size = size});
+    return 0;
 }
 
 // To the new view, which then gets its rights.

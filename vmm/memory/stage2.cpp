@@ -37,7 +37,9 @@ void Stage2::use(WarmPool& pool) {
 int Stage2::apply(const std::vector<remap::Change>& changes, Mechanism mechanism, Others others) {
     mechanism_ = mechanism;
     others_ = others;
-    views_may_return_ = false;
+    only_snapshots_ = std::all_of(changes.begin(), changes.end(), [](const remap::Change& change) {
+        return std::holds_alternative<change::Snapshot>(change);
+    });
     journal_.begin();
     begin();
     const int error = carry_out_all(changes);
@@ -59,11 +61,6 @@ bool reads_object(const remap::Change& change) {
            std::holds_alternative<change::Populate>(change);
 }
 
-// Undoing it would bring back views of pages of the object that may by then have no other view.
-bool takes_views(const remap::Change& change) {
-    return std::holds_alternative<change::Unmap>(change) || std::holds_alternative<change::Promote>(change);
-}
-
 }  // namespace
 
 // Returns the errno of the first host call that fails, with all that was done noted.
@@ -75,7 +72,6 @@ int Stage2::carry_out_all(const std::vector<remap::Change>& changes) {
     for (size_t i = 0; i < undoable; ++i) {
         read_later_ = i + 1 < static_cast<size_t>(changes.rend() - last_reader);
         if (int error = carry_out_guarded(changes[i])) return error;
-        views_may_return_ = views_may_return_ || takes_views(changes[i]);
     }
     // A failure of the first of them leaves its memory as it was, so that everything can still be undone.
     if (undoable < changes.size())

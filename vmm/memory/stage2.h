@@ -94,7 +94,7 @@ class Stage2 {
     Journal journal_;
     Mechanism mechanism_ = Mechanism::window;  // these: during apply
     Others others_ = Others::may_run;
-    bool views_may_return_ = false;  // whether a change before has taken views of the object away
+    bool only_snapshots_ = false;  // all that the call makes
 
   private:
     int carry_out_all(const std::vector<remap::Change>& changes);
