@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdint>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "guest/abi/agent.h"
 #include "vmm/base/errors.h"
+#include "vmm/host/facts.h"
 #include "vmm/host/huge_page_account.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/machine/machine.h"
@@ -55,13 +55,14 @@ inline constexpr Variant variants[] = {
 };
 
 // The smallest that the backing has.
-constexpr uint64_t granule_of(Backing backing) {
-    return backing == Backing::hugetlb_2m ? large : page;
+inline uint64_t granule_of(Backing backing) {
+    return traits_of(backing).least_granule;
 }
 
 // As GoogleTest allows it in the name of a test.
 inline std::string test_name(Backing backing) {
     if (backing == Backing::hugetlb_2m) return "hugetlb_2m";
+    if (backing == Backing::hugetlb_1g) return "hugetlb_1g";
     return backing == Backing::memfd ? "memfd" : "anon";
 }
 
@@ -103,20 +104,16 @@ inline std::string lack_of_kvm() {
     return "";
 }
 
-// Pages of 2 MiB in the host's pool that nobody has been promised.
-inline uint64_t free_huge_pages() {
-    auto number = [](const char* name) {
-        uint64_t value = 0;
-        std::ifstream(std::string("/sys/kernel/mm/hugepages/hugepages-2048kB/").append(name)) >> value;
-        return value;
-    };
-    return number("free_hugepages") - number("resv_hugepages");
+// Pages in the host's pool that nobody has been promised, of a backing that is made of such.
+inline uint64_t free_pages(Backing backing) {
+    const auto pages = read_huge_pages(huge_page_of(backing));
+    return pages ? pages->free : 0;
 }
 
 // For a test that has at most `huge_pages` of 2 MiB mapped, where they are its backing.
 inline std::string lack_of(Backing backing, uint64_t huge_pages) {
     if (std::string lack = lack_of_kvm(); !lack.empty()) return lack;
-    uint64_t there = backing == Backing::hugetlb_2m ? free_huge_pages() : huge_pages;
+    uint64_t there = backing == Backing::hugetlb_2m ? free_pages(backing) : huge_pages;
     if (there >= huge_pages) return "";
     return "needs " + std::to_string(huge_pages) + " free huge pages of 2 MiB, there are " +
            std::to_string(there) + ": raise /proc/sys/vm/nr_hugepages";

@@ -328,7 +328,8 @@ TEST_P(PredictionTest, AliasedMemoryStaysInHugePages) {
 TEST_P(PredictionTest, OfHugePagesFromThePool) {
     constexpr uint64_t pages = 24;
     HugePagePool pool(pages);
-    if (free_huge_pages() < pages) GTEST_SKIP() << "this user, or host, cannot have 2 MiB pages reserved";
+    if (free_pages(Backing::hugetlb_2m) < pages)
+        GTEST_SKIP() << "this user, or host, cannot have 2 MiB pages reserved";
     boot(Backing::hugetlb_2m);
     map_touched(base + large, 16 * large);
     expect_what_is_possible();
@@ -339,6 +340,32 @@ TEST_P(PredictionTest, OfHugePagesFromThePool) {
     make(Call::move, base + large, base + 5 * gib + 3 * large, 16 * large, 0);
     touch(base + 5 * gib + 3 * large, 16 * large);
     expect_what_is_possible();
+    skip_if_not_compared();
+}
+
+// One entry maps a whole gigabyte, and still does where it has moved to.
+TEST_P(PredictionTest, OfPagesOfAGibibyte) {
+    if (free_pages(Backing::hugetlb_1g) < 2) GTEST_SKIP() << "needs 2 free pages of 1 GiB";
+    boot(Backing::hugetlb_1g);
+    map_touched(base, gib);
+    expect_what_is_possible();
+    EXPECT_EQ(resident(), (Leaves{{0, 0, 1}}));
+    uint64_t memory = machine_->remapper().resident_bytes();
+    EXPECT_TRUE(make(Call::move, base, base + 8 * gib, gib, 0).huge_kept);
+    touch(base + 8 * gib, gib);
+    expect_what_is_possible();
+    EXPECT_EQ(resident(), (Leaves{{0, 0, 1}}));
+    EXPECT_EQ(machine_->remapper().resident_bytes(), memory);
+    make(Call::alias, base + 8 * gib, base, gib, rw, 0);
+    touch(base, gib);
+    expect_what_is_possible();
+    EXPECT_EQ(resident(), (Leaves{{0, 0, 2}}));
+    map_touched(base + 16 * gib, gib);
+    make(Call::exchange, base + 8 * gib, base + 16 * gib, gib);
+    touch(base + 16 * gib, gib);
+    expect_what_is_possible();
+    EXPECT_EQ(perform(call(Call::map, base + 24 * gib, gib, rw)).report.result,
+              -ENOMEM);  // the host has no third
     skip_if_not_compared();
 }
 

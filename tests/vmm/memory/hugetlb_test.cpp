@@ -43,7 +43,7 @@ class HugetlbTest : public KvmTestWith<Mechanism> {
   protected:
     std::string lack() const override { return lack_of(Backing::hugetlb_2m, 32); }
     void prepare() override {
-        pool_ = free_huge_pages();
+        pool_ = free_pages(Backing::hugetlb_2m);
         boot(config_of({GetParam(), Backing::hugetlb_2m}, 1, 32 * gib));
     }
 
@@ -106,7 +106,7 @@ TEST_P(HugetlbTest, PartOfAnUntouchedSnapshotMovesAndTheRestKeepsItsPages) {
     map_filled(base, 4);
     snapshot(base, view, 4);
     move(view + large, elsewhere);
-    const uint64_t rest = free_huge_pages();
+    const uint64_t rest = free_pages(Backing::hugetlb_2m);
     ASSERT_EQ(make(call(Call::map, base + 4 * gib, rest * large, rw)), static_cast<int64_t>(base + 4 * gib));
     expect_provided(view, 1);
     expect_provided(elsewhere, 1);
@@ -141,7 +141,7 @@ TEST_P(HugetlbTest, PoolThatAnotherShrinksKeepsItsPromisesAndGivesNoMore) {
     ASSERT_EQ(make(call(Call::map, fresh, 2 * large, rw)), static_cast<int64_t>(fresh));
     {
         PoolSize shrunk(0);
-        ASSERT_EQ(free_huge_pages(), 0u);
+        ASSERT_EQ(free_pages(Backing::hugetlb_2m), 0u);
         EXPECT_EQ(make(call(Call::map, elsewhere, large, rw)), -ENOMEM);
         EXPECT_EQ(make(call(Call::grow, fresh, 2 * large, 3 * large, 0)), -ENOMEM);
         EXPECT_EQ(make(call(Call::snapshot, fresh, elsewhere, large, GPREMAP_PROT_PREVIOUS, 0)), -ENOMEM);
