@@ -55,8 +55,10 @@ inline constexpr Variant variants[] = {
 };
 
 // The smallest that the backing has.
-inline uint64_t granule_of(Backing backing) {
-    return traits_of(backing).least_granule;
+constexpr uint64_t granule_of(Backing backing) {
+    for (const BackingTraits& traits : backing_traits)
+        if (traits.backing == backing) return traits.least_granule;
+    return page;
 }
 
 // As GoogleTest allows it in the name of a test.
