@@ -16,7 +16,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t flushes = 9, pauses = 5;
 // A vCPU that has been let in again is soon there; one that has been given nothing to do never is.
-constexpr auto longest_wait = std::chrono::microseconds(200);
+constexpr auto longest_wait = std::chrono::milliseconds(5);
 
 // A page of the process's, of which the guest knows nothing.
 class Page {
