@@ -20,7 +20,6 @@ mount -t tracefs tracefs /sys/kernel/tracing
 mkdir -p /dev/shm /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 ln -s /proc/self/fd /dev/fd
-echo {gigantic_pages} > /sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages
 echo {huge_pages} > /proc/sys/vm/nr_hugepages
 echo 4294967295 > /sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
 {keeper}
@@ -46,7 +45,7 @@ def build(folder, linux, options):
     """Writes the initramfs into `folder` and returns its path. `options` are those of run-in-npt."""
     keeper = str(options.keeper.absolute()) if options.keeper else "true"
     processors = range(1, machine.CPUS)
-    init = INIT.format(timeout=options.timeout, keeper=shlex.quote(keeper), huge_pages=options.huge_pages, gigantic_pages=options.gigantic_pages,
+    init = INIT.format(timeout=options.timeout, keeper=shlex.quote(keeper), huge_pages=options.huge_pages,
                        processors=" ".join(map(str, processors)), affinity=hex(sum(1 << i for i in processors)))
     image = Initramfs(folder / "root", init)
     image.add_modules(linux.modules("kvm-amd"))

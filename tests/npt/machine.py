@@ -6,7 +6,7 @@ import tarfile
 
 from unavailable import Unavailable
 
-MEMORY = "4G"
+MEMORY_GIB = 4
 # One, number 0, for the kernel alone: QEMU's emulated FPU clears a flag of processor 0 whenever any processor
 # restores its FPU state, by reading and writing back all of hflags2, unguarded. In there is also whether nested
 # paging is on. So a vCPU that is entered on processor 0 may lose it, run on the host's physical memory, and
@@ -61,22 +61,24 @@ def require_qemu():
         raise Unavailable("qemu-system-x86_64 is missing: install qemu-system-x86")
 
 
-def boot(folder, linux, initramfs, timeout, paging):
+def boot(folder, linux, initramfs, timeout, paging, gigantic_pages):
     """Runs the machine until it powers off, dies, or `timeout` seconds have passed. `paging`: of PAGING."""
     console, channel = folder / "console", folder / "results.tar"
     with console.open("wb") as log:
         try:
-            subprocess.run(_command(linux, initramfs, channel, paging), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            subprocess.run(_command(linux, initramfs, channel, paging, gigantic_pages), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                            timeout=timeout, check=False)
         except subprocess.TimeoutExpired:
             log.write(f"\nrun-in-npt: ended the machine after {timeout} s\n".encode())
     return Run(_outcomes(channel), console.read_text(errors="replace"))
 
 
-def _command(linux, initramfs, channel, paging):
+def _command(linux, initramfs, channel, paging, gigantic_pages):
+    # While it boots there is still a whole gigabyte in one piece.
+    command_line = f"{KERNEL_COMMAND_LINE} hugepagesz=1G hugepages={gigantic_pages} default_hugepagesz=2M"
     return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", PAGING[paging],
-            "-smp", str(CPUS), "-m", MEMORY, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-kernel", str(linux.image), "-initrd", str(initramfs), "-append", KERNEL_COMMAND_LINE,
+            "-smp", str(CPUS), "-m", f"{MEMORY_GIB + gigantic_pages}G", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-kernel", str(linux.image), "-initrd", str(initramfs), "-append", command_line,
             "-serial", "stdio", "-device", "virtio-serial-pci",
             "-chardev", f"file,id=results,path={channel}", "-device", "virtserialport,chardev=results"]
 

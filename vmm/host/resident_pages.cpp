@@ -55,7 +55,7 @@ std::string thp_setting(const std::string& name) {
     return line.substr(open + 1, close - open - 1);
 }
 
-std::vector<HostPages> resident_pages(const std::byte* at, uint64_t size) {
+std::vector<HostPages> resident_pages(const std::byte* at, uint64_t size, uint64_t huge_page) {
     Descriptor pagemap = open_pagemap();
     std::array<PageRegion, 512> regions;
     ScanArguments scan = {};
@@ -72,7 +72,7 @@ std::vector<HostPages> resident_pages(const std::byte* at, uint64_t size) {
     while (scan.start < scan.end) {
         size_t found = scan_some(pagemap, scan);
         for (const PageRegion& region : std::span(regions).first(found)) {
-            uint64_t page = region.categories & is_huge ? remap::mib2.bytes : remap::kib4.bytes;
+            uint64_t page = region.categories & is_huge ? huge_page : remap::kib4.bytes;
             pages.push_back({region.start - origin, region.end - region.start, page});
         }
         scan.start = scan.walk_end;

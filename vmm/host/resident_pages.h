@@ -18,11 +18,12 @@ std::string thp_setting(const std::string& name);
 struct HostPages {
     uint64_t at = 0;    // offset from the start of the range
     uint64_t size = 0;  // bytes
-    uint64_t page = 0;  // bytes: 4 KiB or 2 MiB
+    uint64_t page = 0;  // bytes: 4 KiB, or that of a huge page
 };
 
-// In order. Throws HostLacks where the kernel cannot tell (before Linux 6.7).
-std::vector<HostPages> resident_pages(const std::byte* at, uint64_t size);
+// In order. `huge_page`: bytes of those that are no small ones, which the kernel does not say. Throws HostLacks where it
+// cannot tell them apart (before Linux 6.7).
+std::vector<HostPages> resident_pages(const std::byte* at, uint64_t size, uint64_t huge_page);
 
 // Bytes of anonymous memory in the mappings that lie in the range. May take milliseconds.
 uint64_t anonymous_bytes(const std::byte* at, uint64_t size);

@@ -79,9 +79,11 @@ Piece possible_piece(const Extent& extent, const Vm::Slot& slot, const BackingPa
 }
 
 // Of guest memory that is in the slot.
-void append_resident(std::vector<Piece>& pieces, const Range& range, Prot prot, const Vm::Slot& slot) {
+void append_resident(std::vector<Piece>& pieces, const Range& range, Prot prot, const Vm::Slot& slot,
+                     Size huge_page) {
     uint64_t host = host_address(slot, range.start());
-    for (const HostPages& run : resident_pages(reinterpret_cast<std::byte*>(host), range.size().bytes)) {
+    for (const HostPages& run :
+         resident_pages(reinterpret_cast<std::byte*>(host), range.size().bytes, huge_page.bytes)) {
         Range part = Range::of(range.start().advanced(Size{run.at}), Size{run.size});
         pieces.push_back({part, range_of(slot), host + run.at, host + run.at, Size{run.page}, prot});
     }
@@ -128,12 +130,14 @@ std::vector<Piece> possible_pieces(const remap::Space& space, const Vm& vm, cons
     return pieces;
 }
 
-std::vector<Piece> resident_pieces(const remap::Space& space, const Vm& vm, const Range& range) {
+std::vector<Piece> resident_pieces(const remap::Space& space, const Vm& vm, const BackingPages& backing,
+                                   const Range& range) {
     std::vector<Piece> pieces;
     for_each_in_slots(mapped_in(space, range, is_alike), vm.slots_in(range),
                       [&](const Extent& extent, const Vm::Slot& slot) {
                           auto part = extent.range.intersection(range_of(slot))->intersection(range);
-                          if (part) append_resident(pieces, *part, enforced(extent.prot), slot);
+                          Size huge_page = std::max(backing.of(extent.memory.kind), remap::mib2);
+                          if (part) append_resident(pieces, *part, enforced(extent.prot), slot, huge_page);
                       });
     return pieces;
 }
@@ -142,7 +146,7 @@ std::vector<Piece> resident_agent_pieces(const Vm& vm) {
     const Range agent = Range::of(Gpa{abi::agent_base}, Size{abi::agent_size});
     std::vector<Piece> pieces;
     for (const Vm::Slot& slot : vm.slots_in(agent))
-        append_resident(pieces, agent, enforced(remap::read_write), slot);
+        append_resident(pieces, agent, enforced(remap::read_write), slot, remap::mib2);
     return pieces;
 }
 

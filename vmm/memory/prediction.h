@@ -34,7 +34,7 @@ std::vector<remap::stage2::Piece> possible_pieces(const remap::Space& space, con
 // What is mapped in `range` and present on the host, in pages as large as they are there. In order. Throws
 // HostLacks.
 std::vector<remap::stage2::Piece> resident_pieces(const remap::Space& space, const Vm& vm,
-                                                  const remap::Range& range);
+                                                  const BackingPages& backing, const remap::Range& range);
 
 // The same of the agent's own memory, which no space has.
 std::vector<remap::stage2::Piece> resident_agent_pieces(const Vm& vm);

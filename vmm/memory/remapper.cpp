@@ -316,7 +316,8 @@ std::vector<Range> Remapper::resident_in(const std::vector<Range>& targets) cons
     std::lock_guard lock(state_->mutex);
     std::vector<Range> found;
     for (const Range& target : targets)
-        for (const auto& piece : gpremap::resident_pieces(state_->space, state_->vm, target)) {
+        for (const auto& piece :
+             gpremap::resident_pieces(state_->space, state_->vm, state_->backing_pages, target)) {
             if (!found.empty() && found.back().end() == piece.mapped().start())
                 found.back() = Range::between(found.back().start(), piece.mapped().end());
             else
@@ -354,7 +355,8 @@ std::vector<remap::stage2::Piece> Remapper::possible_pieces() const {
 
 std::vector<remap::stage2::Piece> Remapper::resident_pieces() const {
     std::lock_guard lock(state_->mutex);
-    return gpremap::resident_pieces(state_->space, state_->vm, state_->space.aperture());
+    return gpremap::resident_pieces(state_->space, state_->vm, state_->backing_pages,
+                                    state_->space.aperture());
 }
 
 uint64_t Remapper::resident_bytes() const {

@@ -54,7 +54,7 @@ int map_fresh(std::byte* at, uint64_t size) {
 // The kernel's search for a new lot of huge pages can only be worse than keeping one.
 bool is_one_huge_page(const std::byte* at) {
     try {
-        auto pages = resident_pages(at, huge);
+        auto pages = resident_pages(at, huge, huge);
         return pages.size() == 1 && pages[0].page == huge && pages[0].size == huge;
     } catch (const std::exception&) {
         return false;  // this kernel does not say
