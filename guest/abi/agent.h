@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "guest/abi/hypercall.h"
+#include "guest/abi/ring.h"
 #include "guest/abi/workload.h"
 
 namespace gpremap::abi {
@@ -83,6 +84,7 @@ enum class Op : uint32_t {
     workload = 12,  // arg[0] entry point of a program, or 0: runs the workload that this vCPU's area states
                     // (workload.h) until it is stopped, its result is how many operations it made; of a
                     // program, what it returned
+    ring_call = 13,  // as call, through the vCPU's ring (ring.h), which is set up by the first
     // an op or argument that is none of these does nothing: outcome ok, result -EINVAL
 };
 
@@ -124,6 +126,10 @@ struct Report {
     uint64_t mismatch_expected;  // the same
     Fault fault;
 };
+
+// The ring of each vCPU.
+inline constexpr uint64_t rings = agent_base + 0x5a0000, ring_stride = 0x2000;
+static_assert(sizeof(gpremap_ring) <= ring_stride);
 
 // One a vCPU, page aligned. The VMM writes `step` and `fault`, the agent writes `report`.
 struct Mailbox {

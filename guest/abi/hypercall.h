@@ -42,6 +42,8 @@
     X(nop, 0x06)              /* ()                               -> 0: what an exit costs */                     \
     X(resume, 0x07)           /* ()                               -> 0: the fault is dealt with, its step goes */ \
                               /*                                  on, the next is delivered as the first was */   \
+    X(ring, 0x08)             /* (address)                        -> 0: this vCPU's ring is there, see ring.h */  \
+    X(ring_bell, 0x09)        /* ()                               -> 0: the host looks at the rings */            \
     /* native */                                                                                                  \
     X(map, 0x100)             /* (at, len, prot, flags)           -> address */                                   \
     X(unmap, 0x101)           /* (at, len)                        -> 0 */                                         \

@@ -9,6 +9,7 @@
 #include "guest/agent/workloads/workload.h"
 #include "guest/runtime/call.h"
 #include "guest/runtime/record.h"
+#include "guest/runtime/ring.h"
 #include "guest/runtime/timestamp.h"
 
 namespace {
@@ -306,12 +307,30 @@ int64_t call(const Step& step) {
     return result;
 }
 
+// The vCPU that waits does not leave the guest.
+int64_t ring_call(const Step& step, uint64_t vcpu) {
+    static bool is_set_up[max_vcpus];
+    const uint64_t* arg = step.arg;
+    auto* ring = reinterpret_cast<gpremap_ring*>(rings + vcpu * ring_stride);
+    if (!is_set_up[vcpu])
+        if (int64_t error = hypercall(Call::ring, rings + vcpu * ring_stride)) return error;
+    is_set_up[vcpu] = true;
+    const gpremap_ring_call made = {arg[0], {arg[1], arg[2], arg[3], arg[4], arg[5], arg[6]}, 0, 0};
+    gpremap_call_begins();
+    const int64_t result = gpremap_ring_make(ring, &made);
+    gpremap_call_ends();
+    tell_followers(step, result);
+    return result;
+}
+
 // ---- the loop ----
 
 int64_t perform(const Step& step, Report& report, uint64_t vcpu, const Tables& tables) {
     switch (step.op) {
         case Op::call:
             return call(step);
+        case Op::ring_call:
+            return ring_call(step, vcpu);
         case Op::fill:
             return fill(step);
         case Op::verify:

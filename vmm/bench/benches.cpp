@@ -322,6 +322,30 @@ BenchSamples bench_hypercall(const BenchSetting& setting) {
     return take_turns(setting.runs, ours, [&] { return rig.call(abi::Call::nop, {}).guest_ns; });
 }
 
+namespace {
+
+BenchSetting with_ring(BenchSetting setting) {
+    setting.ring = true;
+    return setting;
+}
+
+}  // namespace
+
+BenchSamples bench_ring(const BenchSetting& setting) {
+    Rig by_ring(with_ring(setting), setting.size), by_exit(setting, setting.size);
+    const abi::BatchCall idle = idle_call(setting);
+    for (Rig* rig : {&by_ring, &by_exit}) rig->map(Rig::place(0), setting.size);
+    auto call = [&](Rig& rig) {
+        return rig.call(abi::Call::protect, {idle.arg[0], idle.arg[1], idle.arg[2]}).guest_ns;
+    };
+    return take_turns(
+        setting.runs, [&] { return call(by_ring); }, [&] { return call(by_exit); });
+}
+
+BenchSamples bench_ring_move_and_reread(const BenchSetting& setting) {
+    return beside_copy(with_ring(setting), Reread::yes);
+}
+
 BenchSamples bench_batch(const BenchSetting& setting) {
     Rig rig(setting, setting.size);
     rig.map(Rig::place(0), setting.size);

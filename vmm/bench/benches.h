@@ -33,6 +33,10 @@ BenchSamples bench_alias(const BenchSetting& setting);
 BenchSamples bench_scale(const BenchSetting& setting);
 // A call that finds nothing to do, by the guest's clock | an exit that does nothing.
 BenchSamples bench_hypercall(const BenchSetting& setting);
+// The same through the ring | by an exit.
+BenchSamples bench_ring(const BenchSetting& setting);
+// A move through the ring, and reading one word of every page after it | the guest's memmove into touched memory.
+BenchSamples bench_ring_move_and_reread(const BenchSetting& setting);
 // The same for one of the GPREMAP_MAX_BATCH calls of a batch.
 BenchSamples bench_batch(const BenchSetting& setting);
 // The longest time between two writes of a second vCPU to other memory, while a range moves | the same in as

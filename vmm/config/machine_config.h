@@ -26,6 +26,9 @@ struct PlacementConfig {
 struct MachineConfig {
     unsigned vcpus = 1;
     MemoryConfig memory;
+    // Whether a thread of the host takes calls from memory that it shares with the vCPUs (guest/abi/ring.h): no exit, but a
+    // processor of its own. The agent then makes all its calls so.
+    bool ring = false;
     PlacementConfig placement;
 };
 

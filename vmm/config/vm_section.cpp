@@ -91,8 +91,7 @@ void read_host_cpus(const TomlValue& value, PlacementConfig& placement) {
 }  // namespace
 
 MachineConfig read_vm(const TomlTable& vm, MachineConfig machine) {
-    vm.only({"vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pause", "pool", "pre_fault",
-             "domain", "cpus", "host_cpus"});
+    vm.only({"vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pause", "pool", "pre_fault", "ring", "domain", "cpus", "host_cpus"});
     MemoryConfig& memory = machine.memory;
     if (auto value = vm.find("vcpus"))
         machine.vcpus = static_cast<unsigned>(value->integer_in(1, abi::max_vcpus));
@@ -106,6 +105,7 @@ MachineConfig read_vm(const TomlTable& vm, MachineConfig machine) {
     if (auto value = vm.find("pause")) memory.pause = value->one_of<Pause>(pause_names);
     memory.pool = vm.size_or("pool", memory.pool);
     memory.pre_fault = vm.boolean_or("pre_fault", memory.pre_fault);
+    machine.ring = vm.boolean_or("ring", machine.ring);
     return machine;
 }
 

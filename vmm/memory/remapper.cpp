@@ -101,6 +101,9 @@ struct Remapper::State {
     int64_t call(const Caller& caller, abi::Call number, const std::array<uint64_t, 6>& args, Called& called);
     int64_t query(const Caller& caller, const std::array<uint64_t, 6>& args);
     int64_t batch(const Caller& caller, const std::array<uint64_t, 6>& args, Called& called);
+    int64_t batch(const Caller& caller, std::span<abi::BatchCall> calls, Called& called);
+    template <class Make>
+    Called recorded(Make make);
     int apply(const Caller& caller, remap::Plan& plan, Called& called, const char* need);
     std::optional<PausedVcpus> keep_out(unsigned vcpu, const char* need, BesideCall& beside);
     std::optional<PauseCosts> pause_costs_of(unsigned vcpu);
@@ -129,20 +132,30 @@ struct Remapper::State {
 Remapper::Remapper(Vm& vm, const MemoryConfig& config) : state_(std::make_unique<State>(vm, config)) {}
 Remapper::~Remapper() = default;
 
-Called Remapper::call(const Caller& caller, abi::Call number, const std::array<uint64_t, 6>& args) {
-    std::lock_guard lock(state_->mutex);
-    state_->generation++;
-    state_->begin_counting();
+// `make` returns the call's result.
+template <class Make>
+Called Remapper::State::recorded(Make make) {
+    std::lock_guard lock(mutex);
+    generation++;
+    begin_counting();
     Called called;
     try {
-        called.result = state_->call(caller, number, args, called);
+        called.result = make(called);
     } catch (const std::bad_alloc&) {
         // Planning and Stage2::apply leave everything as it was.
         called.result = minus(remap::Errno::enomem);
     }
-    state_->end_counting(called.record);
-    state_->generation++;
+    end_counting(called.record);
+    generation++;
     return called;
+}
+
+Called Remapper::call(const Caller& caller, abi::Call number, const std::array<uint64_t, 6>& args) {
+    return state_->recorded([&](Called& called) { return state_->call(caller, number, args, called); });
+}
+
+Called Remapper::batch(const Caller& caller, std::span<abi::BatchCall> calls) {
+    return state_->recorded([&](Called& called) { return state_->batch(caller, calls, called); });
 }
 
 uint64_t Remapper::generation() const {
@@ -289,14 +302,18 @@ int64_t Remapper::State::batch(const Caller& caller, const std::array<uint64_t, 
     uint64_t bytes = count * sizeof(abi::BatchCall);
     if (!caller.memory.read(address, calls.data(), bytes)) return minus(remap::Errno::efault);
 
-    auto plan = plan_batch(space, calls);
-    if (!plan) return minus(plan.error());
-    auto paused = vm.pause_others(caller.vcpu);
-    if (int error = apply(caller, *plan, called, "nobody is to see half of a batch")) return -error;
+    if (int64_t error = batch(caller, calls, called)) return error;
     // The calls were read from there a moment ago, so this can only succeed.
     if (!caller.memory.write(address, calls.data(), bytes))
         throw std::logic_error("the caller's memory has gone");
     return 0;
+}
+
+int64_t Remapper::State::batch(const Caller& caller, std::span<abi::BatchCall> calls, Called& called) {
+    if (!is_batch_size(calls.size())) return minus(remap::Errno::einval);
+    auto plan = plan_batch(space, calls);
+    if (!plan) return minus(plan.error());
+    return -apply(caller, *plan, called, "nobody is to see half of a batch");
 }
 
 FaultVerdict Remapper::fault(unsigned vcpu, uint64_t gpa, abi::FaultKind kind) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,10 @@ class Remapper {
     // call_ns and pre_faulted, which the vCPU's loop knows. A host failure that leaves the VM unusable throws
     // std::system_error.
     Called call(const Caller& caller, abi::Call number, const std::array<uint64_t, 6>& args);
+
+    // Several native calls as one, all or nothing; each gets its result. -EINVAL for one that may not be part of a batch,
+    // and for more than GPREMAP_MAX_BATCH.
+    Called batch(const Caller& caller, std::span<abi::BatchCall> calls);
 
     // Changes when a call begins, and when it ends, whoever makes it.
     uint64_t generation() const;

@@ -84,7 +84,8 @@ JsonObject json_of(const MachineConfig& machine) {
             {"aperture", {{"base", memory.aperture_base}, {"size", memory.aperture_size}}},
             {"limit", memory.limit},
             {"pool", memory.pool},
-            {"pre_fault", memory.pre_fault}};
+            {"pre_fault", memory.pre_fault},
+            {"ring", machine.ring}};
 }
 
 }  // namespace

@@ -59,6 +59,9 @@ class Guest : public CallerMemory {
 
     // Guest-virtual to guest-physical, as this vCPU's own tables have it; nothing where they map nothing.
     virtual std::optional<uint64_t> translate(unsigned vcpu, uint64_t address) const = 0;
+    // Memory of its own, for what guest and host both access at the same time; null where any of it is elsewhere. Valid as
+    // long as the guest.
+    virtual std::byte* own_memory(uint64_t gpa, std::size_t size) = 0;
     // Whether a guest-physical address is in memory of its own.
     virtual bool owns(uint64_t gpa) const = 0;
     // The guest-physical address of a page table that maps nothing, for Vcpu::abandon_mmio.

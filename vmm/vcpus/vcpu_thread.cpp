@@ -2,12 +2,14 @@
 
 #include <pthread.h>
 
+#include <cerrno>
 #include <new>
 #include <string>
 #include <system_error>
 
 #include "vmm/base/errors.h"
 #include "vmm/host/processors.h"
+#include "vmm/vcpus/call_rings.h"
 
 namespace gpremap {
 
@@ -95,13 +97,21 @@ VcpuThread::Next VcpuThread::handle(const exits::Io& io) {
 
 VcpuThread::Next VcpuThread::answer(const Hypercall& call) {
     log_.add(static_cast<uint64_t>(call.number), call.args);
-    std::optional<int64_t> result = call.number < abi::Call::map
-                                        ? crew_.guest.control(index_, *vcpu_, call, activity_)
-                                        : std::optional(remap(call));
+    std::optional<int64_t> result = call.number < abi::Call::map ? control(call) : std::optional(remap(call));
     if (!result) return Next::stop;
     log_.set_result(*result);
     vcpu_->set_result(static_cast<uint64_t>(*result));
     return Next::enter;
+}
+
+std::optional<int64_t> VcpuThread::control(const Hypercall& call) {
+    if (call.number == abi::Call::ring)
+        return crew_.rings ? crew_.rings->set_up(index_, call.args[0]) : -ENOSYS;
+    if (call.number == abi::Call::ring_bell) return crew_.rings ? crew_.rings->ring_bell() : -ENOSYS;
+    // A report is of a call that was made through the ring, too.
+    if (call.number == abi::Call::done && crew_.rings)
+        if (auto record = crew_.rings->take_record(index_)) activity_.call = record;
+    return crew_.guest.control(index_, *vcpu_, call, activity_);
 }
 
 int64_t VcpuThread::remap(const Hypercall& call) {

@@ -21,11 +21,14 @@
 
 namespace gpremap {
 
+class CallRings;
+
 // What the threads of one machine have in common. When one of them dies, all stop.
 struct Crew {
     Vm& vm;
     Remapper& remapper;
     Guest& guest;
+    CallRings* rings = nullptr;  // where the VM has rings
     std::atomic<bool> stopping = false;
     std::mutex one_stop = {};  // held by stop
 
@@ -72,6 +75,7 @@ class VcpuThread {
     Next handle(const exits::Unexpected& exit);
 
     Next answer(const Hypercall& call);
+    std::optional<int64_t> control(const Hypercall& call);
     int64_t remap(const Hypercall& call);
     uint64_t pre_fault_targets(const std::vector<remap::Range>& targets);
 

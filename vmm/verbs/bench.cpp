@@ -54,6 +54,8 @@ constexpr uint64_t mib = 1ull << 20;
 constexpr std::array<uint64_t, 6> sizes{2 * mib, 16 * mib, 64 * mib, 256 * mib, 1024 * mib, 4096 * mib};
 // The largest of the benches that are not a series of sizes.
 constexpr uint64_t single_size = 256 * mib;
+// Where an exit is much of what a move takes.
+constexpr uint64_t ring_size = 2 * mib;
 constexpr unsigned stalls_per_run = 20;
 constexpr std::array<uint64_t, 4> extent_counts{10, 100, 1000, 30'000};
 
@@ -187,6 +189,9 @@ class Plan {
         bool slots = setting.mechanism == Mechanism::memslot;
         all_.push_back({"move", setting, "ns", "the guest's memmove", bench_move});
         add_beside("move", setting, "ns", bench_move_beside);
+        if (setting.size <= ring_size)
+            all_.push_back({"move", setting, "ns, by the ring, and reread", "the guest's memmove",
+                            bench_ring_move_and_reread});
         all_.push_back({"overhead", setting, "ns", slots ? "the bare memslot ioctl" : "bare mremap and mmap",
                         bench_overhead, Ratio::ours_over_baseline});
         if (slots) return;
@@ -243,6 +248,7 @@ class Plan {
 
     void add_calls(BenchSetting setting) {
         all_.push_back({"hypercall", setting, "ns", "one KVM_RUN exit", bench_hypercall});
+        all_.push_back({"hypercall", setting, "ns, by the ring", "by an exit", bench_ring});
         all_.push_back({"hypercall", setting, fmt::format("ns, one of {}", GPREMAP_MAX_BATCH),
                         "one KVM_RUN exit", bench_batch});
         all_.push_back({"hypercall", setting, fmt::format("ns, map+unmap of {}", GPREMAP_MAX_BATCH),

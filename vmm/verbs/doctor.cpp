@@ -25,6 +25,7 @@
 #include "vmm/host/facts.h"
 #include "vmm/host/huge_tmpfs.h"
 #include "vmm/host/process_limits.h"
+#include "vmm/host/processors.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/libvirt/diagnosis.h"
 #include "vmm/memory/backing_object.h"
@@ -134,14 +135,17 @@ void examine_kvm(Findings& findings) {
 
 // ---- memory ----
 
-Finding examine_huge_pages(const std::optional<HugePages>& pages) {
-    const char* what = "huge pages 2M";
+// Those that a backing is made of.
+Finding examine_huge_pages(const BackingTraits& backing) {
+    const auto pages = read_huge_pages(backing.huge_page);
+    const std::string what = backing.huge_page == gib ? "huge pages 1G" : "huge pages 2M";
     if (!pages) return slower(what, "this kernel or processor does not have them", "use another backing");
     std::string counts = fmt::format("{} free of {}", pages->free, pages->total);
     if (pages->promised > 0) counts += fmt::format(", {} promised to mappings", pages->promised);
     if (pages->free > 0) return ok(what, counts);
-    return slower(what, counts + ": only for backing hugetlb-2M",
-                  "echo N > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
+    return slower(what, fmt::format("{}: only for backing {}", counts, backing.name),
+                  fmt::format("echo N > /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages",
+                              backing.huge_page >> 10));
 }
 
 // Huge pages belong to a node of the host, and a VM's vCPUs may run on another.
@@ -172,7 +176,8 @@ void examine_huge(const HostFacts& host, Findings& findings) {
                            ? ok("THP", host.thp + ": anonymous memory moves by whole page tables")
                            : slower("THP", host.thp + ": anonymous memory moves by 4 KiB pages", enable));
     findings.push_back(examine_shmem(host));
-    findings.push_back(examine_huge_pages(host.huge_2m));
+    for (const BackingTraits& backing : backing_traits)
+        if (backing.huge_page != 0) findings.push_back(examine_huge_pages(backing));
     examine_nodes(host, findings);
 }
 
@@ -180,6 +185,17 @@ void add_libvirt(Findings& findings) {
     for (const LibvirtFinding& each : examine_libvirt())
         findings.push_back(each.works ? ok(each.what, each.reason)
                                       : slower(each.what, each.reason, each.mend));
+}
+
+// Beside that of the vCPU which makes calls.
+Finding examine_ring() {
+    const auto processors = usable_processors().size();
+    if (processors > 2)
+        return ok("ring", fmt::format("{} processors: one can take calls from memory", processors));
+    return slower("ring",
+                  fmt::format("{} processor{}: [vm] ring = true leaves none to other vCPUs", processors,
+                              processors == 1 ? "" : "s"),
+                  "leave it out, or use a host with more");
 }
 
 Finding examine_userfaultfd() {
@@ -271,6 +287,7 @@ std::vector<Finding> examine_host() {
     HostFacts host = read_host();
     examine_kvm(findings);
     examine_huge(host, findings);
+    findings.push_back(examine_ring());
     findings.push_back(examine_userfaultfd());
     examine_limits(host, findings);
     examine_process(findings);

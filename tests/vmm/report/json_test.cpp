@@ -42,7 +42,8 @@ TEST(RunJson, HasTheVmAsConfigured) {
                                               {"aperture", {{"base", 1 << 30}, {"size", 2ull << 30}}},
                                               {"limit", 512 << 20},
                                               {"pool", 64 << 20},
-                                              {"pre_fault", true}}));
+                                              {"pre_fault", true},
+                                              {"ring", false}}));
 }
 
 TEST(RunJson, SaysWhatIsNotConfiguredToo) {

@@ -17,10 +17,18 @@ bool is_announcement(const exits::Io& io, uint16_t port) {
 
 }  // namespace
 
-AgentGuest::AgentGuest(Vm& vm, unsigned vcpus, const Aperture& aperture)
-    : memory_(vm), entry_(build_agent_world(memory_.bytes(), aperture, vm.capabilities())) {
+AgentGuest::AgentGuest(Vm& vm, unsigned vcpus, const Aperture& aperture, Calls calls)
+    : memory_(vm), calls_(calls), entry_(build_agent_world(memory_.bytes(), aperture, vm.capabilities())) {
     for (unsigned vcpu = 0; vcpu < vcpus; vcpu++)
         agents_.push_back(std::make_unique<Agent>(vcpu, vm, memory_));
+}
+
+void AgentGuest::begin(unsigned vcpu, const abi::Step& step) {
+    const bool remaps = step.op == abi::Op::call && step.arg[0] >= static_cast<uint64_t>(abi::Call::map);
+    if (calls_ == Calls::by_exit || !remaps) return at(vcpu).desk.begin(step);
+    abi::Step by_ring = step;
+    by_ring.op = abi::Op::ring_call;
+    at(vcpu).desk.begin(by_ring);
 }
 
 void AgentGuest::stop(std::exception_ptr cause) {

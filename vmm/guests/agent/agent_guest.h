@@ -16,8 +16,11 @@ namespace gpremap {
 
 class AgentGuest final : public Guest {
   public:
+    // How the calls of steps reach the VMM: those that it is told to make by a ring go by an exit where they remap nothing.
+    enum class Calls { by_exit, by_ring };
+
     // Loads the agent into `vm`, for so many vCPUs. Throws as build_agent_world does.
-    AgentGuest(Vm& vm, unsigned vcpus, const Aperture& aperture);
+    AgentGuest(Vm& vm, unsigned vcpus, const Aperture& aperture, Calls calls);
 
     void start(unsigned vcpu, Vcpu& state) override;
     std::optional<Hypercall> hypercall(const exits::Io& io, const kvm_regs& regs) const override;
@@ -28,6 +31,7 @@ class AgentGuest final : public Guest {
     std::string last_words(unsigned vcpu) const override;
 
     std::optional<uint64_t> translate(unsigned, uint64_t address) const override { return address; }
+    std::byte* own_memory(uint64_t gpa, std::size_t size) override { return memory_.find(gpa, size); }
     bool owns(uint64_t gpa) const override { return AgentMemory::contains(gpa); }
     uint64_t empty_page_table() const override { return layout::empty_table; }
     [[nodiscard]] bool read(uint64_t at, void* to, std::size_t size) const override {
@@ -39,7 +43,7 @@ class AgentGuest final : public Guest {
 
     void stop(std::exception_ptr cause) override;
     void wait_until_ready(unsigned vcpu) override { at(vcpu).desk.wait_until_ready(); }
-    void begin(unsigned vcpu, const abi::Step& step) override { at(vcpu).desk.begin(step); }
+    void begin(unsigned vcpu, const abi::Step& step) override;
     Performed finish(unsigned vcpu) override { return at(vcpu).desk.finish(); }
     uint32_t tsc_khz(unsigned vcpu) const override { return agents_.at(vcpu)->tsc_khz; }
     bool wait_until_done(unsigned vcpu, std::chrono::milliseconds longest) override {
@@ -65,6 +69,7 @@ class AgentGuest final : public Guest {
     [[noreturn]] void end_unhandled(unsigned vcpu) const;
 
     AgentMemory memory_;
+    const Calls calls_;
     const uint64_t entry_;
     std::vector<std::unique_ptr<Agent>> agents_;
 };

@@ -42,6 +42,10 @@ bool AgentMemory::contains(uint64_t gpa) {
     return gpa - abi::agent_base < abi::agent_size;
 }
 
+std::byte* AgentMemory::find(uint64_t gpa, std::size_t size) {
+    return holds(gpa, size) ? bytes_.data() + (gpa - abi::agent_base) : nullptr;
+}
+
 bool AgentMemory::read(uint64_t gpa, void* to, std::size_t size) const {
     if (!holds(gpa, size)) return false;
     if (size > 0) std::memcpy(to, bytes_.data() + (gpa - abi::agent_base), size);

@@ -23,6 +23,8 @@ class AgentMemory : public CallerMemory {
     // From abi::agent_base.
     std::span<std::byte> bytes() { return bytes_; }
     static bool contains(uint64_t gpa);
+    // Null where any of it is elsewhere.
+    std::byte* find(uint64_t gpa, std::size_t size);
 
     [[nodiscard]] bool read(uint64_t gpa, void* to, std::size_t size) const override;
     [[nodiscard]] bool write(uint64_t gpa, const void* from, std::size_t size) override;

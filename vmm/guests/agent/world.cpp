@@ -268,6 +268,7 @@ uint64_t build_agent_world(std::span<std::byte> memory, const Aperture& aperture
         write_tss(memory, vcpu);
     }
     map_pages(tables, layout::shared, layout::shared_size, user | writable | no_execute);
+    map_pages(tables, abi::rings, abi::max_vcpus * abi::ring_stride, user | writable | no_execute);
     tables.map(layout::page_tables, layout::page_tables_end, large_page, user | writable | no_execute);
     tables.map(GPREMAP_CALLS_ADDRESS, layout::workloads_end, large_page, user | writable | no_execute);
     tables.map(GPREMAP_PROGRAMS, layout::programs_end, large_page, user | writable);

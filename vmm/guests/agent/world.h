@@ -6,11 +6,12 @@
 //     0x0041'0000  one block a vCPU: mailbox, stack, ring 0 stack, TSS; unmapped pages between
 //     0x0051'0000  shared pages: what the arguments of a step point to
 //     0x0052'0000  one buffer a vCPU: batches and extents of queries (orders.h), for the VMM's eyes only
+//     0x005a'0000  one ring a vCPU
 //     0x0060'0000  page tables
 //     0x0200'0000  the count of calls (abi/workload.h), and from 0x0220'0000 on the area of each vCPU's workload
 //     0x0400'0000  a program of the user's for each vCPU
 //
-// What is not listed is not mapped; ring 3 reaches the image, mailboxes, stacks, shared pages, page tables and all
+// What is not listed is not mapped; ring 3 reaches the image, mailboxes, stacks, shared pages, rings, page tables and all
 // behind them. Programs may be written and executed: they are loaded after the tables are made, and harm only
 // themselves.
 #pragma once
@@ -66,7 +67,8 @@ constexpr uint64_t stack_top(unsigned vcpu) {
 constexpr uint64_t order_buffer(unsigned vcpu) {
     return order_buffers + vcpu * order_buffer_size;
 }
-static_assert(order_buffer(abi::max_vcpus) <= page_tables);
+static_assert(order_buffer(abi::max_vcpus) <= abi::rings);
+static_assert(abi::rings + abi::max_vcpus * abi::ring_stride <= page_tables);
 }  // namespace layout
 
 struct Aperture {
