@@ -84,7 +84,8 @@ TEST(Semantics, ListsTheDivergencesOfTheCode) {
 // ---- abi.md ----
 
 std::string abi_headers() {
-    return text_of("guest/abi/hypercall.h") + text_of("guest/abi/workload.h") + text_of("guest/abi/agent.h");
+    return text_of("guest/abi/hypercall.h") + text_of("guest/abi/workload.h") + text_of("guest/abi/agent.h") +
+           text_of("guest/abi/ring.h");
 }
 
 // Constants, enumerators and calls of the ABI, as "NAME LITERAL".

@@ -18,8 +18,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr uint32_t entries = GPREMAP_RING_ENTRIES;
-// Longer than a vCPU takes from one result to its next call; shorter than anybody would miss a processor.
-constexpr auto awake_without_work = std::chrono::microseconds(100);
+// Longer than a vCPU takes from one result to its next call, with a step of its own in between; to fall asleep and be
+// woken takes more than an exit.
+constexpr auto awake_without_work = std::chrono::milliseconds(20);
 
 uint32_t load(const uint32_t& from) {
     return __atomic_load_n(&from, __ATOMIC_ACQUIRE);
