@@ -2,9 +2,9 @@
 """Each experiment of configs/experiments in a short form: that it runs, that its workloads measure, and that none of them
 finds anything wrong.
 
-    experiments_test.py GPREMAP CONFIGS PROGRAMS GUIDE [unittest arguments]
+    experiments_test.py GPREMAP CONFIGS GUIDE [unittest arguments]
 
-GUIDE is docs/experiments.md, whose commands run as they stand there. PROGRAMS is the folder of the example programs. What needs a VM skips where /dev/kvm cannot be opened.
+GUIDE is docs/experiments.md, whose commands run as they stand there. Programs for the guest are those that come with GPREMAP. What needs a VM skips where /dev/kvm cannot be opened.
 """
 import json
 import os
@@ -14,14 +14,14 @@ import sys
 import tempfile
 import unittest
 
-GPREMAP, CONFIGS, PROGRAMS, GUIDE = sys.argv[1:5]
+GPREMAP, CONFIGS, GUIDE = sys.argv[1:4]
 FOLDER = os.path.join(CONFIGS, "experiments")
 KVM = os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 # The short form of each: parameters, and what its workloads are called.
 SHORT = {
     "grow-cold-warm.toml": ({"size": "4MiB", "pool": "4MiB", "times": "3"}, ["latency"]),
-    "hash-table.toml": ({"keys": "30000", "seconds": "1", "program": f"{PROGRAMS}/hash-table"}, ["table"]),
+    "hash-table.toml": ({"keys": "30000", "seconds": "1"}, ["table"]),
     "huge-pages.toml": ({"size": "8MiB", "offset": "4KiB", "seconds": "0.3"}, ["chase"]),
     "hyperalloc-ftq.toml": ({"size": "40MiB", "small": "4MiB", "seconds": "0.3", "quiet": "0.2"}, ["jitter"]),
     "hyperalloc-inflate.toml": ({"size": "40MiB", "small": "4MiB", "pool": "36MiB", "times": "1", "seconds": "0.3",
@@ -30,7 +30,7 @@ SHORT = {
                                ["stream"]),
     "jitter-under-moves.toml": ({"size": "4MiB", "times": "3"}, ["jitter", "touch"]),
     "resize-under-stream.toml": ({"size": "4MiB", "twice": "8MiB", "seconds": "0.3"}, ["stream"]),
-    "snapshot-store.toml": ({"bytes": "262144", "every_ms": "100", "seconds": "1", "program": f"{PROGRAMS}/store"},
+    "snapshot-store.toml": ({"bytes": "262144", "every_ms": "100", "seconds": "1"},
                             ["store"]),
     "verify-through-calls.toml": ({"times": "2", "size": "2MiB"}, ["checker"]),
 }
@@ -112,4 +112,4 @@ class Guide(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1] + sys.argv[5:])
+    unittest.main(argv=sys.argv[:1] + sys.argv[4:])

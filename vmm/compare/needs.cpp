@@ -8,6 +8,8 @@
 #include <sstream>
 #include <utility>
 
+#include "vmm/base/installation.h"
+
 namespace gpremap {
 
 namespace {
@@ -17,11 +19,6 @@ using Path = std::filesystem::path;
 bool is_there(const Path& path) {
     std::error_code ignored;
     return std::filesystem::exists(path, ignored);
-}
-
-Path folder_of_program() {
-    std::error_code ignored;
-    return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
 }
 
 // Where PATH has it; empty where it does not.
@@ -69,10 +66,7 @@ CompareNeed examine_kernel(const GuestFiles& files) {
 }  // namespace
 
 GuestFiles guest_files() {
-    const Path folder = folder_of_program();
-    Path root = folder / "../guest";
-    if (!is_there(root)) root = folder / ".." / GPREMAP_LIBEXECDIR / "gpremap";
-    root = root.lexically_normal();
+    const Path root = guests_folder();
     return {root / "baseline/resize_guest", root / "baseline/resize_image.py",
             root / "linux/image/kernel.py"};
 }

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "guest/abi/agent.h"
+#include "vmm/base/installation.h"
 #include "vmm/base/units.h"
 #include "vmm/calls/words.h"
 
@@ -70,10 +71,22 @@ std::vector<std::string> read_arguments(const TomlValue& value) {
     return arguments;
 }
 
+// Relative to the scenario's `folder`. A plain name that is not there may be one of the examples that come with this
+// program.
+std::filesystem::path find_program(const std::filesystem::path& folder, const std::string& text) {
+    std::filesystem::path program = folder / text;
+    const std::filesystem::path example = guests_folder() / "examples" / text;
+    std::error_code ignored;
+    const bool is_example = text.find('/') == std::string::npos &&
+                            !std::filesystem::exists(program, ignored) &&
+                            std::filesystem::exists(example, ignored);
+    return is_example ? example : program;
+}
+
 void read_program(const TomlTable& table, Workload& workload) {
     if (workload.does == GPREMAP_PROGRAM) {
         const auto folder = std::filesystem::path(table.place().file).parent_path();
-        workload.program = (folder / table.at("program", "the path of a static ELF file").text()).string();
+        workload.program = find_program(folder, table.at("program", "the path of a static ELF file").text());
     } else if (auto value = table.find("program")) {
         require_kind(*value, workload, {GPREMAP_PROGRAM});
     }
