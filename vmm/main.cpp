@@ -16,6 +16,7 @@
 #include "vmm/base/interruption.h"
 #include "vmm/base/log.h"
 #include "vmm/host/process_limits.h"
+#include "vmm/verbs/revision.h"
 #include "vmm/verbs/verb.h"
 
 namespace gpremap {
@@ -31,12 +32,13 @@ void add_compare(Program& program);
 void add_sweep(Program& program);
 void add_merge(Program& program);
 void add_diff(Program& program);
+void add_manual(Program& program);
 
 namespace {
 
 // In the order of --help.
-constexpr std::array all_verbs = {add_run,   add_cases,   add_check, add_export_domain, add_doctor,
-                                  add_bench, add_compare, add_sweep, add_merge,         add_diff};
+constexpr std::array all_verbs = {add_run,     add_cases, add_check, add_export_domain, add_doctor, add_bench,
+                                  add_compare, add_sweep, add_merge, add_diff,          add_manual};
 
 // 0 and 1 are what a verb returns: all as expected, or not.
 enum ExitStatus { bad_usage = 2, host_lacks = 3, guest_died = 4, internal_error = 5 };
@@ -46,14 +48,14 @@ enum ExitStatus { bad_usage = 2, host_lacks = 3, guest_died = 4, internal_error 
     std::string problem = app.remaining().empty() ? "no verb" : "'" + app.remaining()[0] + "' is not a verb";
     std::string verbs;
     for (const CLI::App* verb : app.get_subcommands({}))
-        verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+        if (!verb->get_group().empty()) verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
     throw ConfigError(problem + "; expected one of " + verbs + "\nRun with --help for more information.");
 }
 
 int run(int argc, char** argv) {
     Program program;
     program.command.assign(argv, argv + argc);
-    program.app.set_version_flag("--version", "gpremap " GPREMAP_VERSION);
+    program.app.set_version_flag("--version", version_text());
     program.app.require_subcommand(1);
     program.app.footer(
         "Exit status: 0 all as expected, 1 an expectation failed, 2 bad usage or configuration, or\n"

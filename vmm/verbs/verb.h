@@ -1,5 +1,6 @@
 // What a verb is: it adds itself to the program, with its options, and says what it does when it is chosen.
-// Each has a file of its own; main.cpp has the table of them.
+// Each has a file of its own; main.cpp has the table of them. Manual pages and completions are made of what is said
+// here; what a shell offers for a value goes by its type_name (manual/command_line.h).
 #pragma once
 
 #include <CLI/CLI.hpp>
