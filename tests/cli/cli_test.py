@@ -170,7 +170,7 @@ class Usage(Case):
     def test_help_and_version(self):
         self.assertIn("doctor", self.gpremap("--help").stdout)
         self.assertRegex(self.gpremap("--version").stdout, r"^gpremap \d+\.\d+\.\d+ \(revision ([0-9a-f]{12}(-dirty)?|unknown: .*)\)\n$")
-        for verb in ("run", "check", "doctor", "bench", "compare", "export-domain", "sweep", "merge", "diff"):
+        for verb in ("run", "check", "doctor", "bench", "compare", "export-domain", "sweep", "merge", "diff", "report"):
             options = self.gpremap(verb, "--help").stdout
             for option in ("--help", "--verbose", "--quiet", "--log"):
                 self.assertIn(option, options)

@@ -86,7 +86,7 @@ class Guide(unittest.TestCase):
 
     def test_has_commands(self):
         self.assertEqual([line.split()[0] for line in self.commands],
-                         ["check", "run", "sweep", "merge", "run", "diff", "run"])
+                         ["check", "run", "report", "sweep", "merge", "run", "diff", "run"])
 
     @unittest.skipUnless(KVM, "no access to /dev/kvm")
     def test_every_command_does_what_it_says(self):

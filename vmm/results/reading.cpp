@@ -27,12 +27,10 @@ JsonObject parse(const std::string& path) {
     }
 }
 
-// The schema of `result`, which is one of `schemas`.
-std::string schema_of(const JsonObject& result, const std::string& path,
-                      std::span<const std::string_view> schemas) {
+void require_schema(const JsonObject& result, const std::string& path,
+                    std::span<const std::string_view> schemas) {
     const JsonObject schema = result.is_object() ? result.value("schema", JsonObject()) : JsonObject();
-    if (schema.is_string() && std::ranges::find(schemas, schema.get<std::string>()) != schemas.end())
-        return schema;
+    if (schema.is_string() && std::ranges::find(schemas, schema.get<std::string>()) != schemas.end()) return;
     throw ConfigError(fmt::format("{}: expected a result of schema {}, got {}", path,
                                   fmt::join(schemas, " or "), schema.is_null() ? "none" : schema.dump()));
 }
@@ -70,14 +68,23 @@ std::vector<MeasuredRun> runs_in(const JsonObject& result, const std::string& pa
 
 }  // namespace
 
-std::vector<MeasuredRun> read_runs(const std::string& path, std::span<const std::string_view> schemas) {
-    const JsonObject result = parse(path);
-    const std::string schema = schema_of(result, path, schemas);
+JsonObject read_result(const std::string& path, std::span<const std::string_view> schemas) {
+    JsonObject result = parse(path);
+    require_schema(result, path, schemas);
+    return result;
+}
+
+std::vector<MeasuredRun> runs_of(const JsonObject& result, const std::string& path) {
+    const std::string schema = result.at("schema");
     try {
         return runs_in(result, path, schema);
     } catch (const JsonObject::exception& error) {
         throw ConfigError(fmt::format("{}: expected what schema {} says ({})", path, schema, error.what()));
     }
+}
+
+std::vector<MeasuredRun> read_runs(const std::string& path, std::span<const std::string_view> schemas) {
+    return runs_of(read_result(path, schemas), path);
 }
 
 std::optional<MeasuredRun> whole_run_in(const std::string& path) {

@@ -26,8 +26,15 @@ struct MeasuredRun {
     std::vector<Metric> metrics;
 };
 
-// The runs in a file of one of these schemas: one, or those of a merged one. Throws ConfigError, with the file and
-// what was expected, for anything else; also for what a signal or the guest's death has cut short.
+// What is in a file of one of these schemas, whole or cut short. Throws ConfigError, with the file and what was expected,
+// where it is no JSON, or of another schema.
+JsonObject read_result(const std::string& path, std::span<const std::string_view> schemas);
+
+// The runs in what is read so from `path`: one, or those of a merged result. Throws ConfigError, with the file and what was
+// expected, where it is not what its schema says; also for what a signal or the guest's death has cut short.
+std::vector<MeasuredRun> runs_of(const JsonObject& result, const std::string& path);
+
+// Both at once.
 std::vector<MeasuredRun> read_runs(const std::string& path, std::span<const std::string_view> schemas);
 
 // The run in `path`; nothing where it is no whole result of one, as read_runs takes it.
