@@ -19,6 +19,7 @@ inline RunResult full_result() {
     move.bytes = copy.bytes = move.guest_ns = copy.guest_ns = 4096;
     run.steps = {move, copy};
     run.map.emplace_back();
+    run.map_before = run.map;
     run.stage2.emplace().first_entries = {1, std::nullopt};
     WorkloadResult& workload = run.workloads.emplace_back();
     workload.does = "touch";
@@ -26,6 +27,7 @@ inline RunResult full_result() {
     workload.asked_per_s = 1;
     workload.events.emplace_back();
     workload.values["n"] = 0.5;
+    workload.histogram = {{10, 20}, {1, 0}, {0, 2}};
     workload.ok = false;
     run.workloads.emplace_back().does = "jitter";
     run.series = {{"writer", 1, {10}, {2}, {16}, {5}}};

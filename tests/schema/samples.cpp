@@ -15,5 +15,6 @@ int main(int, char** argv) {
     journal.warning("two");
     for (const StepResult& step : run.steps) journal.step(step, 2);
     journal.sample(run.series[0], 0);
+    journal.map(run.map, 5);
     journal.end(run, false);
 }

@@ -20,6 +20,11 @@ std::string cut(const std::string& text, size_t columns) {
     return text.substr(0, end);
 }
 
+// From the last of so many lines.
+std::string to_first_line(size_t lines) {
+    return lines > 1 ? fmt::format("\r\x1b[{}A", lines - 1) : "\r";
+}
+
 std::string line_of(size_t done, size_t total, const std::string& doing, size_t columns) {
     constexpr size_t width = 20, longest_text = 50, least_columns_for_bar = 60;
     std::string line = fmt::format("{}/{} {}", done + 1, total, cut(doing, longest_text));
@@ -36,11 +41,15 @@ std::string line_of(size_t done, size_t total, const std::string& doing, size_t 
 Progress::Progress(size_t total, ShowProgress show)
     : total_(total), visible_(show == ShowProgress::yes && total > 0 && can_redraw(STDERR_FILENO)) {}
 
-void Progress::show(const std::string& doing) {
+// In one write: a terminal shows nothing half-drawn.
+void Progress::show(const std::string& doing, const std::vector<std::string>& below) {
     if (!visible_) return;
-    fmt::print(stderr, "\r{}\x1b[K", line_of(done_, total_, doing, columns_for(STDERR_FILENO)));
+    const size_t columns = columns_for(STDERR_FILENO);
+    std::string text = to_first_line(drawn_) + line_of(done_, total_, doing, columns) + "\x1b[K";
+    for (const std::string& line : below) text += "\n" + cut(line, columns - 1) + "\x1b[K";
+    drawn_ = 1 + below.size();
+    fmt::print(stderr, "{}\x1b[J", text);
     std::fflush(stderr);
-    drawn_ = true;
 }
 
 void Progress::advance() {
@@ -49,10 +58,10 @@ void Progress::advance() {
 }
 
 void Progress::clear() {
-    if (!drawn_) return;
-    fmt::print(stderr, "\r\x1b[K");
+    if (drawn_ == 0) return;
+    fmt::print(stderr, "{}\x1b[J", to_first_line(drawn_));
     std::fflush(stderr);
-    drawn_ = false;
+    drawn_ = 0;
 }
 
 }  // namespace gpremap

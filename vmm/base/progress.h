@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 namespace gpremap {
 
@@ -13,8 +14,9 @@ class Progress {
     Progress(size_t total, ShowProgress show);
     ~Progress() { clear(); }
 
-    // Draws the bar with what is being done.
-    void show(const std::string& doing);
+    bool is_visible() const { return visible_; }
+    // Draws the bar with what is being done, and lines below it; all are cut to the terminal's width.
+    void show(const std::string& doing, const std::vector<std::string>& below = {});
     // One more is done; takes the bar away, so that a row of results can be printed.
     void advance();
     void clear();
@@ -23,7 +25,7 @@ class Progress {
     size_t total_;
     size_t done_ = 0;
     bool visible_ = false;
-    bool drawn_ = false;
+    size_t drawn_ = 0;  // lines
 };
 
 }  // namespace gpremap

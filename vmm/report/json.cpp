@@ -127,6 +127,10 @@ JsonObject json_of(const StepResult& step, unsigned vcpus) {
     return json;
 }
 
+JsonObject json_of(const std::vector<MapEntry>& map) {
+    return json_of_each(map);
+}
+
 JsonObject json_of(const HostFacts& host) {
     return {{"kernel", host.kernel}, {"cpu", host.cpu}, {"mmu", host.mmu}, {"thp", host.thp}};
 }
@@ -164,6 +168,7 @@ JsonObject json_of(const RunResult& run) {
     json["statistics"] = json_of_each(statistics_of(run.steps));
     json["workloads"] = json_of_each(run.workloads);
     json["series"] = json_of_each(run.series);
+    if (run.map_before) json["map_before"] = json_of_each(*run.map_before);
     json["map"] = json_of_each(run.map);
     json["comparisons"] = json_of_each(compare_moves(run.steps));
     json["summary"] = summary_of(run);

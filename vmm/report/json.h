@@ -26,6 +26,8 @@ JsonObject summary_of(const RunResult& run);
 // One of its steps, of a VM with so many vCPUs.
 JsonObject json_of(const StepResult& step, unsigned vcpus);
 
+JsonObject json_of(const std::vector<MapEntry>& map);
+
 // What every result says of its host, and of where it ran there.
 JsonObject json_of(const HostFacts& host);
 JsonObject json_of(const Pinning& pinning);

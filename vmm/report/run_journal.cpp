@@ -61,6 +61,10 @@ void RunJournal::sample(const WorkloadSeries& series, size_t row) {
            {"max_ns", series.max_ns.at(row)}});
 }
 
+void RunJournal::map(const std::vector<MapEntry>& map, uint64_t t_ns) {
+    write({{"event", "map"}, {"t_ns", t_ns}, {"map", json_of(map)}});
+}
+
 void RunJournal::end(const RunResult& run, bool interrupted) {
     write({{"event", "end"},
            {"summary", summary_of(run)},

@@ -29,6 +29,8 @@ class RunJournal {
     void warning(std::string_view text);
     // A row of `series`, from 0: the last, as soon as it is there.
     void sample(const WorkloadSeries& series, size_t row);
+    // What is mapped at a time, in ns since the first step began.
+    void map(const std::vector<MapEntry>& map, uint64_t t_ns);
     // The last line, which a journal that was cut has not.
     void end(const RunResult& run, bool interrupted);
 

@@ -13,6 +13,12 @@ JsonObject json_of(const LatencySummary& latency) {
             {"p99_9", latency.p99_9}, {"p99_99", latency.p99_99}, {"max", latency.max}};
 }
 
+JsonObject json_of(const LatencyHistogram& histogram) {
+    return {{"upto_ns", histogram.upto_ns},
+            {"quiet", histogram.quiet},
+            {"beside_calls", histogram.beside_calls}};
+}
+
 JsonObject json_of(const std::vector<WorkloadEvent>& events) {
     JsonObject json = JsonObject::array();
     for (const WorkloadEvent& event : events)
@@ -46,6 +52,7 @@ JsonObject json_of(const WorkloadResult& workload) {
                        {"achieved_per_s", workload.achieved_per_s},
                        {"latency_ns", json_of(workload.latency)},
                        {"beside_calls", json_of(workload.beside_calls)},
+                       {"histogram", json_of(workload.histogram)},
                        {"faults", workload.faults},
                        {"events", json_of(workload.events)},
                        {"dropped", workload.dropped},

@@ -36,6 +36,26 @@ LatencySummary summary_of(std::span<const uint64_t> counts) {
     return {all, at(0.5), at(0.9), at(0.99), at(0.999), at(0.9999), at(1)};
 }
 
+LatencyHistogram histogram_of(const Counts& quiet, const Counts& beside_calls) {
+    constexpr double width = 1.02;
+    LatencyHistogram histogram;
+    double end = 0;  // where the row that is being counted must end
+    for (uint64_t bucket = 0; bucket < quiet.size(); bucket++) {
+        if (quiet[bucket] + beside_calls[bucket] == 0) continue;
+        const uint64_t longest = longest_in(bucket);
+        if (histogram.upto_ns.empty() || static_cast<double>(longest) > end) {
+            histogram.upto_ns.push_back(longest);
+            histogram.quiet.push_back(0);
+            histogram.beside_calls.push_back(0);
+            end = static_cast<double>(longest) * width;
+        }
+        histogram.upto_ns.back() = longest;
+        histogram.quiet.back() += quiet[bucket];
+        histogram.beside_calls.back() += beside_calls[bucket];
+    }
+    return histogram;
+}
+
 Counts sum_of(const Counts& a, const Counts& b) {
     Counts sum(a.size());
     std::ranges::transform(a, b, sum.begin(), std::plus());

@@ -18,6 +18,8 @@ uint64_t longest_in(uint64_t bucket);
 // Percentiles by nearest rank: each is the longest latency of its bucket.
 LatencySummary summary_of(std::span<const uint64_t> counts);
 
+LatencyHistogram histogram_of(const Counts& quiet, const Counts& beside_calls);
+
 Counts sum_of(const Counts& a, const Counts& b);
 
 }  // namespace gpremap

@@ -29,6 +29,14 @@ struct LatencySummary {
     uint64_t max = 0;
 };
 
+// How many operations took how long: lists of one length, a row for all that took up to `upto_ns`, and longer than the
+// row before. Rows are 2 % wide at most, beyond what three digits make of it; there is none without an operation.
+struct LatencyHistogram {
+    std::vector<uint64_t> upto_ns;       // growing
+    std::vector<uint64_t> quiet;         // operations that overlap no call
+    std::vector<uint64_t> beside_calls;  // the others
+};
+
 // Something that a workload has seen, such as a gap.
 struct WorkloadEvent {
     std::string name;
@@ -48,6 +56,7 @@ struct WorkloadResult {
     double achieved_per_s = 0;
     LatencySummary latency;
     LatencySummary beside_calls;  // those of them that overlap a call
+    LatencyHistogram histogram;   // all of them
     uint64_t faults = 0;          // of the second stage, while it ran
     std::vector<WorkloadEvent> events;
     uint64_t dropped = 0;                  // events that had no room

@@ -319,6 +319,7 @@ void WorkloadRunner::collect(Running& running) {
     if (result.seconds > 0) result.achieved_per_s = static_cast<double>(result.ops) / result.seconds;
     result.latency = summary_of(sum_of(quiet, beside));
     result.beside_calls = summary_of(beside);
+    result.histogram = histogram_of(quiet, beside);
     result.faults = state.faults;
     result.values = values_of(state, running.clock);
     for (const gpremap_event& event : running.events)

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <random>
 
 #include "guest/runtime/record.h"
@@ -67,6 +69,24 @@ TEST(Histogram, OneLatencyIsAllPercentiles) {
 
 TEST(Histogram, NoneIsAllZero) {
     EXPECT_EQ(summary_of(Counts(GPREMAP_BUCKETS)).max, 0u);
+}
+
+TEST(Histogram, RowsAreTwoPercentWideAndLoseNothing) {
+    Counts quiet(GPREMAP_BUCKETS), beside(GPREMAP_BUCKETS);
+    for (uint64_t ns = 100'000; ns < 200'000; ns += 7) count(quiet, ns);
+    count(beside, 3, 5);
+    count(beside, 5'000'000'000);
+    const LatencyHistogram histogram = histogram_of(quiet, beside);
+    ASSERT_EQ(histogram.upto_ns.size(), histogram.quiet.size());
+    ASSERT_EQ(histogram.upto_ns.size(), histogram.beside_calls.size());
+    EXPECT_LT(histogram.upto_ns.size(), 40u);
+    EXPECT_TRUE(std::ranges::is_sorted(histogram.upto_ns));
+    EXPECT_EQ(std::accumulate(histogram.quiet.begin(), histogram.quiet.end(), 0u), (100'000u + 6) / 7);
+    EXPECT_EQ(histogram.upto_ns.front(), 3u);
+    EXPECT_EQ(histogram.beside_calls.front(), 5u);
+    EXPECT_EQ(histogram.beside_calls.back(), 1u);
+    for (size_t row = 2; row + 1 < histogram.upto_ns.size(); row++)
+        EXPECT_LE(histogram.upto_ns[row], histogram.upto_ns[row - 1] * 1.03);
 }
 
 }  // namespace
