@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 #include <spdlog/spdlog.h>
+#include <sys/mman.h>
 
 #include <chrono>
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "vmm/base/descriptor.h"
 #include "vmm/base/errors.h"
 #include "vmm/base/interruption.h"
 #include "vmm/base/json_file.h"
@@ -27,6 +29,8 @@
 #include "vmm/host/processors.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/report/json.h"
+#include "vmm/report/live_view.h"
+#include "vmm/report/map_record.h"
 #include "vmm/report/rerun.h"
 #include "vmm/report/run_journal.h"
 #include "vmm/report/stage2_dump.h"
@@ -38,6 +42,7 @@
 #include "vmm/verbs/huge_page_reservation.h"
 #include "vmm/verbs/options.h"
 #include "vmm/verbs/verb.h"
+#include "vmm/watch/server.h"
 #include "vmm/workloads/runner.h"
 
 namespace gpremap {
@@ -49,6 +54,7 @@ struct RunOptions {
     std::string from;  // a result whose scenario is run again
     Overrides overrides;
     std::string json;                        // where the result goes, too; empty: nowhere
+    std::string watch;                       // where its page is served; empty: nowhere
     std::string csv;                         // where the workloads' series go; empty: nowhere
     std::optional<TableFormat> dump_stage2;  // as entries of that format, after the steps
     uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
@@ -115,22 +121,22 @@ class WarnOfLostHugePages {
 };
 
 // Throws Interrupted before a step, where one is asked for.
-StepWatcher watch(StepTable& table, Progress& progress, const Interruption& interruption) {
+StepWatcher watch(StepTable& table, LiveView& view, const Interruption& interruption) {
     return {[&](const StepResult& step) {
                 interruption.check();
-                progress.show(fmt::format("{} {}", step.call, step.summary));
+                view.begin(fmt::format("{} {}", step.call, step.summary));
             },
             [&](std::chrono::duration<double> duration) {
                 interruption.sleep(duration);
                 interruption.check();
             },
             [&](const StepResult& result) {
-                progress.advance();
+                view.advance();
                 table.print(result);
                 log_step(result);
             },
             [&](const std::vector<MapEntry>& map) {
-                progress.clear();
+                view.clear();
                 table.print_map(map);
             }};
 }
@@ -157,14 +163,23 @@ ScenarioSource source_of(const RunOptions& options) {
 class RunFiles {
   public:
     // Throws ConfigError where one of them cannot be written.
-    explicit RunFiles(const RunOptions& options) : json_(options.json), path_(options.json) {
+    explicit RunFiles(const RunOptions& options) : json_(options.json) {
+        if (json_.is_regular()) journal_path_ = journal_beside(options.json);
         if (!options.csv.empty()) csv_.emplace("--csv", options.csv);
+    }
+
+    // For whoever follows the journal: where the run leaves none, it is in memory.
+    const std::string& journal_path() {
+        if (!journal_path_.empty()) return journal_path_;
+        memory_ = Descriptor(memfd_create("journal", MFD_CLOEXEC));
+        if (!memory_.valid()) throw_errno("memfd_create");
+        return journal_path_ = fmt::format("/proc/self/fd/{}", memory_.get());
     }
 
     // To be called when the run begins: an older journal goes then.
     void begin(const RunResult& run) {
-        if (json_.is_regular()) journal_.emplace(journal_beside(path_));
-        if (!journal_) return;
+        if (journal_path_.empty()) return;
+        journal_.emplace(journal_path_);
         journal_->begin(run);
         if (run.pinning.note) journal_->note(*run.pinning.note);
         for (const std::string& warning : run.warnings) journal_->warning(warning);
@@ -172,6 +187,10 @@ class RunFiles {
 
     void add(const StepResult& step, unsigned vcpus) {
         if (journal_) journal_->step(step, vcpus);
+    }
+
+    void add(const MapRecord::Map& map, uint64_t t_ns) {
+        if (journal_) journal_->map(map, t_ns);
     }
 
     void add(const WorkloadSeries& rows) {
@@ -188,10 +207,56 @@ class RunFiles {
 
   private:
     JsonFile json_;
-    std::string path_;
+    Descriptor memory_;
+    std::string journal_path_;
     std::optional<OutputFile> csv_;
     std::optional<RunJournal> journal_;
 };
+
+// Who is told of a run as it goes on: its files, and whoever sits at the terminal.
+class Onlookers {
+  public:
+    Onlookers(Machine& machine, RunFiles& files, LiveView& view)
+        : files_(files),
+          view_(view),
+          maps_([&machine] { return machine.remapper().map(); },
+                [this](const MapRecord::Map& map, uint64_t t_ns) {
+                    files_.add(map, t_ns);
+                    view_.add(map);
+                }) {}
+
+    void add(const WorkloadSeries& rows) {
+        files_.add(rows);
+        view_.add(rows);
+    }
+
+    // What `watcher` is told, these are, too. They live as long as it does.
+    void watch(StepWatcher& watcher, unsigned vcpus) {
+        watcher.begins = [this, show = watcher.begins](const StepResult& step) {
+            show(step);
+            maps_.before(step);
+        };
+        watcher.done = [this, vcpus, print = watcher.done](const StepResult& step) {
+            files_.add(step, vcpus);
+            maps_.after(step);
+            print(step);
+        };
+    }
+
+    const std::optional<MapRecord::Map>& map_before() const { return maps_.first(); }
+
+  private:
+    RunFiles& files_;
+    LiveView& view_;
+    MapRecord maps_;
+};
+
+// Where somebody listens: the page that follows the journal of the run.
+std::optional<PageServer> serve_page(std::optional<LoopbackListener>& listener, RunFiles& files) {
+    if (!listener) return std::nullopt;
+    fmt::print(stderr, "watch this run at {}\n", listener->url);
+    return std::optional<PageServer>(std::in_place, std::move(*listener), files.journal_path());
+}
 
 // What a host says of itself, and has to have, before a VM is made of its memory.
 void look_at_host(const Scenario& scenario, RunResult& run) {
@@ -213,6 +278,18 @@ void note_workloads(const WorkloadRunner& workloads, RunResult& run) {
     run.clock = workloads.clock();
 }
 
+// The scenario, and what of the run is known by it.
+Scenario read_scenario(const RunOptions& options, const Program& program, RunResult& run) {
+    run.provenance = provenance_of(program);
+    run.source = source_of(options);
+    Scenario scenario = parse_scenario(run.source.text, run.source.file, run.source.overrides);
+    run.machine = scenario.machine;
+    run.parameters = scenario.parameters;
+    for (const Workload& workload : scenario.workloads) run.seeds[workload.name] = workload.seed;
+    run.pinning = choose_pinning(run.machine.placement, run.machine.vcpus, usable_processors());
+    return scenario;
+}
+
 // Checks the whole scenario, boots the VM, does the steps and writes the table of them to `out`. A step
 // that fails stops only those after it that need a range which it would have made. Returns the exit status: 0
 // where every step was as expected, 1 otherwise; that of an interruption, after the step in which it came. Throws
@@ -220,38 +297,34 @@ void note_workloads(const WorkloadRunner& workloads, RunResult& run) {
 // to the files.
 int run_scenario(const RunOptions& options, const Program& program, std::ostream& out) {
     RunResult run;
-    run.provenance = provenance_of(program);
-    run.source = source_of(options);
-    const Scenario scenario = parse_scenario(run.source.text, run.source.file, run.source.overrides);
-    run.machine = scenario.machine;
-    run.parameters = scenario.parameters;
-    for (const Workload& workload : scenario.workloads) run.seeds[workload.name] = workload.seed;
-    run.pinning = choose_pinning(run.machine.placement, run.machine.vcpus, usable_processors());
+    const Scenario scenario = read_scenario(options, program, run);
+    std::optional<LoopbackListener> listener;
+    if (!options.watch.empty()) listener = listen_on_loopback(options.watch);
     RunFiles files(options);
     const HugePageReservation reservation(options.huge_pages);
     look_at_host(scenario, run);
 
     const RunOn host_cpus(run.pinning.host_cpus);  // before all threads: they have it from this one
     const Interruption interruption;  // before the vCPUs' threads, and after the reservation, which forks
+    const std::optional<PageServer> page = serve_page(listener, files);
     const WarnOfLostHugePages warning_of_lost(scenario.machine.memory);
     Machine machine(scenario.machine, run.pinning.cpus.value_or(std::vector<unsigned>()));
     warn_of_idle_pre_fault(scenario.machine, machine.vm().capabilities());
     const Colour colour = colour_for(descriptor_of(out));
     StepTable table(out, colour, columns_for(descriptor_of(out)));
     const std::vector<Order> timeline = timeline_of(scenario.steps, scenario.machine.memory.granule);
-    Progress progress(timeline.size(), options.progress);
+    LiveView view(timeline.size(), options.progress);
+    Onlookers onlookers(machine, files, view);
     WorkloadRunner workloads(machine, scenario.workloads,
-                             [&](const WorkloadSeries& rows) { files.add(rows); });
-    StepWatcher watcher = watch(table, progress, interruption);
-    watcher.done = [&, print = watcher.done](const StepResult& step) {
-        files.add(step, run.machine.vcpus);
-        print(step);
-    };
+                             [&](const WorkloadSeries& rows) { onlookers.add(rows); });
+    StepWatcher watcher = watch(table, view, interruption);
+    onlookers.watch(watcher, run.machine.vcpus);
     StepRunner runner(target_of(machine), watcher, &workloads, options.on_failure);
     auto conclude = [&] {
-        progress.clear();
+        view.clear();
         table.print_unfinished();
         run.steps = runner.results();
+        run.map_before = onlookers.map_before();
         note_workloads(workloads, run);
         run.provenance.after = read_conditions();
         print_workloads(out, run.workloads, colour);
@@ -301,6 +374,11 @@ void add_run(Program& program) {
     add_json(verb, options->json);
     verb.add_option("--csv", options->csv, "write the workloads' series to this file; - is standard output")
         ->type_name("FILE");
+    verb.add_option(
+            "--watch", options->watch,
+            "serve a page that shows the run as it goes on, at an address of this host alone, such as "
+            "127.0.0.1:0 (a port that is free), which is said on standard error")
+        ->type_name("ADDRESS");
     add_reservation(verb, options->huge_pages);
     add_overrides(verb, options->overrides, "what the file says");
     add_parameters(verb, options->overrides);
