@@ -13,6 +13,7 @@
 
 #include "vmm/calls/call.h"
 #include "vmm/calls/names.h"
+#include "vmm/scenario/floor.h"
 #include "vmm/scenario/missing.h"
 #include "vmm/scenario/result.h"
 
@@ -38,6 +39,9 @@ class RunState {
     Names names() const;  // as they are now
     // What a call that returned `result` means for them; its operands are those of `before`.
     void follow(const CallAction& call, uint64_t result, const Names& before);
+
+    // Held by a step from the time when it sees the names until it has changed them; it may make calls.
+    Floor& floor() { return floor_; }
 
     // ---- waiting ---- (they throw Stopped)
 
@@ -80,6 +84,7 @@ class RunState {
     const size_t tracks_;
     const OnFailure on_failure_;
     const Clock::time_point began_ = Clock::now();
+    Floor floor_;
     mutable std::mutex mutex_;  // guards what follows
     std::condition_variable changed_;
     Names names_;

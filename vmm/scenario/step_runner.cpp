@@ -46,6 +46,7 @@ void StepRunner::run(const std::vector<Order>& timeline) {
     const auto tracks = by_track(timeline);
     state_.emplace(timeline.size(), tracks.size(), on_failure_);
     if (context_.companions) context_.companions->begin(state_->began());
+    if (context_.watcher.started) context_.watcher.started(*state_);
     auto follow = [&](const OrdersOfTrack& orders) {
         try {
             Track(context_, *state_).run(orders);

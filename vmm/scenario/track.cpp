@@ -372,12 +372,23 @@ void Track::skip(size_t failed, StepResult result) {
     finish(std::move(result));
 }
 
+// What only waits keeps nobody from the ranges.
+std::optional<Floor::Turn> Track::turn_of(const ScenarioStep& step) {
+    if (std::holds_alternative<SleepAction>(step.action) || std::holds_alternative<WaitAction>(step.action))
+        return std::nullopt;
+    return state_.floor().step([&] {
+        state_.check();
+        if (context_.watcher.sleep) context_.watcher.sleep({});
+    });
+}
+
 void Track::run(StepResult result) {
     if (context_.watcher.begins) {
         const std::lock_guard lock(context_.watched);
         context_.watcher.begins(result);
     }
     made_ = false;
+    const auto turn = turn_of(*step_);
     names_ = state_.names();
     result.begin_ns = state_.ns_since_beginning();
     try {

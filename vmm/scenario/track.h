@@ -43,6 +43,8 @@ struct StepWatcher {
     std::function<void(std::chrono::duration<double>)> sleep;  // for about so long; may throw, too
     std::function<void(const StepResult&)> done;
     std::function<void(const std::vector<MapEntry>&)> checkpoint;
+    // The first step is about to begin. What the tracks share is for calls from outside of the steps, too.
+    std::function<void(RunState&)> started = {};
 };
 
 // What all tracks of a run have in common. `companions` may be nobody.
@@ -67,6 +69,7 @@ class Track {
     StepResult result_of(const Order& order) const;
     void run(const Order& order);
     void run(StepResult result);
+    std::optional<Floor::Turn> turn_of(const ScenarioStep& step);
     void skip(size_t failed, StepResult result);
     void wait_for_others(const Order& order);
     void wait_until_due(const Order& order);
