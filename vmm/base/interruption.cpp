@@ -80,6 +80,10 @@ void Interruption::watch() {
     }
 }
 
+void Interruption::ask(int signal) {
+    if (!signal_) note(signal);
+}
+
 void Interruption::note(int signal) {
     if (signal_) _exit(exit_status_of(signal_));
     std::lock_guard lock(mutex_);

@@ -34,6 +34,9 @@ class Interruption {
     Interruption(const Interruption&) = delete;
     Interruption& operator=(const Interruption&) = delete;
 
+    // As if `signal` had come, where none has yet. By any thread.
+    void ask(int signal);
+
     // The first such signal that has come.
     std::optional<int> requested() const;
     // Throws Interrupted where one has come.

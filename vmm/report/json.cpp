@@ -58,15 +58,6 @@ JsonObject json_of(const std::optional<abi::Fault>& fault) {
     return {{"kind", name_of(fault->kind)}, {"address", fault->address}, {"vcpu", fault->vcpu}};
 }
 
-JsonObject json_of(const MapEntry& entry) {
-    return {{"at", entry.at},
-            {"size", entry.size},
-            {"prot", prot_name(entry.prot)},
-            {"backing", name_of(entry.backing)},
-            {"maps_with", page_size_name(remap::stage2::page_size(entry.outlook.largest).bytes)},
-            {"pages", gpremap::json_of(entry.outlook)}};
-}
-
 template <typename T>
 JsonObject json_of_each(const std::vector<T>& all) {
     JsonObject json = JsonObject::array();
@@ -89,6 +80,15 @@ JsonObject json_of(const MachineConfig& machine) {
 }
 
 }  // namespace
+
+JsonObject json_of(const MapEntry& entry) {
+    return {{"at", entry.at},
+            {"size", entry.size},
+            {"prot", prot_name(entry.prot)},
+            {"backing", name_of(entry.backing)},
+            {"maps_with", page_size_name(remap::stage2::page_size(entry.outlook.largest).bytes)},
+            {"pages", gpremap::json_of(entry.outlook)}};
+}
 
 JsonObject json_of(const StepResult& step, unsigned vcpus) {
     // A step that is no call made none: no time in it, no system calls, no huge page lost.

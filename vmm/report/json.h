@@ -25,6 +25,7 @@ JsonObject summary_of(const RunResult& run);
 
 // One of its steps, of a VM with so many vCPUs.
 JsonObject json_of(const StepResult& step, unsigned vcpus);
+JsonObject json_of(const MapEntry& extent);
 
 JsonObject json_of(const std::vector<MapEntry>& map);
 

@@ -84,6 +84,18 @@ void WorkloadArea::stop() {
     set_word(offsetof(gpremap_workload, stop), 1);
 }
 
+void WorkloadArea::begin_again(uint64_t pages) {
+    const uint64_t nothing = 0;
+    for (size_t offset : {offsetof(gpremap_workload, started), offsetof(gpremap_workload, planned),
+                          offsetof(gpremap_workload, cursor), offsetof(gpremap_workload, round)})
+        set_word(offset, nothing);
+    if (word(offsetof(gpremap_workload, kind)) == GPREMAP_VERIFY) {  // guest/agent/workloads/verify.cpp
+        const uint64_t done[] = {0, pages, 0};
+        write(offsetof(gpremap_workload, done), done, sizeof done);
+    }
+    set_word(offsetof(gpremap_workload, stop), nothing);
+}
+
 uint64_t WorkloadArea::operations() const {
     return word(offsetof(gpremap_workload, operations));
 }

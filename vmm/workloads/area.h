@@ -26,6 +26,9 @@ class WorkloadArea {
     // Whether the workload has let go of all places but the last.
     bool has_seen_place() const;
     void stop();
+    // Of a workload that has ended by stop(), before it begins once more, on `pages` of its range: what it knew of
+    // memory is forgotten, and it has no operations to catch up with. What it has measured stays.
+    void begin_again(uint64_t pages);
 
     uint64_t operations() const;
     // All but the histograms and rings. Texts in it end with a zero.

@@ -189,7 +189,7 @@ void WorkloadRunner::prepare(Running& running, const Prediction& prediction, abi
 
 // A program lets go of places when it likes.
 void WorkloadRunner::settle(Running& running) const {
-    if (!running.begun || running.workload.does == GPREMAP_PROGRAM) return;
+    if (!running.begun || running.ended || running.workload.does == GPREMAP_PROGRAM) return;
     const auto deadline = std::chrono::steady_clock::now() + patience;
     while (!running.area.has_seen_place() && !machine_.wait_until_done(running.workload.vcpu, 0ms)) {
         if (std::chrono::steady_clock::now() > deadline) return;
@@ -218,6 +218,41 @@ WorkloadRunner::Running& WorkloadRunner::find(const std::string& name) {
 
 uint64_t WorkloadRunner::ops(const std::string& workload) {
     return find(workload).area.operations();
+}
+
+// ---- start and stop ----
+
+WorkloadRunner::State WorkloadRunner::state_of(const Running& running) {
+    if (!running.result.problem.empty()) return State::failed;
+    if (running.ended) return State::stopped;
+    return running.begun ? State::running : State::waits_for_range;
+}
+
+std::vector<WorkloadRunner::Standing> WorkloadRunner::standings() const {
+    std::vector<Standing> standings;
+    for (const auto& running : all_)
+        standings.push_back({running->workload.name, state_of(*running), running->area.operations()});
+    return standings;
+}
+
+std::string WorkloadRunner::start(const std::string& workload) {
+    Running& running = find(workload);
+    if (state_of(running) == State::failed) return "it has failed: " + running.result.problem;
+    if (!running.begun) return "it begins when its range is there";
+    if (!running.ended) return "it runs already";
+    if (running.workload.does == GPREMAP_PROGRAM) return "a program cannot be started again";
+    running.area.begin_again(running.place.size / 4096);
+    running.ended = false;
+    begin(running);
+    return "";
+}
+
+std::string WorkloadRunner::stop(const std::string& workload) {
+    Running& running = find(workload);
+    if (state_of(running) != State::running) return "it does not run";
+    running.area.stop();
+    end(running);
+    return running.result.problem;
 }
 
 // ---- sampling ----
@@ -272,7 +307,9 @@ void WorkloadRunner::finish() {
     std::lock_guard lock(mutex_);
     for (auto& running : all_) {
         drain(*running);
-        collect(*running);
+        collect(*running, running->result);
+        if (!running->begun) running->result.problem = "it never began: its range was never there";
+        running->result.ok = running->result.problem.empty();
     }
 }
 
@@ -309,10 +346,9 @@ std::string WorkloadRunner::problem_of(const abi::Report& report, const Running&
 }
 
 // With mutex_ held.
-void WorkloadRunner::collect(Running& running) {
+void WorkloadRunner::collect(const Running& running, WorkloadResult& result) const {
     const gpremap_workload state = running.area.state();
     const Counts quiet = running.area.quiet(), beside = running.area.beside();
-    WorkloadResult& result = running.result;
     result.ops = state.operations;
     result.bytes = state.bytes;
     result.seconds = static_cast<double>(running.clock.to_ns(state.ended - state.begun)) / 1e9;
@@ -325,14 +361,19 @@ void WorkloadRunner::collect(Running& running) {
     for (const gpremap_event& event : running.events)
         result.events.push_back(
             {name_of(event, state), ns_at(running, event.begin), running.clock.to_ns(event.ticks)});
-    if (!running.begun) result.problem = "it never began: its range was never there";
-    result.ok = result.problem.empty();
 }
 
 std::vector<WorkloadResult> WorkloadRunner::results() const {
     std::lock_guard lock(mutex_);
     std::vector<WorkloadResult> results;
     for (const auto& running : all_) results.push_back(running->result);
+    return results;
+}
+
+std::vector<WorkloadResult> WorkloadRunner::results_so_far() const {
+    std::lock_guard lock(mutex_);
+    std::vector<WorkloadResult> results;
+    for (const auto& running : all_) collect(*running, results.emplace_back(running->result));
     return results;
 }
 

@@ -49,10 +49,26 @@ class WorkloadRunner : public Companions {
     void after(std::span<const CallAction> calls, const Names& names) override;
     uint64_t ops(const std::string& workload) override;
 
+    // ---- while no call is being made, by one thread at a time ----
+
+    enum class State { waits_for_range, running, stopped, failed };
+    struct Standing {
+        std::string name;
+        State state = State::running;
+        uint64_t ops = 0;
+    };
+    std::vector<Standing> standings() const;
+    // Each returns why it cannot: empty where it could. The workload must be one of the scenario's. What has been
+    // stopped may be started again, but for a program, which has an end of its own. Throw GuestDied.
+    std::string start(const std::string& workload);
+    std::string stop(const std::string& workload);
+
     // Stops all workloads, and waits for them. Throws GuestDied.
     void finish();
     // Whole after finish(); where the guest died, what the host had read until then.
     std::vector<WorkloadResult> results() const;
+    // While they run: what they have done so far.
+    std::vector<WorkloadResult> results_so_far() const;
     std::vector<WorkloadSeries> series() const;
     ClockFacts clock() const;
 
@@ -68,9 +84,10 @@ class WorkloadRunner : public Companions {
     void sample(const std::stop_token& stop);
     void drain(Running& running);
     void end(Running& running);
-    void collect(Running& running);
+    void collect(const Running& running, WorkloadResult& result) const;
     uint64_t ns_at(const Running& running, uint64_t tsc) const;
     static std::string problem_of(const abi::Report& report, const Running& running);
+    static State state_of(const Running& running);
     Running& find(const std::string& name);
 
     Machine& machine_;
