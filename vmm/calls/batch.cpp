@@ -1,5 +1,6 @@
 #include "vmm/calls/batch.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <variant>
@@ -30,6 +31,26 @@ struct Waiting {
     }
 };
 
+// How many pieces a change to `before` is about, each of which the host moves or takes away by itself, in however few
+// calls it is asked to.
+struct Pieces {
+    const remap::Space& before;
+
+    uint64_t operator()(const remap::change::Move& move) const { return in(move.from); }
+    uint64_t operator()(const remap::change::Exchange& exchange) const {
+        return in(exchange.a) + in(exchange.b);
+    }
+    uint64_t operator()(const remap::change::Unmap& unmap) const { return in(unmap.range); }
+    template <class Other>
+    uint64_t operator()(const Other&) const {
+        return 1;
+    }
+
+    uint64_t in(const remap::Range& range) const {
+        return std::max<uint64_t>(1, before.extents_in(range).size());
+    }
+};
+
 // Keeps one plan of several.
 class Whole {
   public:
@@ -39,10 +60,11 @@ class Whole {
 
     // False where the batch takes too much with it.
     [[nodiscard]] bool add(remap::Plan next) {
-        for (const remap::Change& change : next.changes) waiting_ += std::visit(Waiting{plan_.after}, change);
-        if (waiting_ > next.after.limits().memory.bytes ||
-            plan_.changes.size() + next.changes.size() > most_batch_changes)
-            return false;
+        for (const remap::Change& change : next.changes) {
+            waiting_ += std::visit(Waiting{plan_.after}, change);
+            pieces_ += std::visit(Pieces{plan_.after}, change);
+        }
+        if (waiting_ > next.after.limits().memory.bytes || pieces_ > most_batch_pieces) return false;
         plan_.after = std::move(next.after);
         plan_.changes.insert(plan_.changes.end(), next.changes.begin(), next.changes.end());
         plan_.bytes.bytes += next.bytes.bytes;
@@ -56,6 +78,7 @@ class Whole {
   private:
     remap::Plan plan_;
     uint64_t waiting_ = 0;  // bytes
+    uint64_t pieces_ = 0;
 };
 
 }  // namespace

@@ -96,10 +96,28 @@ TEST(Batch, HasSoManyChangesAtMost) {
     std::vector<BatchCall> one(calls.begin(), calls.begin() + 1);
     auto fits = plan_batch(crowded, one);
     ASSERT_TRUE(fits);
-    EXPECT_LE(fits->changes.size(), most_batch_changes);
+    EXPECT_LE(fits->changes.size(), most_batch_pieces);
     auto refused = plan_batch(crowded, calls);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error(), remap::Errno::enomem);
+}
+
+// One change may be about many pieces, which the host moves one by one.
+TEST(Batch, HasSoManyPiecesAtMostHoweverFewTheChanges) {
+    constexpr uint64_t pieces = 1000, all = pieces * page, elsewhere = base + (8ull << 30);
+    remap::Space crowded = space(1ull << 40);
+    for (uint64_t i = 0; i < pieces; i++) {
+        const uint64_t prot = i % 2 == 0 ? rw : uint64_t{GPREMAP_PROT_READ};
+        std::vector<BatchCall> map = {call(Call::map, {base + i * page, page, prot, 0})};
+        crowded = plan_batch(crowded, map)->after;
+    }
+    std::vector<BatchCall> calls;
+    for (int i = 0; i < 80; i++)
+        calls.push_back(i % 2 == 0 ? call(Call::move, {base, elsewhere, all, 0})
+                                   : call(Call::move, {elsewhere, base, all, 0}));
+    EXPECT_FALSE(plan_batch(crowded, calls));
+    calls.resize(60);
+    EXPECT_TRUE(plan_batch(crowded, calls));
 }
 
 }  // namespace
