@@ -1,4 +1,4 @@
-#include "tests/vmm/memory/shuffler.h"
+#include "tests/vmm/torture/shuffler.h"
 
 #include <algorithm>
 #include <utility>

@@ -18,7 +18,7 @@
 #include <tuple>
 
 #include "tests/vmm/kvm_test.h"
-#include "tests/vmm/memory/shuffler.h"
+#include "tests/vmm/torture/shuffler.h"
 #include "vmm/base/units.h"
 #include "vmm/guests/agent/world.h"
 #include "vmm/kvm/vm.h"
