@@ -13,7 +13,7 @@
 
 #include "vmm/calls/call.h"
 #include "vmm/calls/names.h"
-#include "vmm/scenario/floor.h"
+#include "vmm/machine/floor.h"
 #include "vmm/scenario/missing.h"
 #include "vmm/scenario/result.h"
 

@@ -1,4 +1,4 @@
-#include "vmm/scenario/floor.h"
+#include "vmm/machine/floor.h"
 
 #include <algorithm>
 #include <chrono>
