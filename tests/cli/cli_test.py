@@ -1514,9 +1514,9 @@ class Bench(Case):
         self.assertEqual([(row["bench"], row["size"], row["unit"]) for row in rows],
                          [("move", size, unit) for size in (2 * MIB, 16 * MIB)
                           for unit in ["ns", "ns, beside a writer", "ns, beside a reader"] +
-                          ["ns, by the ring, and reread"] * (size == 2 * MIB)] +
-                         [("reclaim", 16 * MIB, "ns" + what) for what in ("", ", to the pool", ", to the pool, beside a writer",
-                                                                          ", to the pool, beside a reader")])
+                          ["ns, ring, reread"] * (size == 2 * MIB)] +
+                         [("reclaim", 16 * MIB, "ns" + what) for what in ("", ", to the pool", ", pool, beside a writer",
+                                                                          ", pool, beside a reader")])
         for row in rows:
             self.assertEqual((row["backing"], row["mechanism"], row["runs"]), ("anon", "window", 3))
             self.assertTrue(row["min"] <= row["median"] <= row["p99"] <= row["max"], row)

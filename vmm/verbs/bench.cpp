@@ -190,8 +190,8 @@ class Plan {
         all_.push_back({"move", setting, "ns", "the guest's memmove", bench_move});
         add_beside("move", setting, "ns", bench_move_beside);
         if (setting.size <= ring_size)
-            all_.push_back({"move", setting, "ns, by the ring, and reread", "the guest's memmove",
-                            bench_ring_move_and_reread});
+            all_.push_back(
+                {"move", setting, "ns, ring, reread", "guest's memmove", bench_ring_move_and_reread});
         all_.push_back({"overhead", setting, "ns", slots ? "the bare memslot ioctl" : "bare mremap and mmap",
                         bench_overhead, Ratio::ours_over_baseline});
         if (slots) return;
@@ -209,10 +209,10 @@ class Plan {
         all_.push_back({"reclaim", setting, "ns", anon ? "madvise alone" : "fallocate alone", bench_reclaim});
         if (anon)
             all_.push_back({"reclaim", setting, "ns, to the pool", "madvise alone", bench_reclaim_to_pool});
-        if (anon) add_beside("reclaim", setting, "ns, to the pool", bench_reclaim_to_pool_beside);
+        if (anon) add_beside("reclaim", setting, "ns, pool", bench_reclaim_to_pool_beside);
         all_.push_back({"install", setting, "ns", "the same, both cold", bench_install});
         if (anon) all_.push_back({"install", setting, "ns, from the pool", "cold", bench_install_from_pool});
-        if (anon) add_beside("install", setting, "ns, from the pool", bench_install_from_pool_beside);
+        if (anon) add_beside("install", setting, "ns, pool", bench_install_from_pool_beside);
         add_beside("exchange", setting, "ns", bench_exchange_beside);
         add_stall(setting);
         // The first alias of anonymous memory copies it into a memfd, which it then is.
@@ -238,11 +238,10 @@ class Plan {
         all_.push_back({"stall", setting, "ns, beside", "no move", bench_stall_elsewhere, ratio});
         all_.push_back({"stall", setting, "ns, inside", "no move", bench_stall_in_range, ratio});
         if (setting.mechanism == Mechanism::memslot) return;  // its vCPUs are always paused
-        for (auto [pause, what] :
-             {std::pair(Pause::always, "vCPUs paused"), {Pause::needed, "vCPUs run on"}}) {
+        for (auto [pause, what] : {std::pair(Pause::always, "paused"), {Pause::needed, "running"}}) {
             setting.pause = pause;
-            all_.push_back(
-                {"stall", setting, fmt::format("ns, beside, {}", what), "as chosen", bench_gap_beside});
+            all_.push_back({"stall", setting, fmt::format("ns, beside, {}", what), "as chosen",
+                            bench_gap_beside, ratio});
         }
     }
 
