@@ -102,12 +102,12 @@ int with_output_written(int status) {
     return is_written && log_lacks.empty() ? status : std::max<int>(status, bad_usage);
 }
 
-// What the kernel refuses may come from a limit of this process.
+// What the kernel refuses is no defect of this program where it has run out of something.
 int report(const std::string& problem, const std::error_code& error) {
-    const auto limit = limit_behind(error);
-    std::cerr << "gpremap: " << (limit ? "" : "internal error: ") << problem << (limit ? ": " + *limit : "")
+    const auto lack = lack_behind(error);
+    std::cerr << "gpremap: " << (lack ? "" : "internal error: ") << problem << (lack ? ": " + *lack : "")
               << '\n';
-    return limit ? host_lacks : internal_error;
+    return lack ? host_lacks : internal_error;
 }
 
 int run_and_report(int argc, char** argv) {
@@ -142,5 +142,6 @@ int run_and_report(int argc, char** argv) {
 int main(int argc, char** argv) {
     using namespace gpremap;
     hold_standard_descriptors();
+    std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the call that writes to it
     return with_output_written(run_and_report(argc, argv));
 }

@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <cerrno>
+#include <algorithm>
+#include <fstream>
 
 #include "vmm/base/errors.h"
 #include "vmm/base/units.h"
@@ -24,6 +25,12 @@ Limits read_limits() {
     return {limit_of(RLIMIT_AS), limit_of(RLIMIT_MEMLOCK), limit_of(RLIMIT_NOFILE)};
 }
 
+uint64_t most_mappings() {
+    uint64_t mappings = 65530;  // the kernel's default
+    std::ifstream("/proc/sys/vm/max_map_count") >> mappings;
+    return std::max<uint64_t>(mappings, 4096);
+}
+
 void require_limits(uint64_t aperture_size) {
     const Limits limits = read_limits();
     if (limits.files && *limits.files < needed_files)
@@ -37,17 +44,24 @@ void require_limits(uint64_t aperture_size) {
             format_size(*limits.address_space), format_size(aperture_size), format_size(needed)));
 }
 
-std::optional<std::string> limit_behind(const std::error_code& error) {
+std::optional<std::string> lack_behind(const std::error_code& error) {
     const Limits limits = read_limits();
     if (error == std::errc::too_many_files_open)
         return fmt::format("this process may open {} files: ulimit -n 1024", limits.files.value_or(0));
+    if (error == std::errc::too_many_files_open_in_system)
+        return "this host has no more open files to give: end what has many, or raise /proc/sys/fs/file-max";
     if (error == std::errc::not_enough_memory && limits.address_space)
         return fmt::format("this process may have {} of address space: ulimit -v unlimited",
                            format_size(*limits.address_space));
-    if (error == std::errc::resource_unavailable_try_again && limit_of(RLIMIT_NPROC))
-        return fmt::format("this user may have {} threads and processes: ulimit -u unlimited",
-                           *limit_of(RLIMIT_NPROC));
-    return std::nullopt;
+    if (error == std::errc::not_enough_memory)
+        return "this host has no more memory for this process: free some, raise its cgroup's memory.max, or "
+               "make "
+               "vm.limit smaller";
+    if (error != std::errc::resource_unavailable_try_again) return std::nullopt;
+    if (const auto threads = limit_of(RLIMIT_NPROC))
+        return fmt::format("this user may have {} threads and processes: ulimit -u unlimited", *threads);
+    return "this host makes no more threads: end some, or raise its cgroup's pids.max or "
+           "/proc/sys/kernel/threads-max";
 }
 
 }  // namespace gpremap

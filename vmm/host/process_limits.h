@@ -21,11 +21,14 @@ inline constexpr uint64_t needed_files = 64;
 
 Limits read_limits();
 
+// How many mappings the kernel lets a process have (vm.max_map_count), at least 4096.
+uint64_t most_mappings();
+
 // Throws HostLacks where this process's limits leave no room for a VM with an aperture of that many bytes.
 void require_limits(uint64_t aperture_size);
 
-// Which limit of this process such an error comes from, and the mend, "WHAT: MEND"; nothing where no limit has
-// been set that it could come from.
-std::optional<std::string> limit_behind(const std::error_code& error);
+// What the kernel has run out of, by such an error, or which limit of this process has been met, and the mend:
+// "WHAT: MEND". Nothing where the error says neither.
+std::optional<std::string> lack_behind(const std::error_code& error);
 
 }  // namespace gpremap
