@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "vmm/base/errors.h"
+#include "vmm/base/json_reading.h"
 #include "vmm/base/text_file.h"
 
 namespace gpremap {
@@ -24,7 +25,7 @@ class Reader {
 
     JsonObject parse() const {
         try {
-            return JsonObject::parse(read_text(file_, largest_result));
+            return parse_json(read_text(file_, largest_result), file_);
         } catch (const nlohmann::json::parse_error& error) {
             fail(fmt::format(
                 "not a whole result: expected JSON up to the end, and at byte {} it is none; was it cut "

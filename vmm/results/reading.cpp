@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "vmm/base/errors.h"
+#include "vmm/base/json_reading.h"
 
 namespace gpremap {
 
@@ -19,7 +20,7 @@ JsonObject parse(const std::string& path) {
     std::ifstream file(path);
     if (!file) throw ConfigError(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
     try {
-        return JsonObject::parse(file);
+        return parse_json(file, path);
     } catch (const JsonObject::exception& error) {
         throw ConfigError(
             fmt::format("{}: expected a whole result as --json writes it; this is none, or it is cut ({})",

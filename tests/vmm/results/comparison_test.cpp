@@ -129,6 +129,17 @@ TEST_F(Results, ThatAreWrong) {
     }
 }
 
+TEST_F(Results, ThatAreNestedTooDeepAreRefused) {
+    auto nested = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+    const std::string deep = "expected JSON that is nested at most 64 deep";
+    for (const size_t depth : {64ul, 200'000ul}) {
+        const std::string path = write("deep.json", R"({"schema": )" + nested(depth) + "}");
+        EXPECT_EQ(error_of([&] { read(path); }), path + ": " + deep);
+    }
+    const std::string path = write("deep.json", R"({"schema": )" + nested(63) + "}");
+    EXPECT_THAT(error_of([&] { read(path); }), HasSubstr("expected a result of schema"));
+}
+
 TEST_F(Results, MergeInAnyOrder) {
     JsonObject second = run_with(1000);
     second["began"] = "2027";

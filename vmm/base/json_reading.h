@@ -1,0 +1,31 @@
+// JSON that others wrote.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "vmm/base/errors.h"
+#include "vmm/base/json_file.h"
+
+namespace gpremap {
+
+// Arrays and objects inside of each other. The library prints, compares and copies them by functions that call
+// themselves, so some hundred thousand would use up the stack.
+inline constexpr int deepest_json = 64;
+
+// `input` is a text or a stream; `name` stands for its file in messages. Throws JsonObject::parse_error where it is no
+// JSON, ConfigError where it is nested deeper than deepest_json.
+template <typename Input>
+JsonObject parse_json(Input&& input, const std::string& name) {
+    using Event = JsonObject::parse_event_t;
+    return JsonObject::parse(std::forward<Input>(input), [&](int depth, Event event, JsonObject&) {
+        const bool begins = event == Event::array_start || event == Event::object_start;
+        if (!begins || depth < deepest_json) return true;
+        throw ConfigError(
+            fmt::format("{}: expected JSON that is nested at most {} deep", name, deepest_json));
+    });
+}
+
+}  // namespace gpremap
