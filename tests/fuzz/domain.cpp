@@ -1,0 +1,22 @@
+// Domains of libvirt: any text is read, or refused in words.
+#include "vmm/libvirt/domain.h"
+
+#include <string>
+
+#include "vmm/base/errors.h"
+
+namespace {
+
+void read(const std::string& text) {
+    gpremap::parse_domain(text, "fuzzed");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    try {
+        read({reinterpret_cast<const char*>(data), size});
+    } catch (const gpremap::ConfigError&) {
+    }
+    return 0;
+}

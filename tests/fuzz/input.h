@@ -1,0 +1,52 @@
+// What a fuzzer makes of the bytes that it is given: one after the other, and zeros behind their end.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <span>
+#include <string>
+
+namespace fuzz {
+
+class Input {
+  public:
+    Input(const uint8_t* data, size_t size) : rest_(data, size) {}
+
+    bool is_at_end() const { return rest_.empty(); }
+
+    template <typename T>
+    T take() {
+        T value{};
+        const size_t taken = std::min(sizeof value, rest_.size());
+        std::memcpy(&value, rest_.data(), taken);
+        rest_ = rest_.subspan(taken);
+        return value;
+    }
+
+    template <typename Range>
+    const auto& one_of(const Range& values) {
+        return values[take<uint8_t>() % std::size(values)];
+    }
+
+    // An address or a size: most often a small number of granules from `base`, else any number.
+    uint64_t number(uint64_t base, uint64_t granule) {
+        const auto byte = take<uint8_t>();
+        if (byte >= 0xf0) return take<uint64_t>();
+        return base + byte % 20 * granule;
+    }
+
+  private:
+    std::span<const uint8_t> rest_;
+};
+
+// Ends the program, so that the fuzzer keeps what led to it.
+[[noreturn]] inline void fail(const std::string& what) {
+    std::fprintf(stderr, "%s\n", what.c_str());
+    std::abort();
+}
+
+}  // namespace fuzz
