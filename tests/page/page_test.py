@@ -102,7 +102,18 @@ class Files(InFolder):
         self.assertAlmostEqual(float(ratio[1]), 0.1, delta=0.02)
         self.assertLessEqual(float(ratio[2]), float(ratio[1]))
         self.assertGreaterEqual(float(ratio[3]), float(ratio[1]))
-        self.assertRegex(rows["a grow of 32 MiB"], r"^[0-9.]+ ms; longest of \d: [0-9.]+ ms$")
+        self.assertRegex(rows["a grow of 32 MiB"], r"^[0-9.]+ ms \([0-9.]+ GB/s\); longest of \d: [0-9.]+ ms$")
+
+    def test_a_resize_is_about_what_it_adds_or_takes(self):
+        result = results.run()
+        for each in result["steps"][1:]:
+            each["call"] = "resize"
+            each["args"] = {"range": "heap", "len": 64 * MIB, "new_len": (96 if each["index"] <= 8 else 56) * MIB}
+        self.write("a.json", result)
+        self.report("a.json")
+        rows = [row[0] for row in self.contents()["numbers"]["rows"]]
+        self.assertIn("a grow of 32 MiB", rows)
+        self.assertIn("a shrink of 8 MiB", rows)
 
     def test_cdf_goes_to_its_end_with_and_without_calls(self):
         self.write("a.json", results.run())
@@ -119,7 +130,7 @@ class Files(InFolder):
         self.report("a.json", "b.json")
         tables = {table["title"]: table for table in self.contents()["tables"]}
         verdicts = {row[0]: row[1] for row in tables["b.json beside a.json"]["rows"]}
-        self.assertEqual(verdicts["writer: per_s"], "slower")
+        self.assertEqual(verdicts['writer: per_s; size="256MiB"'], "slower")
         diff = subprocess.run([GPREMAP, "diff", "a.json", "b.json"], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(diff.stdout.count("slower"), list(verdicts.values()).count("slower"))
 

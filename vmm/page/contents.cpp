@@ -7,10 +7,12 @@
 #include <map>
 #include <string_view>
 
+#include "vmm/base/spread.h"
 #include "vmm/page/header.h"
 #include "vmm/page/measures.h"
 #include "vmm/page/tables.h"
 #include "vmm/page/thinning.h"
+#include "vmm/statistics/bootstrap.h"
 
 namespace gpremap {
 
@@ -21,6 +23,7 @@ constexpr size_t most_points = 48'000, most_of_series = 6000;
 constexpr size_t most_calls = 1500;    // of a run
 constexpr size_t most_extents = 2000;  // of a map
 constexpr size_t most_rows = 400;      // of a table
+constexpr size_t most_metrics = 60;    // of a chart
 
 // Whole numbers, and four digits of others: nobody sees more, and a page is a tenth shorter.
 JsonObject rounded(const std::vector<double>& values) {
@@ -107,6 +110,23 @@ JsonObject json_of(const ShownMap& map, const Labels& labels) {
     return {{"when", map.when}, {"extents", extents}, {"all", map.extents.size()}};
 }
 
+// Of benches and merged results; a run's own curves say more.
+JsonObject metrics_of(const ShownRun& run) {
+    JsonObject metrics = JsonObject::array();
+    if (run.is_single()) return metrics;
+    for (const MeasuredRun& measured : run.measured)
+        for (const Metric& metric : measured.metrics) {
+            if (metrics.size() == most_metrics) return metrics;
+            const Interval interval = median_interval(metric.samples, 1);
+            metrics.push_back({{"name", with_parameters(metric.name, measured.parameters)},
+                               {"unit", metric.better == Better::higher ? "rate" : "ns"},
+                               {"median", spread_of(metric.samples).median},
+                               {"low", interval.low},
+                               {"high", interval.high}});
+        }
+    return metrics;
+}
+
 JsonObject json_of(const ShownRun& run, size_t points) {
     JsonObject series = JsonObject::array(), workloads = JsonObject::array(), maps = JsonObject::array();
     for (const ShownSeries& each : run.series) series.push_back(json_of(each, points));
@@ -116,11 +136,8 @@ JsonObject json_of(const ShownRun& run, size_t points) {
                              {"beside", cdf_of(each, "beside_calls")}});
     for (const ShownMap& map : run.maps)
         maps.push_back(json_of(map, labels_of(run.steps, map.when == before_calls)));
-    return {{"name", run.name},
-            {"series", series},
-            {"calls", json_of_calls(run.steps)},
-            {"workloads", workloads},
-            {"maps", maps}};
+    return {{"name", run.name},       {"series", series}, {"calls", json_of_calls(run.steps)},
+            {"workloads", workloads}, {"maps", maps},     {"metrics", metrics_of(run)}};
 }
 
 std::string shown(const JsonObject& value) {

@@ -25,6 +25,13 @@ std::string escaped(const std::string& text) {
     return safe;
 }
 
+// Nothing in `text` ends it.
+std::string comment(std::string text, std::string_view more) {
+    text += more;
+    for (size_t at; (at = text.find("--")) != std::string::npos;) text.replace(at, 2, "- ");
+    return "<!-- " + text + " -->\n";
+}
+
 std::string title_of(const JsonObject& contents) {
     const std::string question = contents.at("question");
     return question.empty() ? contents.at("title").get<std::string>() : question;
@@ -50,7 +57,8 @@ std::string html_of(const JsonObject& contents) {
         "gpremap report "
         "--markdown, --svg.</p></noscript>\n</main>\n<script type=\"application/json\" id=\"contents\">";
     html += json_in_html(contents);
-    html += "</script>\n<!-- D3, Copyright Michael Bostock, BSD licence: https://d3js.org -->\n<script>";
+    html += "</script>\n" + comment("D3, by which this page draws its charts:\n", asset_d3_licence()) +
+            "<script>";
     html.append(asset_d3()).append("\n</script>\n<script>");
     html.append(asset_charts_js()).append("</script>\n<script>").append(asset_page_js());
     html += "</script></body></html>\n";

@@ -113,9 +113,12 @@ std::string call_cell(const ShownRun& run, const CallKind& wanted) {
     for (const CallKind& kind : kinds_of(run.steps)) {
         if (kind.call != wanted.call || kind.bytes != wanted.bytes) continue;
         const Spread<double> spread = spread_of(kind.call_ns);
-        if (kind.call_ns.size() == 1) return shown_ns(spread.median);
-        return fmt::format("{}; longest of {}: {}", shown_ns(spread.median),
-                           shown_count(static_cast<double>(kind.call_ns.size())), shown_ns(spread.max));
+        std::string cell = shown_ns(spread.median);
+        if (kind.bytes > 0) cell += fmt::format(" ({})", shown_rate(kind.bytes * 1e9 / spread.median, "B"));
+        if (const size_t n = kind.call_ns.size(); n > 1)
+            cell +=
+                fmt::format("; longest of {}: {}", shown_count(static_cast<double>(n)), shown_ns(spread.max));
+        return cell;
     }
     return std::string(nothing);
 }
@@ -123,9 +126,10 @@ std::string call_cell(const ShownRun& run, const CallKind& wanted) {
 }  // namespace
 
 Table numbers_of(const std::vector<ShownRun>& runs) {
-    Table table{"In numbers", "", {"no call → beside calls"}, {}};
+    const std::vector<std::string> workloads = workloads_of(runs);
+    Table table{"In numbers", "", {workloads.empty() ? "" : "no call → beside calls"}, {}};
     for (const ShownRun& run : runs) table.head.push_back(run.name);
-    for (const std::string& name : workloads_of(runs)) add_workload(table, runs, name);
+    for (const std::string& name : workloads) add_workload(table, runs, name);
     for (const CallKind& kind : weightiest(runs))
         add_row(
             table, runs,

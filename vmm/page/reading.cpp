@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -37,25 +38,37 @@ double number_or(const JsonObject& value, double otherwise) {
     return value.is_null() ? otherwise : value.get<double>();
 }
 
+// A call that resizes is about what it adds or takes, and its kind is which of the two.
+void show_as_resize(ShownStep& shown, const JsonObject& args) {
+    if (!args.contains("len") || !args.contains("new_len")) return;
+    const double before = args.at("len"), after = args.at("new_len");
+    if (before == after) return;
+    shown.bytes = std::abs(after - before);
+    if (shown.call == "resize") shown.call = after > before ? "grow" : "shrink";
+}
+
 ShownStep step_of(const JsonObject& step) {
     const JsonObject& stage2 = step.at("stage2");
     const JsonObject &problem = step.at("problem"), &result = step.at("result");
-    return {step.at("call"),
-            arguments_of(step.at("args")),
-            range_of(step.at("args")),
-            result.is_number_unsigned() ? std::optional<uint64_t>(result.get<uint64_t>()) : std::nullopt,
-            step.at("begin_ns"),
-            step.at("end_ns"),
-            step.at("call_ns"),
-            step.at("guest_ns"),
-            step.at("bytes"),
-            step.at("ok"),
-            problem.is_null() ? "" : problem.get<std::string>(),
-            step.at("huge_kept"),
-            stage2.at("copies"),
-            stage2.at("faults"),
-            stage2.at("tlb_flushes"),
-            number_or(step.at("host_returned"), 0)};
+    ShownStep shown{
+        step.at("call"),
+        arguments_of(step.at("args")),
+        range_of(step.at("args")),
+        result.is_number_unsigned() ? std::optional<uint64_t>(result.get<uint64_t>()) : std::nullopt,
+        step.at("begin_ns"),
+        step.at("end_ns"),
+        step.at("call_ns"),
+        step.at("guest_ns"),
+        step.at("bytes"),
+        step.at("ok"),
+        problem.is_null() ? "" : problem.get<std::string>(),
+        step.at("huge_kept"),
+        stage2.at("copies"),
+        stage2.at("faults"),
+        stage2.at("tlb_flushes"),
+        number_or(step.at("host_returned"), 0)};
+    show_as_resize(shown, step.at("args"));
+    return shown;
 }
 
 ShownSeries series_of(const JsonObject& series) {

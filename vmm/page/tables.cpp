@@ -102,11 +102,6 @@ std::string shown_metric(Better better, double value) {
     return better == Better::higher ? shown_rate(value, "") : shown_ns(value);
 }
 
-std::string with_parameters(std::string name, const JsonObject& parameters) {
-    for (const auto& [key, value] : parameters.items()) name += fmt::format("; {}={}", key, value.dump());
-    return name;
-}
-
 Table comparison_table(const ShownRun& base, const ShownRun& fresh) {
     Table table{fmt::format("{} beside {}", fresh.name, base.name),
                 "",
@@ -169,6 +164,11 @@ Table failures_table(const std::vector<ShownRun>& runs) {
 }
 
 }  // namespace
+
+std::string with_parameters(std::string name, const JsonObject& parameters) {
+    for (const auto& [key, value] : parameters.items()) name += fmt::format("; {}={}", key, value.dump());
+    return name;
+}
 
 std::vector<Table> tables_of(const std::vector<ShownRun>& runs) {
     std::vector<Table> tables = {failures_table(runs)};

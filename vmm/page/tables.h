@@ -22,6 +22,9 @@ Table numbers_of(const std::vector<ShownRun>& runs);
 // All others, those without rows left out. Where there are several runs, the first is the baseline of the others.
 std::vector<Table> tables_of(const std::vector<ShownRun>& runs);
 
+// The name of a metric, among those of other parameters.
+std::string with_parameters(std::string name, const JsonObject& parameters);
+
 JsonObject json_of(const Table& table);
 
 }  // namespace gpremap

@@ -14,9 +14,8 @@ JsonObject json_of(const LatencySummary& latency) {
 }
 
 JsonObject json_of(const LatencyHistogram& histogram) {
-    return {{"upto_ns", histogram.upto_ns},
-            {"quiet", histogram.quiet},
-            {"beside_calls", histogram.beside_calls}};
+    return {
+        {"upto_ns", histogram.upto_ns}, {"quiet", histogram.quiet}, {"beside_calls", histogram.beside_calls}};
 }
 
 JsonObject json_of(const std::vector<WorkloadEvent>& events) {

@@ -164,17 +164,14 @@ class RunFiles {
   public:
     // Throws ConfigError where one of them cannot be written.
     explicit RunFiles(const RunOptions& options) : json_(options.json) {
-        if (json_.is_regular()) journal_path_ = journal_beside(options.json);
+        if (json_.is_regular())
+            journal_path_ = journal_beside(options.json);
+        else if (!options.watch.empty())
+            keep_journal_in_memory();
         if (!options.csv.empty()) csv_.emplace("--csv", options.csv);
     }
 
-    // For whoever follows the journal: where the run leaves none, it is in memory.
-    const std::string& journal_path() {
-        if (!journal_path_.empty()) return journal_path_;
-        memory_ = Descriptor(memfd_create("journal", MFD_CLOEXEC));
-        if (!memory_.valid()) throw_errno("memfd_create");
-        return journal_path_ = fmt::format("/proc/self/fd/{}", memory_.get());
-    }
+    const std::string& journal_path() const { return journal_path_; }
 
     // To be called when the run begins: an older journal goes then.
     void begin(const RunResult& run) {
@@ -206,9 +203,16 @@ class RunFiles {
     }
 
   private:
+    // Where the run leaves none, and somebody follows it.
+    void keep_journal_in_memory() {
+        memory_ = Descriptor(memfd_create("journal", MFD_CLOEXEC));
+        if (!memory_.valid()) throw_errno("memfd_create");
+        journal_path_ = fmt::format("/proc/self/fd/{}", memory_.get());
+    }
+
     JsonFile json_;
     Descriptor memory_;
-    std::string journal_path_;
+    std::string journal_path_;  // empty: there is none
     std::optional<OutputFile> csv_;
     std::optional<RunJournal> journal_;
 };
@@ -252,7 +256,7 @@ class Onlookers {
 };
 
 // Where somebody listens: the page that follows the journal of the run.
-std::optional<PageServer> serve_page(std::optional<LoopbackListener>& listener, RunFiles& files) {
+std::optional<PageServer> serve_page(std::optional<LoopbackListener>& listener, const RunFiles& files) {
     if (!listener) return std::nullopt;
     fmt::print(stderr, "watch this run at {}\n", listener->url);
     return std::optional<PageServer>(std::in_place, std::move(*listener), files.journal_path());
@@ -306,7 +310,6 @@ int run_scenario(const RunOptions& options, const Program& program, std::ostream
 
     const RunOn host_cpus(run.pinning.host_cpus);  // before all threads: they have it from this one
     const Interruption interruption;  // before the vCPUs' threads, and after the reservation, which forks
-    const std::optional<PageServer> page = serve_page(listener, files);
     const WarnOfLostHugePages warning_of_lost(scenario.machine.memory);
     Machine machine(scenario.machine, run.pinning.cpus.value_or(std::vector<unsigned>()));
     warn_of_idle_pre_fault(scenario.machine, machine.vm().capabilities());
@@ -333,6 +336,7 @@ int run_scenario(const RunOptions& options, const Program& program, std::ostream
     };
     run.began = std::chrono::system_clock::now();
     files.begin(run);
+    const std::optional<PageServer> page = serve_page(listener, files);  // an older journal is gone by now
     try {
         runner.run(timeline);
         workloads.finish();

@@ -64,7 +64,7 @@ Descriptor connection_to(const PageServer& server) {
 }
 
 // All that comes until the server closes the connection.
-std::string answer_to(const PageServer& server, const std::string& request) {
+std::string talk(const PageServer& server, const std::string& request) {
     const Descriptor client = connection_to(server);
     EXPECT_EQ(send(client.get(), request.data(), request.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(request.size()));
@@ -76,8 +76,8 @@ std::string answer_to(const PageServer& server, const std::string& request) {
 }
 
 std::string get(const PageServer& server, const std::string& path, const std::string& method = "GET") {
-    return answer_to(server, method + " " + path + " HTTP/1.1\r\nHost: " + host_of(server) +
-                                 "\r\nConnection: close\r\n\r\n");
+    return talk(server, method + " " + path + " HTTP/1.1\r\nHost: " + host_of(server) +
+                            "\r\nConnection: close\r\n\r\n");
 }
 
 JsonObject contents(const PageServer& server) {
@@ -115,9 +115,9 @@ TEST_F(Watched, AnswersNothingElse) {
     write(begun);
     EXPECT_THAT(get(server, "/../etc/passwd"), StartsWith("HTTP/1.1 404"));
     EXPECT_THAT(get(server, "/", "POST"), StartsWith("HTTP/1.1 405"));
-    EXPECT_THAT(answer_to(server, "GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n"),
+    EXPECT_THAT(talk(server, "GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n"),
                 StartsWith("HTTP/1.1 403"));
-    EXPECT_THAT(answer_to(server, "GET / HTTP/1.0\r\n\r\n"), StartsWith("HTTP/1.0 403"));
+    EXPECT_THAT(talk(server, "GET / HTTP/1.0\r\n\r\n"), StartsWith("HTTP/1.0 403"));
 }
 
 TEST_F(Watched, RubbishAndSilenceHarmNobody) {
@@ -125,7 +125,7 @@ TEST_F(Watched, RubbishAndSilenceHarmNobody) {
     write(begun);
     std::vector<Descriptor> silent;
     for (int i = 0; i < 8; i++) silent.push_back(connection_to(server));
-    answer_to(server, "\x16\x03\x01 what is this\r\n\r\n");
+    talk(server, "\x16\x03\x01 what is this\r\n\r\n");
     const Descriptor greedy = connection_to(server);
     const std::string much(1 << 20, 'x');
     send(greedy.get(), much.data(), much.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

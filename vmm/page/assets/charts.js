@@ -1,10 +1,10 @@
 // All charts of a page, in its order. `zoom` is a period in ms, or null.
-/* global over_time, distribution, call_latencies, guest_map, names_over, svg_of, text_at */
+/* global over_time, distribution, call_latencies, medians, guest_map, names_over, svg_of, text_at */
 
 function charts_of(page, width, zoom) {
     var charts = [over_time(page, width, zoom)];
     names_over(page.runs, 'workloads', 'name').forEach(function (name) { charts.push(distribution(page, name, width)); });
-    charts.push(call_latencies(page, width), guest_map(page, width));
+    charts.push(call_latencies(page, width), medians(page, width, 'ns'), medians(page, width, 'rate'), guest_map(page, width));
     return charts.filter(function (each) { return each !== null; });
 }
 

@@ -50,7 +50,7 @@ function distribution(page, name, width) {
     });
     var extra = function (line) { return line.kind === 'quiet' ? '' : ' beside'; };
     var key = legend(names, side.left, side.right, 0, function (x, y, i) { return run_line([[x, y], [x + 22, y]], lines[i].run, extra(lines[i])); });
-    var top = key.height + 22, bottom = top + (width < 560 ? 190 : 230);
+    var top = key.height + 26, bottom = top + (width < 560 ? 190 : 230);
     var x = log_scale(all, [side.left, side.right]);
     var y = d3.scale.log().domain([1, least_share]).range([bottom, top]);
     var text = y_axis(y, [1, 0.5, 0.1, 0.01, 0.001, 0.0001], shown_share, side.left, side.right);
@@ -61,7 +61,7 @@ function distribution(page, name, width) {
         text += element('circle', {cx: last[0], cy: last[1], r: 3.5, 'class': 'f' + line.run % most_runs});
         if (page.runs.length === 1) text += label_at_end(last, names[lines.indexOf(line)], side);
     });
-    text += text_at(0, top - 10, 'share of operations', 'start', 'title');
+    text += text_at(0, top - 14, 'share of operations', 'start', 'title');
     return chart('latency-' + name, 'Latencies of ' + name, 'Thin: operations that overlap no call; thick: those that do. The farther to the left, the faster.',
         width, bottom + 42, key.text + text);
 }
@@ -88,7 +88,7 @@ function call_latencies(page, width) {
     var kinds = names_over(page.runs.map(function (run) { return {calls: sized_calls(run)}; }), 'calls', 'call');
     var key = run_legend(page, side.left, side.right, 0);
     var shapes = legend(kinds, side.left, side.right, key.height, function (x, y, i) { return symbol_at(x + 14, y, i, 0, 60); });
-    var top = key.height + shapes.height + 22, bottom = top + (width < 560 ? 190 : 230);
+    var top = key.height + shapes.height + 26, bottom = top + (width < 560 ? 190 : 230);
     var x = log_scale(sizes, [side.left + 8, side.right - 8]), y = log_scale(times, [bottom, top]), ticks = [];
     for (var power = 0; power < 63; power += 1)
         if (Math.pow(2, power) >= x.domain()[0] && Math.pow(2, power) <= x.domain()[1]) ticks.push(Math.pow(2, power));
@@ -98,6 +98,6 @@ function call_latencies(page, width) {
             text += symbol_at(x(call.bytes) + (i - (page.runs.length - 1) / 2) * 9, y(call.ns), kinds.indexOf(call.call), i, 36);
         });
     });
-    text += text_at(0, top - 10, 'a call takes', 'start', 'title');
+    text += text_at(0, top - 14, 'a call takes', 'start', 'title');
     return chart('calls-by-size', 'Calls by size', 'A mark for each call, from the exit of the guest to its entry.', width, bottom + 42, key.text + shapes.text + text);
 }

@@ -73,7 +73,7 @@ function shown_address(at) {
 
 // Of a chart `width` wide: where its panels begin and end.
 function sides(width) {
-    return {left: width < 560 ? 58 : 72, right: width - 14};
+    return {left: width < 560 ? 66 : 72, right: width - 14};
 }
 
 // 1, 2 and 5 of each decade where there is room, else decades, else some of them. `values` are above 0.

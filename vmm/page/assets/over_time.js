@@ -84,7 +84,7 @@ function throughput_panel(page, name, x, top, height) {
     var text = y_axis(y, y.ticks(4), function (v) { return shown_rate(v, unit); }, range[0], range[1]);
     shown.forEach(function (each) { text += range_behind(each.columns, y, each.run); });
     shown.forEach(function (each) { text += run_line(steps_through(each.columns, function (c) { return y(c.rate); }), each.run); });
-    return text + text_at(0, top - 8, titled(name, (unit ? 'bytes' : 'operations') + ' a second', range[1]), 'start', 'title');
+    return text + text_at(0, top - 12, titled(name, (unit ? 'bytes' : 'operations') + ' a second', range[1]), 'start', 'title');
 }
 
 function longest_panel(page, name, x, top, height) {
@@ -100,7 +100,7 @@ function longest_panel(page, name, x, top, height) {
     var range = x.range(), y = log_scale(all, [top + height, top]);
     var text = y_axis(y, log_ticks(y, 4), shown_ns, range[0], range[1]);
     shown.forEach(function (each) { text += run_line(steps_through(each.columns, function (c) { return y(c.longest); }), each.run, ' thin'); });
-    return text + text_at(0, top - 8, titled(name, 'longest operation of a sample', range[1]), 'start', 'title');
+    return text + text_at(0, top - 12, titled(name, 'longest operation of a sample', range[1]), 'start', 'title');
 }
 
 // A lane for each kind of call, in it one for each run.
@@ -145,15 +145,15 @@ function over_time(page, width, zoom) {
     if (!names.length && !kinds.length) return null;
     var side = sides(width), period = period_of(page, zoom), panels = '';
     var x = d3.scale.linear().domain(period).range([side.left, side.right]);
-    var key = run_legend(page, side.left, side.right, 0), y = key.height + 22, begin = y, high = width < 560 ? 120 : 150;
+    var key = run_legend(page, side.left, side.right, 0), y = key.height + 26, begin = y, high = width < 560 ? 120 : 150;
     names.forEach(function (name) {
         panels += throughput_panel(page, name, x, y, high);
-        y += high + 30;
+        y += high + 34;
         var longest = longest_panel(page, name, x, y, 64);
         panels += longest;
-        y += longest ? 64 + 30 : 0;
+        y += longest ? 64 + 34 : 0;
     });
-    y -= names.length ? 16 : 0;
+    y -= names.length ? 20 : 0;
     if (kinds.length) panels += text_at(0, y, 'calls', 'start', 'title');
     var lanes = call_lanes(page, kinds, x, y + 8);
     y = lanes.bottom + 2;

@@ -22,7 +22,7 @@
 
     function write() {
         var charts = charts_of(page, 600, null), first = charts.length ? charts[0].name : null;
-        var html = '<header><h1>' + escaped(page.question || page.title) + '</h1><div class="from">' + escaped(page.title) + '</div><div class="state" id="state" role="status"></div>' +
+        var html = '<header><h1>' + escaped(page.question || page.title) + '</h1>' + (page.question ? '<div class="from">' + escaped(page.title) + '</div>' : '') + '<div class="state" id="state" role="status"></div>' +
             page.notes.map(function (note) { return '<p class="warning">' + escaped(note) + '</p>'; }).join('') + '</header><div class="first"><section>';
         if (page.numbers.rows.length) html += '<h2>' + escaped(page.numbers.title) + '</h2>' + table_of(page.numbers, 'numbers');
         if (page.answer) html += '<h2>How to read it</h2><p>' + escaped(page.answer) + '</p>';
