@@ -1,8 +1,8 @@
 // Writes the page from its contents, draws its charts as wide as there is room, and follows a run that goes on.
-/* global charts_of, svg_of, escaped, shown_rate, shown_ns */
+/* global chart_makers, svg_of, escaped, shown_rate, shown_ns */
 (function () {
     var page = JSON.parse(document.getElementById('contents').textContent);
-    var main = document.querySelector('main'), zoom = null, drawn_width = 0;
+    var main = document.querySelector('main'), makers = [], zoom = null, drawn_width = 0;
 
     function table_of(table, kind) {
         var row = function (cells, tag) {
@@ -21,13 +21,13 @@
     }
 
     function write() {
-        var charts = charts_of(page, 600, null), first = charts.length ? charts[0].name : null;
+        makers = chart_makers(page);
         var html = '<header><h1>' + escaped(page.question || page.title) + '</h1>' + (page.question ? '<div class="from">' + escaped(page.title) + '</div>' : '') + '<div class="state" id="state" role="status"></div>' +
             page.notes.map(function (note) { return '<p class="warning">' + escaped(note) + '</p>'; }).join('') + '</header><div class="first"><section>';
         if (page.numbers.rows.length) html += '<h2>' + escaped(page.numbers.title) + '</h2>' + table_of(page.numbers, 'numbers');
         if (page.answer) html += '<h2>How to read it</h2><p>' + escaped(page.answer) + '</p>';
-        html += '</section>' + (first ? figure_of(first, '') : '') + '</div><div class="pairs">';
-        charts.slice(1).forEach(function (chart) { html += figure_of(chart.name, chart.name === 'map' ? 'wide' : ''); });
+        html += '</section>' + figure_of(makers[0].name, '') + '</div><div class="pairs">';
+        makers.slice(1).forEach(function (maker) { html += figure_of(maker.name, maker.name === 'map' ? 'wide' : ''); });
         html += '</div>' + page.tables.map(function (table) { return section_of(table, /^Not/.test(table.title) ? 'text' : ''); }).join('');
         html += section_of(page.host, 'text');
         if (page.commands.length) html += '<section><h2>To run it again</h2>' + page.commands.map(function (c) { return '<pre tabindex="0">' + escaped(c) + '</pre>'; }).join('') + '</section>';
@@ -40,19 +40,17 @@
     // Each as wide as its place: text keeps its size.
     function draw() {
         drawn_width = window.innerWidth;
-        var figures = {}, widths = {};
-        Array.prototype.forEach.call(main.querySelectorAll('figure'), function (figure) {
-            figures[figure.id] = figure;
-            widths[Math.floor(figure.clientWidth)] = true;
-        });
-        Object.keys(widths).forEach(function (width) {
-            charts_of(page, Number(width), zoom).forEach(function (chart) {
-                var figure = figures[chart.name];
-                if (!figure || Math.floor(figure.clientWidth) !== Number(width)) return;
-                figure.innerHTML = '<h2>' + escaped(chart.title) + '</h2>' + svg_of(chart) + (chart.name === 'over-time' ? '<div class="readout" aria-hidden="true"></div>' : '') +
-                    '<figcaption>' + escaped(chart.caption) + '</figcaption>';
-                if (chart.name === 'over-time') make_readable(figure);
-            });
+        var figures = makers.map(function (maker) { return document.getElementById(maker.name); });
+        var widths = figures.map(function (figure) { return figure ? Math.floor(figure.clientWidth) : 0; });
+        makers.forEach(function (maker, i) {
+            var figure = figures[i], chart = figure && maker.make(widths[i], zoom);
+            if (!chart) {
+                if (figure) figure.parentNode.removeChild(figure);
+                return;
+            }
+            figure.innerHTML = '<h2>' + escaped(chart.title) + '</h2>' + svg_of(chart) + (chart.name === 'over-time' ? '<div class="readout" aria-hidden="true"></div>' : '') +
+                '<figcaption>' + escaped(chart.caption) + '</figcaption>';
+            if (chart.name === 'over-time') make_readable(figure);
         });
     }
 
