@@ -29,6 +29,7 @@ void add_export_domain(Program& program);
 void add_doctor(Program& program);
 void add_bench(Program& program);
 void add_compare(Program& program);
+void add_ctl(Program& program);
 void add_sweep(Program& program);
 void add_merge(Program& program);
 void add_diff(Program& program);
@@ -38,9 +39,9 @@ void add_manual(Program& program);
 namespace {
 
 // In the order of --help.
-constexpr std::array all_verbs = {add_run,    add_cases, add_check,   add_export_domain,
-                                  add_doctor, add_bench, add_compare, add_sweep,
-                                  add_merge,  add_diff,  add_report,  add_manual};
+constexpr std::array all_verbs = {add_run,    add_cases,   add_check, add_export_domain, add_doctor,
+                                  add_bench,  add_compare, add_sweep, add_merge,         add_diff,
+                                  add_report, add_ctl,     add_manual};
 
 // 0 and 1 are what a verb returns: all as expected, or not.
 enum ExitStatus { bad_usage = 2, host_lacks = 3, guest_died = 4, internal_error = 5 };

@@ -16,7 +16,7 @@
 #include "vmm/control/jobs.h"
 #include "vmm/control/protocol.h"
 #include "vmm/control/target.h"
-#include "vmm/scenario/floor.h"
+#include "vmm/machine/floor.h"
 #include "vmm/scenario/run_state.h"
 
 namespace gpremap {

@@ -21,6 +21,8 @@
 #include "vmm/base/progress.h"
 #include "vmm/base/terminal.h"
 #include "vmm/base/text_file.h"
+#include "vmm/control/protocol.h"
+#include "vmm/control/run_control.h"
 #include "vmm/host/conditions.h"
 #include "vmm/host/facts.h"
 #include "vmm/host/huge_page_account.h"
@@ -53,10 +55,12 @@ struct RunOptions {
     std::string file;  // or:
     std::string from;  // a result whose scenario is run again
     Overrides overrides;
-    std::string json;                        // where the result goes, too; empty: nowhere
-    std::string watch;                       // where its page is served; empty: nowhere
-    std::string csv;                         // where the workloads' series go; empty: nowhere
-    std::optional<TableFormat> dump_stage2;  // as entries of that format, after the steps
+    std::string json;                                  // where the result goes, too; empty: nowhere
+    std::string watch;                                 // where its page is served; empty: nowhere
+    std::string control;                               // the path of the socket; empty: none
+    RunControl::After after = RunControl::After::end;  // the last step
+    std::string csv;                                   // where the workloads' series go; empty: nowhere
+    std::optional<TableFormat> dump_stage2;            // as entries of that format, after the steps
     uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
     OnFailure on_failure = OnFailure::go_on;
     ShowProgress progress = ShowProgress::yes;  // on standard error, where that is a terminal
@@ -294,6 +298,30 @@ Scenario read_scenario(const RunOptions& options, const Program& program, RunRes
     return scenario;
 }
 
+// Writes what there is of the run, as if it had been interrupted now. Returns the path. Throws CallError.
+std::string write_checkpoint(const std::string& file, const RunOptions& options, RunResult so_far,
+                             const StepRunner& runner, const WorkloadRunner& workloads, Machine& machine) {
+    if (file.empty() && (options.json.empty() || options.json == "-"))
+        throw CallError(ErrorCode::bad_arguments,
+                        "missing file: the run has no --json FILE that it could be");
+    so_far.steps = runner.results();
+    so_far.workloads = workloads.results_so_far();
+    so_far.series = workloads.series();
+    so_far.clock = workloads.clock();
+    so_far.map = machine.remapper().map();
+    JsonObject json = json_of(so_far);
+    json["interrupted"] = true;
+    try {
+        const OutputFile output("checkpoint", file.empty() ? options.json : file);
+        const auto problem =
+            output.write(json.dump(2, ' ', false, JsonObject::error_handler_t::replace) + '\n');
+        if (problem) throw CallError(ErrorCode::not_written, *problem);
+    } catch (const ConfigError& error) {
+        throw CallError(ErrorCode::not_written, error.what());
+    }
+    return file.empty() ? options.json : file;
+}
+
 // Checks the whole scenario, boots the VM, does the steps and writes the table of them to `out`. A step
 // that fails stops only those after it that need a range which it would have made. Returns the exit status: 0
 // where every step was as expected, 1 otherwise; that of an interruption, after the step in which it came. Throws
@@ -305,11 +333,12 @@ int run_scenario(const RunOptions& options, const Program& program, std::ostream
     std::optional<LoopbackListener> listener;
     if (!options.watch.empty()) listener = listen_on_loopback(options.watch);
     RunFiles files(options);
+    RunControl control(options.control);
     const HugePageReservation reservation(options.huge_pages);
     look_at_host(scenario, run);
 
     const RunOn host_cpus(run.pinning.host_cpus);  // before all threads: they have it from this one
-    const Interruption interruption;  // before the vCPUs' threads, and after the reservation, which forks
+    Interruption interruption;  // before the vCPUs' threads, and after the reservation, which forks
     const WarnOfLostHugePages warning_of_lost(scenario.machine.memory);
     Machine machine(scenario.machine, run.pinning.cpus.value_or(std::vector<unsigned>()));
     warn_of_idle_pre_fault(scenario.machine, machine.vm().capabilities());
@@ -318,11 +347,18 @@ int run_scenario(const RunOptions& options, const Program& program, std::ostream
     const std::vector<Order> timeline = timeline_of(scenario.steps, scenario.machine.memory.granule);
     LiveView view(timeline.size(), options.progress);
     Onlookers onlookers(machine, files, view);
-    WorkloadRunner workloads(machine, scenario.workloads,
-                             [&](const WorkloadSeries& rows) { onlookers.add(rows); });
+    WorkloadRunner workloads(machine, scenario.workloads, [&](const WorkloadSeries& rows) {
+        onlookers.add(rows);
+        control.tell(rows);
+    });
     StepWatcher watcher = watch(table, view, interruption);
     onlookers.watch(watcher, run.machine.vcpus);
+    RunControl::Run steered = {scenario, machine, workloads, interruption, {}};
+    control.watch(watcher, steered);
     StepRunner runner(target_of(machine), watcher, &workloads, options.on_failure);
+    steered.checkpoint = [&](const std::string& file) {
+        return write_checkpoint(file, options, run, runner, workloads, machine);
+    };
     auto conclude = [&] {
         view.clear();
         table.print_unfinished();
@@ -338,7 +374,7 @@ int run_scenario(const RunOptions& options, const Program& program, std::ostream
     files.begin(run);
     const std::optional<PageServer> page = serve_page(listener, files);  // an older journal is gone by now
     try {
-        runner.run(timeline);
+        control.do_steps([&] { runner.run(timeline); }, options.after, steered);
         workloads.finish();
     } catch (const Interrupted&) {
         workloads.finish();
@@ -360,6 +396,8 @@ void check_usage(const RunOptions& options) {
     if (options.file.empty() == options.from.empty())
         throw ConfigError(options.file.empty() ? "run: expected a SCENARIO, or --from RESULT"
                                                : "run: expected a SCENARIO or --from RESULT, not both");
+    if (options.after == RunControl::After::stay && options.control.empty())
+        throw ConfigError("--stay: expected --control SOCKET beside it, by which the run can be ended");
     if (options.json == "-" && options.csv == "-")
         throw ConfigError("--csv -: standard output has the JSON; expected a file");
 }
@@ -383,6 +421,12 @@ void add_run(Program& program) {
             "serve a page that shows the run as it goes on, at an address of this host alone, such as "
             "127.0.0.1:0 (a port that is free), which is said on standard error")
         ->type_name("ADDRESS");
+    verb.add_option("--control", options->control,
+                    "listen on this socket, which is made, for `gpremap ctl` and the like")
+        ->type_name("SOCKET");
+    verb.add_flag_callback(
+        "--stay", [options] { options->after = RunControl::After::stay; },
+        "with --control: after the last step, keep the machine until `gpremap ctl SOCKET stop`");
     add_reservation(verb, options->huge_pages);
     add_overrides(verb, options->overrides, "what the file says");
     add_parameters(verb, options->overrides);
