@@ -3,11 +3,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <stdexcept>
 
 #include "vmm/base/errors.h"
 #include "vmm/host/facts.h"
@@ -37,13 +40,29 @@ std::string set_pool_size(uint64_t pages) {
     return setting;
 }
 
-// Others may have changed the pool meanwhile: only what was added goes.
-void give_back(uint64_t pages) {
+// The pool keeps `least`. Others may have changed it meanwhile: only what was added goes.
+void give_back(uint64_t pages, uint64_t least) {
     try {
-        uint64_t now = pool_size();
-        set_pool_size(now > pages ? now - pages : 0);
+        const uint64_t now = pool_size();
+        const uint64_t then = std::max(least, now > pages ? now - pages : 0);
+        if (then < now) set_pool_size(then);
     } catch (const std::exception& error) {
         spdlog::error("{} huge pages stay reserved: {}", pages, error.what());
+    }
+}
+
+// False at the end of what comes.
+bool read_byte(int from) {
+    char nothing;
+    ssize_t got;
+    while ((got = read(from, &nothing, 1)) < 0 && errno == EINTR) {
+    }
+    return got == 1;
+}
+
+void write_byte(int to) {
+    const char nothing = 0;
+    while (::send(to, &nothing, 1, MSG_NOSIGNAL) < 0 && errno == EINTR) {
     }
 }
 
@@ -51,51 +70,65 @@ void give_back(uint64_t pages) {
 
 HugePageReservation::HugePageReservation(uint64_t pages) : pages_(pages) {
     if (pages == 0) return;
-    const uint64_t before = pool_size();
+    before_ = pool_size();
     // The kernel would take all memory that is left before it found out.
     if (uint64_t most = read_host().memory_available / page_size; pages > most)
         throw HostLacks(fmt::format("{} huge pages of 2 MiB: the host has memory for {}", pages, most));
-    const std::string through = set_pool_size(before + pages);
-    const uint64_t now = pool_size();
-    if (uint64_t got = now > before ? now - before : 0; got < pages) {
-        set_pool_size(before);
-        throw HostLacks(
-            fmt::format("{} huge pages of 2 MiB: the host could make {}, through {}: free memory, or "
-                        "reserve them soon after the host has started",
-                        pages, got, through));
-    }
+    start_guardian();
     try {
-        start_guardian();
+        add_pages();
     } catch (...) {
-        give_back(pages);
+        end_guardian();
         throw;
     }
-    spdlog::info("{} huge pages of 2 MiB reserved through {}", pages, through);
 }
 
 HugePageReservation::~HugePageReservation() {
-    if (pages_ == 0) return;
-    alive_ = Descriptor();
-    waitpid(guardian_, nullptr, 0);
+    if (pages_ > 0) end_guardian();
+}
+
+void HugePageReservation::add_pages() {
+    const std::string through = set_pool_size(before_ + pages_);
+    const uint64_t now = pool_size();
+    if (uint64_t got = now > before_ ? now - before_ : 0; got < pages_)
+        throw HostLacks(
+            fmt::format("{} huge pages of 2 MiB: the host could make {}, through {}: free memory, or "
+                        "reserve them soon after the host has started",
+                        pages_, got, through));
+    write_byte(alive_.get());
+    spdlog::info("{} huge pages of 2 MiB reserved through {}", pages_, through);
 }
 
 void HugePageReservation::start_guardian() {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) throw_errno("pipe2");
-    Descriptor waits(ends[0]);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_errno("socketpair");
+    Descriptor guardians(ends[0]);
     alive_ = Descriptor(ends[1]);
     guardian_ = fork();
     if (guardian_ < 0) throw_errno("fork");
-    if (guardian_ > 0) return;
+    if (guardian_ == 0) {
+        alive_ = Descriptor();
+        guard(guardians.get());
+    }
+    guardians = Descriptor();
+    if (!read_byte(alive_.get())) throw std::runtime_error("what gives huge pages back has not started");
+}
+
+// Before this process has said that all pages are there, any of them may be.
+void HugePageReservation::guard(int parent) const {
     setsid();  // a signal to the terminal's processes is not for this one
-    alive_ = Descriptor();
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
-    char nothing;
-    while (read(waits.get(), &nothing, 1) < 0 && errno == EINTR) {
-    }
-    give_back(pages_);
+    write_byte(parent);
+    const bool all_were_added = read_byte(parent);
+    if (all_were_added) read_byte(parent);
+    give_back(pages_, all_were_added ? 0 : before_);
     _exit(0);
+}
+
+void HugePageReservation::end_guardian() {
+    alive_ = Descriptor();
+    waitpid(guardian_, nullptr, 0);
 }
 
 }  // namespace gpremap
