@@ -310,7 +310,7 @@ class WholeFiles(Case):
         """A limit of the file's size stands for a full disk."""
         many = self.write("many.toml", "".join(CASE.replace('"n"', f'"n{i}"') for i in range(50)))
         result = self.write("result.json", "older")
-        limited = ["sh", "-c", 'trap "" XFSZ; ulimit -f 1; exec "$@"', "sh"]
+        limited = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh"]
         done = subprocess.run([*limited, GPREMAP, "cases", "--on", "model", many, "--json", result],
                               capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, BAD_USAGE, done.stderr)
@@ -352,7 +352,7 @@ class WholeFiles(Case):
     def test_exported_domain(self):
         domain = self.write("d.xml", "older")
         scenario = self.write("s.toml", HEAP)
-        done = subprocess.run(["sh", "-c", 'trap "" XFSZ; ulimit -f 0; exec "$@"', "sh", GPREMAP, "export-domain",
+        done = subprocess.run(["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", GPREMAP, "export-domain",
                                scenario, "-o", domain], capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, BAD_USAGE, done.stderr)
         with open(domain, encoding="utf-8") as file:
@@ -369,7 +369,7 @@ class Log(Case):
     def test_a_file_that_takes_no_more(self):
         many = self.write("many.toml", "".join(CASE.replace('"n"', f'"n{i}"') for i in range(50)))
         log = self.path("log")
-        done = subprocess.run(["sh", "-c", 'trap "" XFSZ; ulimit -f 1; exec "$@"', "sh", GPREMAP, "cases", "--on",
+        done = subprocess.run(["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", GPREMAP, "cases", "--on",
                                "model", many, "--log", log], capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, BAD_USAGE, done.stderr)
         self.assertIn("50 passed", done.stdout)
@@ -568,6 +568,43 @@ class Pinning(Case):
         self.assertIsNone(result["pinning"]["cpus"])
 
 
+class Deadlines(Case):
+    LOOP = ('[[step]]\nmap = { name = "code", at = "8GiB", size = "4KiB", prot = "rwx" }\n'
+            '[[step]]\naccess = { at = "code", kind = "write", value = 0xfeeb }\n'  # jmp to itself
+            '[[step]]\nexec = { at = "code" }\n')
+
+    def died(self, scenario, *said):
+        began = time.monotonic()
+        done = self.gpremap("run", self.write("s.toml", scenario), "--json", self.path("r.json"), status=GUEST_DIED)
+        self.assertLess(time.monotonic() - began, 60)
+        result = self.result(self.path("r.json"))
+        for text in said:
+            self.assertIn(text, done.stderr)
+            self.assertIn(text, result["died"])
+        self.assertEqual(self.journal(self.path("r.jsonl"))[-1]["died"], result["died"])
+        return result
+
+    @needs_kvm
+    def test_of_a_step(self):
+        result = self.died(self.LOOP + 'deadline = "500ms"\n[[step]]\ntouch = { range = "code" }\n',
+                           "s.toml:6: step 2 (exec at=code) was not done within 0.5 s")
+        self.assertEqual([step["ok"] for step in result["steps"]], [True, True, False])
+
+    @needs_kvm
+    def test_of_the_run(self):
+        said = "the run was not over within 1 s, vm.deadline"
+        self.died('[vm]\ndeadline = 1\n' + self.LOOP, said)
+        result = self.died('[vm]\ndeadline = "1s"\n' + HEAP + "[[step]]\nsleep = 60\n", said)
+        self.assertEqual([step["call"] for step in result["steps"]], ["map"])
+
+    def test_are_checked(self):
+        for step, said in (("sleep = 1\ndeadline = 2\n", "only what the guest does has a deadline"),
+                           ('touch = { range = "heap" }\ndeadline = 0\n', "expected more than 0 seconds"),
+                           ('touch = { range = "heap" }\ndeadline = "1h"\n', "expected seconds from 0 to 604800")):
+            wrong = self.write("s.toml", HEAP + "[[step]]\n" + step)
+            self.assertIn(said, self.gpremap("check", wrong, status=BAD_USAGE).stderr)
+
+
 class ProcessLimits(Case):
     def limited(self, limit, *arguments):
         return subprocess.run(["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", GPREMAP, *arguments],
@@ -642,6 +679,11 @@ class Check(Case):
         self.assertRegex(done.stderr, r"limit is 60 TiB, and this host has \d+ MiB")
         done = self.gpremap("check", self.write("s.toml", '[vm]\nlimit = "4MiB"\n' + HEAP))
         self.assertEqual(done.stderr, "")
+
+    def test_an_aperture_whose_tables_are_large(self):
+        scenario = self.write("s.toml", '[vm]\nlimit = "4MiB"\naperture = { base = "4GiB", size = "60TiB" }\n' + HEAP)
+        done = self.gpremap("check", scenario)
+        self.assertRegex(done.stderr, r"aperture is 60 TiB: .* up to 480 GiB of tables .* this host has \d+ MiB")
 
     def test_addresses_as_they_are_printed(self):
         for address in "0x200000000", "8 GiB", "0x1ff000000+16MiB":

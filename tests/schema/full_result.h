@@ -39,6 +39,7 @@ inline RunResult full_result() {
     run.host.mmu = "npt";
     run.warnings = {"one"};
     run.died = "so";
+    run.host_error = "so";
     return run;
 }
 

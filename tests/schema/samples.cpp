@@ -8,7 +8,7 @@
 int main(int, char** argv) {
     using namespace gpremap;
     const RunResult run = full_result();
-    std::ofstream(argv[1]) << json_of(run);
+    std::ofstream(argv[1]) << text_of(run, Ended::by_itself);
     RunJournal journal(argv[2]);
     journal.begin(run);
     journal.note("one");

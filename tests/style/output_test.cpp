@@ -11,7 +11,7 @@
 
 #include "tests/schema/full_result.h"
 #include "tests/style/documents.h"
-#include "vmm/report/json.h"
+#include "tests/vmm/report/run_json.h"
 #include "vmm/report/table.h"
 #include "vmm/scenario/reading.h"
 #include "vmm/scenario/timeline.h"

@@ -102,6 +102,18 @@ std::optional<std::string> warn_of_large_limit(const MemoryConfig& memory) {
     return warning;
 }
 
+std::optional<std::string> warn_of_large_aperture(const MemoryConfig& memory) {
+    const uint64_t tables = most_tables(memory.aperture_size), most = memory_field("MemTotal");
+    if (tables <= most / 4) return std::nullopt;
+    std::string warning = fmt::format(
+        "aperture is {}: a guest that touches it all over has the kernel keep up to {} of tables for it, "
+        "beside "
+        "limit, and this host has {} MiB: make vm.aperture.size smaller",
+        format_size(memory.aperture_size), format_size(tables), most >> 20);
+    spdlog::warn("{}", warning);
+    return warning;
+}
+
 void require_huge_pages(const MemoryConfig& memory) {
     const BackingTraits& backing = traits_of(memory.backing);
     if (backing.huge_page == 0) return;

@@ -39,6 +39,13 @@ std::optional<uint64_t> unused_huge_2m_of_node(unsigned node);
 
 // A limit above the host's memory is no error: it need not be used. Logs a warning then, and returns it.
 std::optional<std::string> warn_of_large_limit(const MemoryConfig& memory);
+// Bytes that the kernel's own tables for an aperture can come to: for each 2 MiB that have ever been touched a page table
+// of the host and one of KVM's, and what KVM keeps of slots. Nothing charges them to the guest.
+constexpr uint64_t most_tables(uint64_t aperture_size) {
+    return aperture_size / 128;
+}
+// The same warning where they would take more than a quarter of the host's memory.
+std::optional<std::string> warn_of_large_aperture(const MemoryConfig& memory);
 
 // Huge pages are reserved by the administrator and not made when they are needed. Throws HostLacks where
 // `memory` is made of them and none is free.

@@ -159,23 +159,30 @@ JsonObject summary_of(const RunResult& run) {
     return {{"passed", run.passed()}, {"failed", run.failed()}, {"skipped", run.skipped()}};
 }
 
-JsonObject json_of(const RunResult& run) {
-    JsonObject steps = JsonObject::array();
-    for (const StepResult& step : run.steps) steps.push_back(json_of(step, run.machine.vcpus));
-    JsonObject json = head_of(run, "gpremap.run/1");
-    json["clock"] = json_of(run.clock);
-    json["steps"] = steps;
-    json["statistics"] = json_of_each(statistics_of(run.steps));
-    json["workloads"] = json_of_each(run.workloads);
-    json["series"] = json_of_each(run.series);
-    if (run.map_before) json["map_before"] = json_of_each(*run.map_before);
-    json["map"] = json_of_each(run.map);
-    json["comparisons"] = json_of_each(compare_moves(run.steps));
-    json["summary"] = summary_of(run);
-    if (run.stage2) json["stage2"] = json_of(*run.stage2);
-    if (!run.warnings.empty()) json["warnings"] = run.warnings;
-    if (!run.died.empty()) json["died"] = run.died;
-    return json;
+std::string text_of(const RunResult& run, Ended ended) {
+    JsonText text;
+    auto add_each = [&](std::string_view key, const auto& all) {
+        text.add_each(key, all, [](const auto& each) { return json_of(each); });
+    };
+    const JsonObject head = head_of(run, "gpremap.run/1");
+    for (const auto& [key, value] : head.items()) text.add(key, value);
+    text.add("clock", json_of(run.clock));
+    text.add_each("steps", run.steps,
+                  [&](const StepResult& step) { return json_of(step, run.machine.vcpus); });
+    add_each("statistics", statistics_of(run.steps));
+    add_each("workloads", run.workloads);
+    add_each("series", run.series);
+    if (run.map_before)
+        text.add_each("map_before", *run.map_before, [](const MapEntry& entry) { return json_of(entry); });
+    add_each("map", run.map);
+    add_each("comparisons", compare_moves(run.steps));
+    text.add("summary", summary_of(run));
+    if (run.stage2) text.add("stage2", json_of(*run.stage2));
+    if (!run.warnings.empty()) text.add("warnings", run.warnings);
+    if (!run.died.empty()) text.add("died", run.died);
+    if (!run.host_error.empty()) text.add("host_error", run.host_error);
+    if (ended == Ended::interrupted) text.add("interrupted", true);
+    return std::move(text).take();
 }
 
 }  // namespace gpremap

@@ -16,8 +16,9 @@ JsonObject or_null(const std::optional<T>& value) {
     return value ? JsonObject(*value) : JsonObject(nullptr);
 }
 
-// Schema gpremap.run/1.
-JsonObject json_of(const RunResult& run);
+// The text of a result, of schema gpremap.run/1. `interrupted`: it says so.
+enum class Ended { by_itself, interrupted };
+std::string text_of(const RunResult& run, Ended ended);
 
 // What is known of it before its first step.
 JsonObject head_of(const RunResult& run, std::string_view schema);

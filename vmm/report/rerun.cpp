@@ -14,8 +14,6 @@ namespace gpremap {
 
 namespace {
 
-constexpr size_t largest_result = size_t{4} << 30;  // bytes
-
 // Reads values, and says of what is not there, or not as this program writes it, where.
 class Reader {
   public:

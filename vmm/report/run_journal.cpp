@@ -69,7 +69,8 @@ void RunJournal::end(const RunResult& run, bool interrupted) {
     write({{"event", "end"},
            {"summary", summary_of(run)},
            {"interrupted", interrupted},
-           {"died", run.died.empty() ? JsonObject(nullptr) : JsonObject(run.died)}});
+           {"died", run.died.empty() ? JsonObject(nullptr) : JsonObject(run.died)},
+           {"host_error", run.host_error.empty() ? JsonObject(nullptr) : JsonObject(run.host_error)}});
 }
 
 void RunJournal::write(const JsonObject& line) {

@@ -4,27 +4,23 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <utility>
 
 #include "vmm/base/errors.h"
 #include "vmm/base/json_reading.h"
+#include "vmm/base/text_file.h"
 
 namespace gpremap {
 
 namespace {
 
 JsonObject parse(const std::string& path) {
-    std::ifstream file(path);
-    if (!file) throw ConfigError(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
     try {
-        return parse_json(file, path);
-    } catch (const JsonObject::exception& error) {
-        throw ConfigError(
-            fmt::format("{}: expected a whole result as --json writes it; this is none, or it is cut ({})",
-                        path, error.what()));
+        return parse_json(read_text(path, largest_result), path);
+    } catch (const JsonObject::parse_error& error) {  // whose text has what the file says there
+        throw ConfigError(fmt::format(
+            "{}: expected a whole result as --json writes it; this is none, or it is cut (at byte {})", path,
+            error.byte));
     }
 }
 
@@ -38,6 +34,7 @@ void require_schema(const JsonObject& result, const std::string& path,
 
 void refuse_what_was_cut_short(const JsonObject& run, const std::string& path) {
     const char* why = run.contains("died")          ? "its guest died"
+                      : run.contains("host_error")  ? "the host refused something"
                       : run.contains("interrupted") ? "it was interrupted"
                                                     : nullptr;
     if (why) throw ConfigError(fmt::format("{}: expected a run that came to its end, but {}", path, why));

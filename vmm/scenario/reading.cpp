@@ -11,6 +11,7 @@
 #include "vmm/config/parameters.h"
 #include "vmm/config/vm_section.h"
 #include "vmm/scenario/dry_run.h"
+#include "vmm/scenario/resize_reading.h"
 #include "vmm/scenario/step_reading.h"
 #include "vmm/scenario/track_assignment.h"
 #include "vmm/scenario/workload_checks.h"
@@ -109,6 +110,7 @@ void read_machine(const TomlTable& root, const Overrides& overrides, Scenario& s
             scenario.machine = scenario.domain->machine;
         }
         scenario.machine = read_vm(vm->table(), scenario.machine);
+        if (auto deadline = vm->table().find("deadline")) scenario.deadline = read_deadline(*deadline);
     }
     override_vm(overrides, scenario.machine.memory);
     check_vm(root, overrides, scenario.machine.memory);

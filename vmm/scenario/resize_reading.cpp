@@ -121,15 +121,16 @@ class TraceReader {
         add(time, size);
     }
 
+    // What stands there is not shown: the file may be one that nobody is to see.
     void add(std::string_view time, std::string_view size) {
         double seconds = 0;
         const auto [end, error] = std::from_chars(time.data(), time.data() + time.size(), seconds);
         if (error != std::errc() || end != time.data() + time.size() || !(seconds >= 0 && seconds < 1e9))
-            place_.fail(fmt::format("expected seconds such as 0.5, got \"{}\"", time));
+            place_.fail("expected seconds such as 0.5");
         if (!points_.empty() && seconds < points_.back().due)
             place_.fail(fmt::format("time goes back: {} s stands behind {} s", seconds, points_.back().due));
         const auto bytes = parse_size(size);
-        if (!bytes) place_.fail(fmt::format("expected {}, got \"{}\"", bytes.error(), size));
+        if (!bytes) place_.fail(fmt::format("expected {}", bytes.error()));
         if (*bytes == 0) place_.fail("a range cannot be resized to nothing");
         points_.push_back({seconds, *bytes, place_.line});
     }
@@ -153,12 +154,19 @@ void read_trace(const TomlValue& value, ResizeAction& action) {
 
 }  // namespace
 
-double read_seconds(const TomlValue& value) {
+double read_seconds(const TomlValue& value, double longest) {
     const auto seconds = value.is_text() ? parse_seconds(value.text())
                                          : tl::expected<double, std::string_view>(value.number());
-    if (!seconds || !(*seconds >= 0 && *seconds <= longest_wait))
-        value.expected("seconds from 0 to 3600, or a time such as \"200ms\" (units: ns, us, ms, s, min)");
+    if (!seconds || !(*seconds >= 0 && *seconds <= longest))
+        value.expected(fmt::format(
+            "seconds from 0 to {}, or a time such as \"200ms\" (units: ns, us, ms, s, min)", longest));
     return *seconds;
+}
+
+double read_deadline(const TomlValue& value) {
+    const double seconds = read_seconds(value, longest_deadline);
+    if (seconds == 0) value.fail("nothing is done in no time; expected more than 0 seconds");
+    return seconds;
 }
 
 ResizeAction read_inflate(const TomlValue& value) {

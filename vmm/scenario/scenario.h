@@ -155,9 +155,10 @@ struct ScenarioStep {
     std::string summary;  // the arguments as written
     TomlPlace place;
     unsigned vcpu = 0;
-    TomlPlace vcpu_place;  // where it is stated; line 0 where it is not
-    double at = 0;         // seconds since the run began, before which it does not begin
-    std::string track;     // runs beside the others; empty: the main one, or one of its own
+    TomlPlace vcpu_place;            // where it is stated; line 0 where it is not
+    double at = 0;                   // seconds since the run began, before which it does not begin
+    std::optional<double> deadline;  // seconds in which the guest must have done it
+    std::string track;               // runs beside the others; empty: the main one, or one of its own
     TomlPlace track_place;
     std::string label;  // empty where it has none
     TomlPlace label_place;
@@ -174,6 +175,7 @@ struct ScenarioStep {
 struct Scenario {
     std::string file;
     MachineConfig machine;
+    std::optional<double> deadline;               // seconds in which the run must be over
     std::vector<ParameterAssignment> parameters;  // as used
     std::vector<ScenarioStep> steps;
     std::vector<Workload> workloads;

@@ -203,7 +203,8 @@ std::string all_verbs() {
 }
 
 // What may stand beside what a step does.
-constexpr std::array<std::string_view, 6> beside_verbs{"vcpu", "at", "track", "label", "during", "expect"};
+constexpr std::array<std::string_view, 7> beside_verbs{"vcpu",   "at",       "track", "label",
+                                                       "during", "deadline", "expect"};
 
 // The one key of a step that is none of these.
 TomlValue find_verb(const TomlTable& table) {
@@ -262,12 +263,24 @@ std::string read_track(const TomlValue& value) {
     return name;
 }
 
+template <typename... Actions>
+bool is_one_of(const Action& action) {
+    return (std::holds_alternative<Actions>(action) || ...);
+}
+
+double read_deadline_of(const TomlValue& value, const Action& action) {
+    if (is_one_of<SleepAction, WaitAction, CheckpointAction, RepeatAction>(action))
+        value.fail("only what the guest does has a deadline: a step that makes a call or uses memory");
+    return read_deadline(value);
+}
+
 void read_time_and_place(const TomlTable& table, ScenarioStep& step) {
     if (auto vcpu = table.find("vcpu")) {
         step.vcpu = static_cast<unsigned>(vcpu->integer_in(0, abi::max_vcpus - 1));
         step.vcpu_place = vcpu->place();
     }
     if (auto at = table.find("at")) step.at = read_seconds(*at);
+    if (auto deadline = table.find("deadline")) step.deadline = read_deadline_of(*deadline, step.action);
     if (auto track = table.find("track")) {
         step.track = read_track(*track);
         step.track_place = track->place();

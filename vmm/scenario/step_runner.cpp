@@ -36,7 +36,8 @@ StepTarget target_of(Machine& machine) {
             [&machine](unsigned vcpu, const abi::Step& step) { return machine.perform(vcpu, step); },
             [&machine] { return machine.remapper().map(); },
             [&machine] { return machine.remapper().resident_bytes() + machine.remapper().pool().resident; },
-            [&machine] { return machine.remapper().pool().ready; }};
+            [&machine] { return machine.remapper().pool().ready; },
+            [&machine](std::exception_ptr cause) { machine.guest().stop(cause); }};
 }
 
 StepRunner::StepRunner(StepTarget target, StepWatcher watcher, Companions* companions, OnFailure on_failure)

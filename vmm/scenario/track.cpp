@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 
+#include "vmm/base/deadline.h"
 #include "vmm/base/errors.h"
 #include "vmm/base/units.h"
 #include "vmm/calls/catalogue.h"
@@ -382,6 +383,12 @@ std::optional<Floor::Turn> Track::turn_of(const ScenarioStep& step) {
     });
 }
 
+std::string Track::describe_deadline(const StepResult& result) const {
+    return fmt::format(
+        "{}:{}: step {} ({} {}) was not done within {} s, its deadline: the guest has not reported",
+        step_->place.file, step_->place.line, result.index, result.call, result.summary, *step_->deadline);
+}
+
 void Track::run(StepResult result) {
     if (context_.watcher.begins) {
         const std::lock_guard lock(context_.watched);
@@ -391,6 +398,8 @@ void Track::run(StepResult result) {
     const auto turn = turn_of(*step_);
     names_ = state_.names();
     result.begin_ns = state_.ns_since_beginning();
+    std::optional<Deadline> deadline;
+    if (step_->deadline) deadline.emplace(*step_->deadline, describe_deadline(result), context_.target.stop);
     try {
         result.expect = json_of(step_->expect, names_);
         visit_action(*step_, [&](const auto& action) { act(action, result); });

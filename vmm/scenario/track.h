@@ -4,11 +4,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "vmm/calls/names.h"
@@ -32,6 +34,8 @@ struct StepTarget {
     std::function<std::vector<MapEntry>()> map;
     std::function<uint64_t()> held_bytes;  // of the host: by the guest's ranges and the warm pool
     std::function<uint64_t()> pool_ready;  // bytes
+    // Ends the guest: whoever waits for it, or comes later, gets `cause` thrown.
+    std::function<void(std::exception_ptr cause)> stop;
 };
 
 StepTarget target_of(Machine& machine);
@@ -74,6 +78,7 @@ class Track {
     void wait_for_others(const Order& order);
     void wait_until_due(const Order& order);
     void judge(StepResult& result);
+    std::string describe_deadline(const StepResult& result) const;
     void finish(StepResult result);
 
     // One for each action, in track.cpp.

@@ -52,6 +52,7 @@ Checked check(const std::string& file, const Overrides& overrides) {
     std::string steps =
         counted(count_steps(timeline_of(scenario.steps, scenario.machine.memory.granule)), "step");
     warn_of_large_limit(scenario.machine.memory);
+    warn_of_large_aperture(scenario.machine.memory);
     if (!scenario.domain) return {steps, {}};
     return {described(*scenario.domain) + steps, scenario.domain->ignored};
 }

@@ -46,14 +46,22 @@ Provenance provenance_of(const Program& program) {
             .after = {}};
 }
 
-int finish(JsonFile& json, JsonObject result, const Interruption& interruption, int status) {
+int finish(JsonFile& json, const std::function<std::string(Ended)>& result, const Interruption& interruption,
+           int status) {
     const auto signal = interruption.requested();
-    if (signal) {
-        result["interrupted"] = true;
-        spdlog::warn("{}: what was left has not been done", strsignal(*signal));
-    }
-    status = json.write(result, status);
+    if (signal) spdlog::warn("{}: what was left has not been done", strsignal(*signal));
+    status = json.write([&] { return result(signal ? Ended::interrupted : Ended::by_itself); }, status);
     return signal ? exit_status_of(*signal) : status;
+}
+
+int finish(JsonFile& json, JsonObject result, const Interruption& interruption, int status) {
+    auto text = [&](Ended ended) {
+        JsonText whole;
+        for (const auto& [key, value] : result.items()) whole.add(key, value);
+        if (ended == Ended::interrupted) whole.add("interrupted", true);
+        return std::move(whole).take();
+    };
+    return finish(json, text, interruption, status);
 }
 
 uint64_t size_in(const std::string& option, const std::string& text) {

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <functional>
 #include <iosfwd>
 #include <map>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "vmm/base/json_file.h"
 #include "vmm/base/log.h"
 #include "vmm/config/machine_config.h"
+#include "vmm/report/json.h"
 #include "vmm/report/provenance.h"
 #include "vmm/verbs/verb.h"
 
@@ -34,6 +36,8 @@ Provenance provenance_of(const Program& program);
 
 // The end of a verb that an interruption may have ended early: writes `result`, which then says so. Returns the
 // exit status: `status`, what the file makes of it, or that of the interruption.
+int finish(JsonFile& json, const std::function<std::string(Ended)>& result, const Interruption& interruption,
+           int status);
 int finish(JsonFile& json, JsonObject result, const Interruption& interruption, int status);
 
 // The value of `option`, in bytes. Throws ConfigError.

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 #include <spdlog/spdlog.h>
-#include <sys/mman.h>
 
 #include <chrono>
 #include <cstdint>
@@ -11,12 +10,12 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "vmm/base/descriptor.h"
+#include "vmm/base/deadline.h"
 #include "vmm/base/errors.h"
 #include "vmm/base/interruption.h"
-#include "vmm/base/json_file.h"
 #include "vmm/base/output_file.h"
 #include "vmm/base/progress.h"
 #include "vmm/base/terminal.h"
@@ -32,9 +31,7 @@
 #include "vmm/kvm/vm.h"
 #include "vmm/report/json.h"
 #include "vmm/report/live_view.h"
-#include "vmm/report/map_record.h"
 #include "vmm/report/rerun.h"
-#include "vmm/report/run_journal.h"
 #include "vmm/report/stage2_dump.h"
 #include "vmm/report/table.h"
 #include "vmm/report/workload_table.h"
@@ -43,6 +40,7 @@
 #include "vmm/scenario/step_runner.h"
 #include "vmm/verbs/huge_page_reservation.h"
 #include "vmm/verbs/options.h"
+#include "vmm/verbs/run_files.h"
 #include "vmm/verbs/verb.h"
 #include "vmm/watch/server.h"
 #include "vmm/workloads/runner.h"
@@ -124,15 +122,18 @@ class WarnOfLostHugePages {
     const HugePageAccount account_;
 };
 
-// Throws Interrupted before a step, where one is asked for.
-StepWatcher watch(StepTable& table, LiveView& view, const Interruption& interruption) {
+// Throws Interrupted before a step, where one is asked for, and GuestDied where the deadline has passed.
+StepWatcher watch(StepTable& table, LiveView& view, const Interruption& interruption,
+                  const std::optional<Deadline>& deadline) {
     return {[&](const StepResult& step) {
                 interruption.check();
+                if (deadline) deadline->check();
                 view.begin(fmt::format("{} {}", step.call, step.summary));
             },
             [&](std::chrono::duration<double> duration) {
                 interruption.sleep(duration);
                 interruption.check();
+                if (deadline) deadline->check();
             },
             [&](const StepResult& result) {
                 view.advance();
@@ -163,113 +164,11 @@ ScenarioSource source_of(const RunOptions& options) {
     return source;
 }
 
-// The files that a run leaves behind, beside the table.
-class RunFiles {
-  public:
-    // Throws ConfigError where one of them cannot be written.
-    explicit RunFiles(const RunOptions& options) : json_(options.json) {
-        if (json_.is_regular())
-            journal_path_ = journal_beside(options.json);
-        else if (!options.watch.empty())
-            keep_journal_in_memory();
-        if (!options.csv.empty()) csv_.emplace("--csv", options.csv);
-    }
-
-    const std::string& journal_path() const { return journal_path_; }
-
-    // To be called when the run begins: an older journal goes then.
-    void begin(const RunResult& run) {
-        if (journal_path_.empty()) return;
-        journal_.emplace(journal_path_);
-        journal_->begin(run);
-        if (run.pinning.note) journal_->note(*run.pinning.note);
-        for (const std::string& warning : run.warnings) journal_->warning(warning);
-    }
-
-    void add(const StepResult& step, unsigned vcpus) {
-        if (journal_) journal_->step(step, vcpus);
-    }
-
-    void add(const MapRecord::Map& map, uint64_t t_ns) {
-        if (journal_) journal_->map(map, t_ns);
-    }
-
-    void add(const WorkloadSeries& rows) {
-        for (size_t row = 0; journal_ && row < rows.t_ns.size(); row++) journal_->sample(rows, row);
-    }
-
-    // Returns the exit status of the run.
-    int finish(const RunResult& run, const Interruption& interruption) {
-        if (journal_) journal_->end(run, interruption.requested().has_value());
-        int status = run.is_as_expected() ? 0 : 1;
-        if (csv_) status = write_result(*csv_, csv_of(run.series), status);
-        return gpremap::finish(json_, json_of(run), interruption, status);
-    }
-
-  private:
-    // Where the run leaves none, and somebody follows it.
-    void keep_journal_in_memory() {
-        memory_ = Descriptor(memfd_create("journal", MFD_CLOEXEC));
-        if (!memory_.valid()) throw_errno("memfd_create");
-        journal_path_ = fmt::format("/proc/self/fd/{}", memory_.get());
-    }
-
-    JsonFile json_;
-    Descriptor memory_;
-    std::string journal_path_;  // empty: there is none
-    std::optional<OutputFile> csv_;
-    std::optional<RunJournal> journal_;
-};
-
-// Who is told of a run as it goes on: its files, and whoever sits at the terminal.
-class Onlookers {
-  public:
-    Onlookers(Machine& machine, RunFiles& files, LiveView& view)
-        : files_(files),
-          view_(view),
-          maps_([&machine] { return machine.remapper().map(); },
-                [this](const MapRecord::Map& map, uint64_t t_ns) {
-                    files_.add(map, t_ns);
-                    view_.add(map);
-                }) {}
-
-    void add(const WorkloadSeries& rows) {
-        files_.add(rows);
-        view_.add(rows);
-    }
-
-    // What `watcher` is told, these are, too. They live as long as it does.
-    void watch(StepWatcher& watcher, unsigned vcpus) {
-        watcher.begins = [this, show = watcher.begins](const StepResult& step) {
-            show(step);
-            maps_.before(step);
-        };
-        watcher.done = [this, vcpus, print = watcher.done](const StepResult& step) {
-            files_.add(step, vcpus);
-            maps_.after(step);
-            print(step);
-        };
-    }
-
-    const std::optional<MapRecord::Map>& map_before() const { return maps_.first(); }
-
-  private:
-    RunFiles& files_;
-    LiveView& view_;
-    MapRecord maps_;
-};
-
-// Where somebody listens: the page that follows the journal of the run.
-std::optional<PageServer> serve_page(std::optional<LoopbackListener>& listener, const RunFiles& files) {
-    if (!listener) return std::nullopt;
-    fmt::print(stderr, "watch this run at {}\n", listener->url);
-    return std::optional<PageServer>(std::in_place, std::move(*listener), files.journal_path());
-}
-
 // What a host says of itself, and has to have, before a VM is made of its memory.
 void look_at_host(const Scenario& scenario, RunResult& run) {
     run.host = read_host();
-    if (auto warning = warn_of_large_limit(scenario.machine.memory)) run.warnings.push_back(*warning);
+    for (auto* warn_of : {warn_of_large_limit, warn_of_large_aperture})
+        if (auto warning = warn_of(scenario.machine.memory)) run.warnings.push_back(*warning);
     if (scenario.domain) {
         log_domain(*scenario.domain);
         require_host_memory(*scenario.domain, run.host);
@@ -309,12 +208,9 @@ std::string write_checkpoint(const std::string& file, const RunOptions& options,
     so_far.series = workloads.series();
     so_far.clock = workloads.clock();
     so_far.map = machine.remapper().map();
-    JsonObject json = json_of(so_far);
-    json["interrupted"] = true;
     try {
         const OutputFile output("checkpoint", file.empty() ? options.json : file);
-        const auto problem =
-            output.write(json.dump(2, ' ', false, JsonObject::error_handler_t::replace) + '\n');
+        const auto problem = output.write(text_of(so_far, Ended::interrupted));
         if (problem) throw CallError(ErrorCode::not_written, *problem);
     } catch (const ConfigError& error) {
         throw CallError(ErrorCode::not_written, error.what());
@@ -322,26 +218,37 @@ std::string write_checkpoint(const std::string& file, const RunOptions& options,
     return file.empty() ? options.json : file;
 }
 
-// Checks the whole scenario, boots the VM, does the steps and writes the table of them to `out`. A step
-// that fails stops only those after it that need a range which it would have made. Returns the exit status: 0
-// where every step was as expected, 1 otherwise; that of an interruption, after the step in which it came. Throws
-// ConfigError, before anything runs; HostLacks; GuestDied, when what ran until then has been written to `out` and
-// to the files.
-int run_scenario(const RunOptions& options, const Program& program, std::ostream& out) {
-    RunResult run;
-    const Scenario scenario = read_scenario(options, program, run);
-    std::optional<LoopbackListener> listener;
-    if (!options.watch.empty()) listener = listen_on_loopback(options.watch);
-    RunFiles files(options);
-    RunControl control(options.control);
-    const HugePageReservation reservation(options.huge_pages);
-    look_at_host(scenario, run);
+// What a host that has just refused something still lets happen; the journal has been written meanwhile.
+template <typename Conclude>
+void conclude_if_possible(Conclude conclude) {
+    try {
+        conclude();
+    } catch (const std::exception& error) {
+        spdlog::error("the result is not written: {}; the journal beside it has what was done", error.what());
+    }
+}
 
-    const RunOn host_cpus(run.pinning.host_cpus);  // before all threads: they have it from this one
-    Interruption interruption;  // before the vCPUs' threads, and after the reservation, which forks
-    const WarnOfLostHugePages warning_of_lost(scenario.machine.memory);
-    Machine machine(scenario.machine, run.pinning.cpus.value_or(std::vector<unsigned>()));
-    warn_of_idle_pre_fault(scenario.machine, machine.vm().capabilities());
+// That of the whole run.
+std::optional<Deadline> deadline_of(const Scenario& scenario, const StepTarget& target) {
+    if (!scenario.deadline) return std::nullopt;
+    return std::optional<Deadline>(
+        std::in_place, *scenario.deadline,
+        fmt::format("the run was not over within {} s, vm.deadline", *scenario.deadline), target.stop);
+}
+
+// What a run has around it, before the machine.
+struct Surroundings {
+    RunFiles& files;
+    RunControl& control;
+    std::optional<LoopbackListener>& listener;
+    Interruption& interruption;
+};
+
+// Has the machine do the steps. Throws GuestDied, and what the host refuses, when what ran until then has been written
+// to `out` and to the files.
+int follow(const Scenario& scenario, const RunOptions& options, Machine& machine, Surroundings around,
+           RunResult& run, std::ostream& out) {
+    auto& [files, control, listener, interruption] = around;
     const Colour colour = colour_for(descriptor_of(out));
     StepTable table(out, colour, columns_for(descriptor_of(out)));
     const std::vector<Order> timeline = timeline_of(scenario.steps, scenario.machine.memory.granule);
@@ -351,11 +258,13 @@ int run_scenario(const RunOptions& options, const Program& program, std::ostream
         onlookers.add(rows);
         control.tell(rows);
     });
-    StepWatcher watcher = watch(table, view, interruption);
+    StepTarget target = target_of(machine);
+    const std::optional<Deadline> deadline = deadline_of(scenario, target);
+    StepWatcher watcher = watch(table, view, interruption, deadline);
     onlookers.watch(watcher, run.machine.vcpus);
     RunControl::Run steered = {scenario, machine, workloads, interruption, {}};
     control.watch(watcher, steered);
-    StepRunner runner(target_of(machine), watcher, &workloads, options.on_failure);
+    StepRunner runner(std::move(target), watcher, &workloads, options.on_failure);
     steered.checkpoint = [&](const std::string& file) {
         return write_checkpoint(file, options, run, runner, workloads, machine);
     };
@@ -384,12 +293,38 @@ int run_scenario(const RunOptions& options, const Program& program, std::ostream
         run.died = death.what();
         conclude();
         throw;
+    } catch (const std::exception& error) {
+        run.host_error = error.what();
+        conclude_if_possible(conclude);
+        throw;
     }
     run.map = machine.remapper().map();
     if (options.dump_stage2) run.stage2 = dump_stage2(machine, *options.dump_stage2);
     const int status = conclude();
     if (run.stage2) print_stage2(out, *run.stage2);
     return status;
+}
+
+// Checks the whole scenario, boots the VM, does the steps and writes the table of them to `out`. A step
+// that fails stops only those after it that need a range which it would have made. Returns the exit status: 0
+// where every step was as expected, 1 otherwise; that of an interruption, after the step in which it came. Throws
+// ConfigError, before anything runs; HostLacks; and as follow() does.
+int run_scenario(const RunOptions& options, const Program& program, std::ostream& out) {
+    RunResult run;
+    const Scenario scenario = read_scenario(options, program, run);
+    std::optional<LoopbackListener> listener;
+    if (!options.watch.empty()) listener = listen_on_loopback(options.watch);
+    RunFiles files(options.json, options.csv, listener ? RunFiles::Followed::yes : RunFiles::Followed::no);
+    RunControl control(options.control);
+    const HugePageReservation reservation(options.huge_pages);
+    look_at_host(scenario, run);
+
+    const RunOn host_cpus(run.pinning.host_cpus);  // before all threads: they have it from this one
+    Interruption interruption;  // before the vCPUs' threads, and after the reservation, which forks
+    const WarnOfLostHugePages warning_of_lost(scenario.machine.memory);
+    Machine machine(scenario.machine, run.pinning.cpus.value_or(std::vector<unsigned>()));
+    warn_of_idle_pre_fault(scenario.machine, machine.vm().capabilities());
+    return follow(scenario, options, machine, {files, control, listener, interruption}, run, out);
 }
 
 void check_usage(const RunOptions& options) {

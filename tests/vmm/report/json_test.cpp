@@ -1,7 +1,7 @@
 // The result of a run as JSON: a value for each key that docs/results.md lists.
-#include "vmm/report/json.h"
-
 #include <gtest/gtest.h>
+
+#include "tests/vmm/report/run_json.h"
 
 namespace gpremap {
 namespace {

@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/vmm/report/run_json.h"
 #include "vmm/base/errors.h"
-#include "vmm/report/json.h"
 #include "vmm/report/rerun.h"
 
 namespace gpremap {

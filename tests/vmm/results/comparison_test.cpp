@@ -120,6 +120,7 @@ TEST_F(Results, ThatAreWrong) {
                 }),
                 HasSubstr("k.json: expected what schema gpremap.run/1 says"));
     EXPECT_THAT(error_of([&] { read("/nowhere"); }), HasSubstr("/nowhere: cannot be read"));
+    EXPECT_THAT(error_of([&] { read("/dev/zero"); }), HasSubstr("/dev/zero: not a regular file"));
     for (const char* key : {"died", "interrupted"}) {
         JsonObject short_one = run_with(1000);
         short_one[key] = true;

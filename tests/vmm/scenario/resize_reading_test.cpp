@@ -15,8 +15,10 @@
 namespace gpremap {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr uint64_t MiB = 1ull << 20;
 
@@ -84,7 +86,7 @@ TEST_F(ResizeTest, ATracesMistakesAreOfItsLines) {
     EXPECT_THAT(error_of_trace("0,much\n"), HasSubstr(file + ":1: expected a size such as"));
     EXPECT_THAT(error_of_trace("0,0\n"), HasSubstr(file + ":1: a range cannot be resized to nothing"));
     EXPECT_THAT(error_of_trace("now,4MiB\n"),
-                HasSubstr(file + ":1: expected seconds such as 0.5, got \"now\""));
+                AllOf(HasSubstr(file + ":1: expected seconds such as 0.5"), Not(HasSubstr("now"))));
     EXPECT_THAT(error_of_trace("-1,4MiB\n"), HasSubstr(file + ":1: expected seconds"));
     EXPECT_THAT(error_of_trace("nan,4MiB\n"), HasSubstr(file + ":1: expected seconds"));
     EXPECT_THAT(error_of_trace("seconds,size\nseconds,size\n"), HasSubstr(file + ":2: expected seconds"));

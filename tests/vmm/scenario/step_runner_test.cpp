@@ -8,11 +8,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <future>
 #include <map>
 #include <set>
 #include <string>
 #include <thread>
 
+#include "vmm/base/errors.h"
 #include "vmm/base/interruption.h"
 #include "vmm/scenario/reading.h"
 
@@ -55,8 +57,12 @@ class Guest : public CallerMemory {
     }
 
     StepTarget target() {
-        return {*this, [this](unsigned vcpu, const abi::Step& step) { return perform(vcpu, step); },
-                [] { return std::vector<MapEntry>(); }, [] { return 0; }, [] { return 0; }};
+        return {*this,
+                [this](unsigned vcpu, const abi::Step& step) { return perform(vcpu, step); },
+                [] { return std::vector<MapEntry>(); },
+                [] { return 0; },
+                [] { return 0; },
+                {}};
     }
 
     unsigned most_at_once() const { return most_at_once_; }
@@ -186,6 +192,31 @@ TEST_F(StepRunnerTest, WhatEndsOneTrackEndsAll) {
     EXPECT_THAT(thrown, HasSubstr("ended by a signal"));
     ASSERT_EQ(results.size(), 1u);
     EXPECT_EQ(results[0].index, 0u);
+}
+
+// It never reports; only its end is an answer.
+TEST_F(StepRunnerTest, AGuestThatDoesNotReportIsEndedAtTheDeadline) {
+    std::promise<std::exception_ptr> stopped;
+    StepTarget target = guest.target();
+    target.perform = [&](unsigned vcpu, const abi::Step& step) -> Performed {
+        if (step.op == abi::Op::call) return guest.perform(vcpu, step);
+        auto cause = stopped.get_future();
+        if (cause.wait_for(std::chrono::seconds(30)) == std::future_status::ready)
+            std::rethrow_exception(cause.get());
+        throw std::runtime_error("nobody ended it");
+    };
+    target.stop = [&](std::exception_ptr cause) { stopped.set_value(cause); };
+    const Scenario scenario = scenario_of("[[step]]\ntouch = { range = 'a' }\ndeadline = '20ms'\n", "");
+    StepRunner runner(target, watcher);
+    EXPECT_THROW(runner.run(timeline_of(scenario.steps, 4096)), GuestDied);
+    ASSERT_EQ(runner.results().size(), 2u);
+    EXPECT_THAT(runner.results()[1].problem, HasSubstr("the guest died"));
+}
+
+TEST_F(StepRunnerTest, AGuestThatReportsInTimeIsNotEnded) {
+    const auto results = run("[[step]]\ntouch = { range = 'a' }\ndeadline = '10min'\n");
+    ASSERT_EQ(results.size(), 2u);
+    EXPECT_TRUE(results[1].ok) << results[1].problem;
 }
 
 TEST_F(StepRunnerTest, TheWatcherIsToldOneThingAtATime) {
