@@ -45,9 +45,9 @@ std::string upper(std::string text) {
 class Page {
   public:
     // Without a date: the same program has the same page.
-    Page(const std::string& name, const std::string& does, const std::string& version) {
-        text_ = fmt::format(".TH {} 1 \"\" \"gpremap {}\" \"gpremap's manual\"\n.nh\n.ad l\n",
-                            escaped(upper(name)), version);
+    Page(const std::string& name, const std::string& does, const std::string& version)
+        : text_(fmt::format(".TH {} 1 \"\" \"gpremap {}\" \"gpremap's manual\"\n.nh\n.ad l\n",
+                            escaped(upper(name)), version)) {
         section("NAME");
         line(fmt::format("{} \\- {}", escaped(name), escaped(does)));
     }
