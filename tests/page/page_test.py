@@ -134,6 +134,19 @@ class Files(InFolder):
         diff = subprocess.run([GPREMAP, "diff", "a.json", "b.json"], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(diff.stdout.count("slower"), list(verdicts.values()).count("slower"))
 
+    def test_merged_results_and_benches_are_medians(self):
+        for name, slower in (("a.json", 1.0), ("b.json", 1.1)):
+            self.write(name, results.run(slower=slower) | {"began": f"2026-01-02T03:04:0{int(slower * 5)}.000Z"})
+        subprocess.run([GPREMAP, "merge", "a.json", "b.json", "-o", "m.json"], cwd=self.folder, check=True, timeout=60)
+        row = {"bench": "move", "size": 2 * MIB, "backing": "anon", "mechanism": "window", "unit": "ns", "samples": [5, 6, 7, 8]}
+        self.write("bench.json", {"schema": "gpremap.bench/1", "host": {"kernel": "6.12.0"}, "rows": [row]})
+        for name, metric in (("m.json", 'writer: per_s; size="256MiB"'), ("bench.json", f"move {2 * MIB} anon window: ns")):
+            self.report(name, "--svg")
+            page = self.contents()
+            self.assertIn(metric, [each["name"] for each in page["runs"][0]["metrics"]])
+            self.assertIn(metric, [row[0] for table in page["tables"] for row in table["rows"]])
+            self.assertIn("95 % interval", self.read("out/medians-ns.svg"))
+
     def test_a_stall_of_one_sample_stays_in_ten_minutes_of_them(self):
         result = results.run(seconds=600, sample_ns=1_000_000, calls=4)
         rows = result["series"][0]

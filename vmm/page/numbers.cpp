@@ -96,7 +96,7 @@ void add_workload(Table& table, const std::vector<ShownRun>& runs, const std::st
 
 // Those that took the most time together, of the first run that has any.
 std::vector<CallKind> weightiest(const std::vector<ShownRun>& runs) {
-    constexpr size_t most = 4;
+    constexpr size_t most = 6;
     for (const ShownRun& run : runs) {
         std::vector<CallKind> kinds = kinds_of(run.steps);
         auto weight = [](const CallKind& kind) {

@@ -117,7 +117,7 @@ TEST_F(Watched, AnswersNothingElse) {
     EXPECT_THAT(get(server, "/", "POST"), StartsWith("HTTP/1.1 405"));
     EXPECT_THAT(talk(server, "GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n"),
                 StartsWith("HTTP/1.1 403"));
-    EXPECT_THAT(talk(server, "GET / HTTP/1.0\r\n\r\n"), StartsWith("HTTP/1.0 403"));
+    EXPECT_THAT(talk(server, "GET / HTTP/1.0\r\n\r\n"), StartsWith("HTTP/1.1 403"));
 }
 
 TEST_F(Watched, RubbishAndSilenceHarmNobody) {
