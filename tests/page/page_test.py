@@ -6,6 +6,7 @@
 PAGE_PICTURES=DIR in the environment: keeps screenshots there. What needs a browser skips, and says so, where there is none.
 """
 import glob
+import http.server
 import json
 import os
 import pathlib
@@ -14,6 +15,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 import xml.etree.ElementTree
 
@@ -380,6 +383,42 @@ class InBrowser(InFolder):
         self.assertIn("nearest call", self.browser.evaluate("document.querySelector('.readout').textContent"))
         self.browser.evaluate("document.querySelector('#over-time svg').dispatchEvent(new MouseEvent('dblclick'))")
         self.assertEqual(self.browser.evaluate(period), whole)
+        self.assertEqual(self.browser.complaints(), [])
+
+    def test_a_live_page_follows_until_the_end(self):
+        """The page as `gpremap run --watch` serves it, whose answers stand here for the server's."""
+        self.write("a.json", results.run())
+        self.report("a.json")
+        page = self.contents()
+        html = self.read("out/report.html").replace('"live":false', '"live":true').replace("img-src data:", "img-src data:; connect-src 'self'")
+        asked = []
+
+        class Server(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                if self.path == "/":
+                    self.wfile.write(html.encode())
+                    return
+                asked.append(self.path)
+                ended = len(asked) == 3
+                page["runs"][0]["calls"] = page["runs"][0]["calls"][:len(asked) * 2]
+                self.wfile.write(json.dumps(page | {"live": True, "has_ended": ended, "state": "ended" if ended else "running"}).encode())
+
+            def log_message(self, *_):
+                pass
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            self.browser.open(f"http://127.0.0.1:{server.server_port}/", 1440, 900, "light")
+            deadline = time.monotonic() + 60
+            while self.browser.evaluate("document.getElementById('state').textContent") != "ended":
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.1)
+            time.sleep(1.5)  # it asks no more
+            server.shutdown()
+        self.assertEqual(asked, ["/contents.json"] * 3)
+        self.assertEqual(self.browser.evaluate("document.querySelectorAll('.mark').length"), 2)
         self.assertEqual(self.browser.complaints(), [])
 
     def test_ten_minutes_are_small_and_soon_there(self):
