@@ -27,7 +27,9 @@ constexpr uint64_t pagemap_present = uint64_t{1} << 63;
 
 HostCalls::HostCalls() : pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {}
 
+// Each call asks, so each is counted here.
 bool HostCalls::fails_now() {
+    ++work_;
     if (!fail_in_) return false;
     if (*fail_in_ > 0) {
         --*fail_in_;
@@ -76,6 +78,23 @@ int HostCalls::close(std::byte* at, uint64_t size) {
 int HostCalls::ask_for_huge_pages(std::byte* at, uint64_t size) {
     int error = advise(at, size, MADV_HUGEPAGE);
     return error == EINVAL ? 0 : error;
+}
+
+// Asking for pages to be reclaimed soon splits a huge page of which only a part is asked for.
+void HostCalls::split_at_ends(std::byte* at, uint64_t size, HugePages begin) {
+    constexpr uint64_t huge_page = uint64_t{2} << 20;
+    uint64_t head = -reinterpret_cast<uint64_t>(at) % huge_page;
+    uint64_t tail = reinterpret_cast<uint64_t>(at + size) % huge_page;
+    if (begin == HugePages::shifted) head = tail = huge_page;
+    auto split = [&](std::byte* end, uint64_t bytes) {
+        if (bytes == 0) return;
+        ++work_;
+        ++counts_.madvise;
+        (void)madvise(end, bytes, MADV_COLD);
+    };
+    if (head + tail >= size) return split(at, head + tail > 0 ? size : 0);
+    split(at, head);
+    split(at + size - tail, tail);
 }
 
 int HostCalls::allocate(int fd, int mode, uint64_t offset, uint64_t size) {
@@ -316,7 +335,9 @@ int HostCalls::copy_from_file(int fd, uint64_t offset, std::byte* to, uint64_t s
 }
 
 int HostCalls::set_memslot(Vm& vm, uint32_t slot, uint64_t gpa, uint64_t size, std::byte* host) {
+    constexpr uint64_t as_calls_of_memory = 8;  // KVM waits for all vCPUs' threads to have seen it
     if (fails_now()) return ENOMEM;
+    add_work(as_calls_of_memory - 1);
     ++counts_.memslot_ioctls;
     try {
         vm.set_memory(slot, gpa, size, host, 0);

@@ -36,6 +36,11 @@ class HostCalls {
     int close(std::byte* at, uint64_t size);
     // Small ranges ask, too: neighbours grow together. A kernel without huge pages is no failure.
     int ask_for_huge_pages(std::byte* at, uint64_t size);
+    // Of memory that goes while its neighbours stay: splits the huge pages across its ends. They would keep all of
+    // their memory until the host is short of some. `shifted`: they may begin at any page, and not at their own size.
+    // About 150 us for each that is split. What cannot be split is no failure.
+    enum class HugePages { at_their_size, shifted };
+    void split_at_ends(std::byte* at, uint64_t size, HugePages begin);
     int punch_hole(int fd, uint64_t offset, uint64_t size);
     // The same for a file of hugetlb with pages of `huge_page` bytes: their reservations go, too.
     int punch_hole_in_hugetlb_file(int fd, uint64_t offset, uint64_t size, uint64_t huge_page);
@@ -61,6 +66,10 @@ class HostCalls {
 
     const SyscallCounts& counts() const { return counts_; }
     void reset_counts() { counts_ = {}; }
+
+    // What the kernel has been asked for since this object was made, in calls, and what takes as long as so many.
+    uint64_t work() const { return work_; }
+    void add_work(uint64_t calls) { work_ += calls; }
 
     // The call numbered `nth` from now, 0 the next, fails with ENOMEM without having been made.
     void fail_call(uint64_t nth) { fail_in_ = nth; }
@@ -93,6 +102,7 @@ class HostCalls {
     const Descriptor pagemap_;  // of this process; invalid where there is none
     Ballast ballast_;
     SyscallCounts counts_;
+    uint64_t work_ = 0;
     std::optional<uint64_t> fail_in_;
 };
 

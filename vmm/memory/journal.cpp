@@ -61,11 +61,22 @@ void Journal::finish_all() {
     must_not_run_out_of_memory(
         [&] {
             for (const HostAction& action : finish_)
-                if (int error = calls_.insist([&] { return perform(action); }))
+                if (int error = calls_.insist([&] { return perform_at_end(action); }))
                     throw std::system_error(error, std::generic_category(), finishing);
         },
         finishing);
     if (pool_) pool_->settle();
+}
+
+// What is closed or dropped at the end is in the middle of nowhere: no vCPU sees it. Where it is also in the middle of
+// a mapping, closing it makes two of that, and the process may have no more. So its memory goes, and its place stays
+// mapped until something else is put there.
+int Journal::perform_at_end(const HostAction& action) {
+    const int error = perform(action);
+    const bool empties = action.kind == HostAction::Kind::close || action.kind == HostAction::Kind::drop;
+    if (error != ENOMEM || !empties) return error;
+    const int kept = calls_.advise(action.at, action.size, MADV_DONTNEED);
+    return kept == ENOMEM ? 0 : kept;  // some of it is not mapped, and all else is empty now
 }
 
 int Journal::perform(const HostAction& action) {

@@ -58,6 +58,7 @@ class Journal {
 
   private:
     int perform(const HostAction& action);
+    int perform_at_end(const HostAction& action);
 
     Vm& vm_;
     const BackingObject& object_;

@@ -19,6 +19,8 @@ class Memslots final : public SlottedStage2 {
   public:
     Memslots(Vm& vm, const remap::Range& aperture, const BackingObject& object);
 
+    bool has_mappings_for(const std::vector<remap::Change>& changes,
+                          const remap::Space& after) const override;
     Choice choose(const std::vector<remap::Change>& changes, const remap::Space& before) const override;
 
   private:
@@ -29,6 +31,8 @@ class Memslots final : public SlottedStage2 {
     // Elsewhere in the arena.
     Waiting waiting() const override { return {arena(), Vacant::closed}; }
     Copied copied() const override { return Copied::where_it_is; }
+
+    const uint64_t most_mappings_;  // of this process
 };
 
 }  // namespace gpremap

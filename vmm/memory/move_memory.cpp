@@ -17,17 +17,22 @@ namespace {
 using Mappings = std::vector<std::pair<uint64_t, uint64_t>>;  // where they begin and end
 
 // The mappings of this process inside [start, start + size); none where the kernel does not say.
-Mappings host_mappings(const std::byte* start, uint64_t size) {
+Mappings host_mappings(HostCalls& calls, const std::byte* start, uint64_t size) {
+    constexpr uint64_t lines_in_a_call = 8;  // as long as one takes
+
     uint64_t low = reinterpret_cast<uint64_t>(start), high = low + size;
     Mappings found;
     std::ifstream maps("/proc/self/maps");
     // A stream that runs out of memory must not look like one that has ended.
     maps.exceptions(std::ios::badbit);
-    for (std::string line; std::getline(maps, line);) {
+    uint64_t lines = 0;
+    for (std::string line; std::getline(maps, line); lines++) {
         uint64_t begin = 0, end = 0;
         if (sscanf(line.c_str(), "%lx-%lx ", &begin, &end) != 2) continue;
-        if (end > low && begin < high) found.emplace_back(std::max(begin, low), std::min(end, high));
+        if (begin >= high) break;
+        if (end > low) found.emplace_back(std::max(begin, low), std::min(end, high));
     }
+    calls.add_work(lines / lines_in_a_call);
     return found;
 }
 
@@ -36,7 +41,7 @@ int move_one(HostCalls& calls, std::byte* from, std::byte* to, uint64_t size, Le
 }
 
 int move_by_mapping(HostCalls& calls, std::byte* from, std::byte* to, uint64_t size, Leaves leaves) {
-    const Mappings pieces = host_mappings(from, size);
+    const Mappings pieces = host_mappings(calls, from, size);
     uint64_t covered = 0;
     for (auto [begin, end] : pieces) covered += end - begin;
     if (covered != size) return ENOMEM;  // no descriptor, or no /proc

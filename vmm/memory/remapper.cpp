@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <fstream>
 #include <mutex>
 #include <new>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "remap/native.h"
 #include "vmm/calls/batch.h"
 #include "vmm/calls/catalogue.h"
+#include "vmm/host/process_limits.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/backing_object.h"
 #include "vmm/memory/memslots.h"
@@ -41,9 +41,7 @@ int64_t minus(remap::Errno error) {
 // own and the closed place behind it; what moves leave (Window::may_leave) takes 1024 at most, the rest of
 // the program less.
 uint64_t most_extents() {
-    uint64_t mappings = 65530;  // the kernel's default
-    std::ifstream("/proc/sys/vm/max_map_count") >> mappings;
-    return std::max<uint64_t>(mappings, 4096) / 2 - 1024;
+    return most_mappings() / 2 - 1024;
 }
 
 remap::Limits limits_of(const MemoryConfig& config) {
@@ -243,6 +241,7 @@ std::optional<PauseCosts> Remapper::State::pause_costs_of(unsigned vcpu) {
 // the host refuses is a defect of the VMM and not the guest's business.
 int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& called, const char* need) {
     plan.changes = remap::coalesced(plan.changes);
+    if (!stage2->has_mappings_for(plan.changes, plan.after)) return ENOMEM;
     Stage2::Choice choice = stage2->choose(plan.changes, space);
     CallRecord& record = called.record;
     record.mechanism = choice.mechanism;

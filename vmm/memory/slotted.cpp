@@ -217,6 +217,7 @@ int SlottedStage2::exchange_slots(const Range& a, const Range& b) {
 
 int SlottedStage2::set_aside(const Part& part, std::byte*& aside, const std::vector<Range>& anonymous) {
     uint64_t size = part.range.size().bytes;
+    split_at_ends_of(part, anonymous);
     const auto [within, vacant] = waiting();
     if (int error = take_place(within, size, address_of(part.host).value, aside)) return error;
     leave_place_at_end(aside, size);
@@ -228,6 +229,12 @@ int SlottedStage2::set_aside(const Part& part, std::byte*& aside, const std::vec
     auto emptied = vacant == Vacant::closed ? HostAction::Kind::close : HostAction::Kind::drop;
     journal_.finish({.kind = emptied, .at = aside, .size = size});
     return 0;
+}
+
+void SlottedStage2::split_at_ends_of(const Part& part, const std::vector<Range>& anonymous) {
+    for (const Range& range : anonymous)
+        if (auto here = part.range.intersection(range))
+            split_at_ends(part.host + here->start().above(part.range.start()).bytes, here->size().bytes);
 }
 
 int SlottedStage2::close_vacated(std::byte* at, uint64_t size) {
@@ -301,6 +308,7 @@ int SlottedStage2::make(const change::Promote& change) {
 
 int SlottedStage2::copy_and_set_aside(const Part& part, const change::Promote& change) {
     std::byte* aside = nullptr;
+    if (change.was.kind == MemoryKind::anon) split_at_ends(part.host, part.range.size().bytes);
     if (copied() == Copied::where_it_is) {
         if (int error = copy_readable(part.host, part, change)) return error;
         return set_aside(part, aside);

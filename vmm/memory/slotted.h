@@ -47,6 +47,7 @@ class SlottedStage2 : public Stage2 {
     void visit_parts(const remap::Range& range, Visit visit) const;
     std::vector<Slot> slots_in(const remap::Range& range) const;
     const Slot* slot_at(remap::Gpa at) const { return books_.slots.find(at); }
+    uint64_t slot_count() const { return books_.slots.size(); }
     // How many more slots KVM takes.
     uint64_t slots_left() const;
     // From `at`, where no slot is, to the next slot or `limit`.
@@ -99,6 +100,8 @@ class SlottedStage2 : public Stage2 {
     // Moves the memory of the part to where it waits: it goes back on failure, and away on success. What the
     // part had is a hole. Of what is `anonymous`, the pool gets its share once the call has succeeded.
     int set_aside(const Part& part, std::byte*& aside, const std::vector<remap::Range>& anonymous = {});
+    // Of what is `anonymous` in the part, which is about to go.
+    void split_at_ends_of(const Part& part, const std::vector<remap::Range>& anonymous);
     // Fills the hole that has been left. Anything that is there already is not ours: the guest would see it,
     // so std::system_error is thrown.
     int close_vacated(std::byte* at, uint64_t size);

@@ -65,11 +65,13 @@ bool reads_object(const remap::Change& change) {
 
 // Returns the errno of the first host call that fails, with all that was done noted.
 int Stage2::carry_out_all(const std::vector<remap::Change>& changes) {
+    const uint64_t most = calls_.work() + most_work;
     // The changes at the end that only destroy are made directly, when everything else has worked.
     size_t undoable = changes.size();
     while (undoable > 0 && can_destroy(changes[undoable - 1])) --undoable;
     auto last_reader = std::find_if(changes.rbegin(), changes.rend(), reads_object);
     for (size_t i = 0; i < undoable; ++i) {
+        if (calls_.work() > most) return ENOMEM;
         read_later_ = i + 1 < static_cast<size_t>(changes.rend() - last_reader);
         if (int error = carry_out_guarded(changes[i])) return error;
     }
@@ -195,6 +197,10 @@ uint64_t Stage2::flushes_of_map(uint64_t size) const {
 
 uint64_t Stage2::flushes_of_reclaim(uint64_t size) const {
     return pool_ ? std::min(size, pool_->room()) / remap::mib2.bytes : 0;
+}
+
+void Stage2::note_shift(Gpa from, Gpa to) {
+    if ((from.value - to.value) % remap::mib2.bytes != 0) begin_ = HostCalls::HugePages::shifted;
 }
 
 uint64_t Stage2::anonymous_bytes() const {

@@ -34,12 +34,21 @@ class Stage2 {
     // How changes that lead away from the space `before` should be carried out.
     virtual Choice choose(const std::vector<remap::Change>& changes, const remap::Space& before) const = 0;
 
+    // Whether the process may have the mappings that the space `after` the changes takes. Where extents are all that
+    // counts, their limit says so already.
+    virtual bool has_mappings_for(const std::vector<remap::Change>&, const remap::Space&) const {
+        return true;
+    }
+
     // Carries the changes out. Returns 0, or the errno of a host call that failed, after undoing what had been
-    // done: memory is then as before. Throws std::system_error where undoing failed too, or finishing what
+    // done: memory is then as before. ENOMEM, too, where they take more than about `most_work` host calls, for which
+    // the vCPUs may be paused. Throws std::system_error where undoing failed too, or finishing what
     // had succeeded: memory is then neither as before nor as planned.
     // `others`: whether a vCPU can run meanwhile.
     enum class Others { may_run, kept_out };
     int apply(const std::vector<remap::Change>& changes, Mechanism mechanism, Others others);
+
+    static constexpr uint64_t most_work = 262144;
 
     HostCalls& calls() { return calls_; }
 
@@ -75,6 +84,10 @@ class Stage2 {
     int copy_to_object(std::byte* from, uint64_t offset, uint64_t size, remap::Memory was);
     int populate(std::byte* at, uint64_t size, remap::Prot prot);
     int move_undoably(std::byte* from, std::byte* to, uint64_t size);
+    // Anonymous memory is about to go. What stays beside it is to keep no huge page of which it has only a part.
+    void split_at_ends(std::byte* at, uint64_t size) { calls_.split_at_ends(at, size, begin_); }
+    // Such memory is about to be moved, and not on its way out.
+    void note_shift(remap::Gpa from, remap::Gpa to);
 
     // TLB flushes, at most: of moving memory of that kind ...
     uint64_t flushes_of_move(uint64_t from, uint64_t to, uint64_t size, remap::MemoryKind kind) const;
@@ -102,7 +115,8 @@ class Stage2 {
     int carry_out_guarded(const remap::Change& change);
     int map_fresh(std::byte* at, uint64_t size, int prot);
 
-    bool read_later_ = false;           // whether a change that follows reads what pages of the object hold
+    bool read_later_ = false;  // whether a change that follows reads what pages of the object hold
+    HostCalls::HugePages begin_ = HostCalls::HugePages::at_their_size;
     bool has_private_hugetlb_ = false;  // whether there has ever been a private view of such pages
     WarmPool* pool_ = nullptr;          // where there is one
 };

@@ -212,6 +212,7 @@ int Window::make(const change::Unmap& change) {
 int Window::make(const change::Move& change) {
     Range from = change.from, to = Range::of(change.to, change.from.size());
     if (mechanism_ == Mechanism::memslot && splits_huge_pages(from, to)) return move_by_slots(from, to);
+    note_shift(from.start(), to.start());
     if (int error = open_slots(to)) return error;
     // mremap unmaps its target before it can fail.
     for (const Part& fresh : parts_of(without(to, from)))
@@ -225,6 +226,7 @@ int Window::make(const change::Move& change) {
 int Window::make(const change::Exchange& change) {
     if (mechanism_ == Mechanism::memslot && splits_huge_pages(change.a, change.b))
         return exchange_slots(change.a, change.b);
+    note_shift(change.a.start(), change.b.start());
     for (const Passage& pair : passages(change.a, change.b)) {
         std::byte* aside = nullptr;
         if (int error = take_place(annex(), pair.size, address_of(pair.from).value, aside)) return error;
@@ -248,6 +250,7 @@ int Window::destroy(const remap::Change& any) {
 // What the pool gets may leave its mapping behind, as a large move may: one that is all of the part, that is.
 int Window::destroy(const Part& part, const std::vector<Range>& anonymous) {
     uint64_t size = part.range.size().bytes;
+    split_at_ends_of(part, anonymous);
     for (const Range& range : anonymous) {
         std::byte* at = part.host + range.start().above(part.range.start()).bytes;
         uint64_t bytes = range.size().bytes;
@@ -260,6 +263,7 @@ int Window::destroy(const Part& part, const std::vector<Range>& anonymous) {
 
 int Window::discard(const Part& part) {
     uint64_t size = part.range.size().bytes;
+    split_at_ends(part.host, size);
     reclaim(part.host, size, Leaves::zero);
     return calls_.advise(part.host, size, MADV_DONTNEED);
 }
