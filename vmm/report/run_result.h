@@ -37,7 +37,7 @@ struct RunResult {
     std::optional<Stage2Dump> stage2;   // where it was asked for
     std::vector<std::string> warnings;  // of what the user may not have meant
     std::string died;                   // the guest's last words; empty where it lived
-    std::string host_error;             // what ended the run early, where the host refused something; else empty
+    std::string host_error;             // what the host refused, which ended the run; else empty
 
     size_t passed() const {
         return static_cast<size_t>(
