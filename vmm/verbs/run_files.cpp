@@ -9,6 +9,7 @@
 #include "vmm/base/errors.h"
 #include "vmm/report/json.h"
 #include "vmm/report/workloads.h"
+#include "vmm/verbs/options.h"
 
 namespace gpremap {
 

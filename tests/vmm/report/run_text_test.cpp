@@ -14,16 +14,17 @@ size_t most_at_once = std::numeric_limits<size_t>::max();  // bytes that there s
 
 }  // namespace
 
-void* operator new(std::size_t size) {
+// Not inlined, or the compiler sees malloc and free where it expects each of its kind.
+[[gnu::noinline]] void* operator new(std::size_t size) {
     void* got = size <= most_at_once ? std::malloc(size) : nullptr;
     if (!got) throw std::bad_alloc();
     return got;
 }
 
-void operator delete(void* what) noexcept {
+[[gnu::noinline]] void operator delete(void* what) noexcept {
     std::free(what);
 }
-void operator delete(void* what, std::size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* what, std::size_t) noexcept {
     std::free(what);
 }
 
