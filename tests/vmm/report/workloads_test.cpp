@@ -29,7 +29,8 @@ TEST(WorkloadJson, HasAllOfIt) {
         R"({"name":"writer","vcpu":1,"do":"touch","range":"heap","ops":1000,"bytes":8000,"seconds":0.5,)"
         R"("asked_per_s":2500.0,"achieved_per_s":2000.0,)"
         R"("latency_ns":{"n":1000,"p50":1,"p90":2,"p99":3,"p99_9":4,"p99_99":5,"max":6},)"
-        R"("beside_calls":{"n":10,"p50":7,"p90":8,"p99":9,"p99_9":10,"p99_99":11,"max":12},"faults":3,)"
+        R"("beside_calls":{"n":10,"p50":7,"p90":8,"p99":9,"p99_9":10,"p99_99":11,"max":12},)"
+        R"("histogram":{"upto_ns":[],"quiet":[],"beside_calls":[]},"faults":3,)"
         R"("events":[{"name":"gap","begin_ns":5,"ns":20}],"dropped":2,"values":{"x":1.5},"ok":true,"problem":null})");
 }
 
