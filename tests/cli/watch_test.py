@@ -28,6 +28,14 @@ def fetch(url):
         return answer.read().decode()
 
 
+def url_of(running):
+    """Where it says that it serves its page; a small host has warnings before that."""
+    for line in running.stderr:
+        if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
+            return found[0]
+    raise AssertionError("it does not say where it can be watched")
+
+
 class Address(unittest.TestCase):
     def refused(self, address):
         done = subprocess.run(RUN + ["--watch", address], capture_output=True, text=True, timeout=60, check=False)
@@ -51,7 +59,7 @@ class Watching(unittest.TestCase):
     def watched(self, *words):
         """All contents until the run has ended, and its exit status."""
         with subprocess.Popen(RUN + ["--watch", "127.0.0.1:0", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
-            url = re.search(r"http://127\.0\.0\.1:\d+/", running.stderr.readline())[0]
+            url = url_of(running)
             self.assertIn("</html>", fetch(url))
             seen = [json.loads(fetch(url + "contents.json"))]
             while not seen[-1]["has_ended"]:
@@ -80,7 +88,7 @@ class Watching(unittest.TestCase):
 
     def test_nothing_listens_afterwards(self):
         with subprocess.Popen(RUN + ["--watch", "127.0.0.1:0"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
-            url = re.search(r"http://[^ \n]*", running.stderr.readline())[0]
+            url = url_of(running)
             running.wait(timeout=120)
         with self.assertRaises(urllib.error.URLError):
             fetch(url)

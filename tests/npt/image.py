@@ -19,6 +19,7 @@ mount -t debugfs debugfs /sys/kernel/debug
 mount -t tracefs tracefs /sys/kernel/tracing
 mkdir -p /dev/shm /dev/pts
 mount -t tmpfs tmpfs /dev/shm
+mount -t devpts devpts /dev/pts
 ln -s /proc/self/fd /dev/fd
 echo {huge_pages} > /proc/sys/vm/nr_hugepages
 echo 4294967295 > /sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs

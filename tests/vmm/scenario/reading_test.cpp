@@ -373,9 +373,9 @@ TEST(ScenarioSteps, OneVerbEach) {
         HasSubstr("s.toml:5: key 'step[1].verify': this step is a 'fill' already"));
     EXPECT_THAT(error_of_step("fil = { range = 'heap' }"),
                 HasSubstr("s.toml:4: key 'step[1].fil': not a step"));
-    EXPECT_THAT(
-        error_of_step("unmap = { range = 'heap' }\nexpects = { errno = 'EINVAL' }"),
-        HasSubstr("not a step, and not vcpu, at, track, label, during, deadline, expect beside one; known are alias,"));
+    EXPECT_THAT(error_of_step("unmap = { range = 'heap' }\nexpects = { errno = 'EINVAL' }"),
+                HasSubstr("not a step, and not vcpu, at, track, label, during, deadline, expect beside one; "
+                          "known are alias,"));
     EXPECT_THAT(error_of_step("vcpu = 0"), HasSubstr("a step that does nothing"));
     EXPECT_THAT(error_of_step("checkpoint = false"), HasSubstr("expected true or a label in quotes"));
     EXPECT_THAT(error_of_step("sleep = -1"), HasSubstr("seconds from 0 to 3600"));
