@@ -184,7 +184,7 @@ class Usage(Case):
 
     def test_unknown_verb(self):
         scenario = self.write("s.toml", HEAP)
-        for arguments in ["report", scenario], ["Run", scenario], ["fly"]:
+        for arguments in ["plot", scenario], ["Run", scenario], ["fly"]:
             done = self.gpremap(*arguments, status=BAD_USAGE)
             self.assertIn(f"'{arguments[0]}' is not a verb; expected one of run, cases, check,", done.stderr)
         self.assertIn("expected one of run, cases, check,", self.gpremap(status=BAD_USAGE).stderr)

@@ -361,7 +361,7 @@ void add_run(Program& program) {
         ->type_name("SOCKET");
     verb.add_flag_callback(
         "--stay", [options] { options->after = RunControl::After::stay; },
-        "with --control: after the last step, keep the machine until `gpremap ctl SOCKET stop`");
+        "after the last step, keep the machine until `gpremap ctl SOCKET stop`");
     add_reservation(verb, options->huge_pages);
     add_overrides(verb, options->overrides, "what the file says");
     add_parameters(verb, options->overrides);
