@@ -103,7 +103,8 @@ struct Remapper::State {
     template <class Make>
     Called recorded(Make make);
     int apply(const Caller& caller, remap::Plan& plan, Called& called, const char* need);
-    std::optional<PausedVcpus> keep_out(unsigned vcpu, const char* need, BesideCall& beside);
+    std::optional<PausedVcpus> keep_out(unsigned vcpu, const char* need, const char* run_on,
+                                        BesideCall& beside);
     std::optional<PauseCosts> pause_costs_of(unsigned vcpu);
     void begin_counting();
     void end_counting(CallRecord& record);
@@ -196,6 +197,15 @@ const char* reason_to_pause(const std::vector<remap::Change>& changes, const rem
     return nullptr;
 }
 
+// Why others had better run on, however often their TLBs are flushed: a pause would last as long as this.
+const char* reason_to_run_on(const std::vector<remap::Change>& changes) {
+    const bool fills = std::any_of(changes.begin(), changes.end(), [](const remap::Change& change) {
+        return std::holds_alternative<remap::change::Promote>(change) ||
+               std::holds_alternative<remap::change::Populate>(change);
+    });
+    return fills ? "it copies or fills memory, which takes longer than the TLB flushes" : nullptr;
+}
+
 }  // namespace
 
 std::string_view name_of(OtherVcpus others) {
@@ -210,16 +220,19 @@ std::string_view name_of(OtherVcpus others) {
     return "";
 }
 
-// `need`: why no vCPU may run; nothing where that is a matter of what takes longer.
-std::optional<PausedVcpus> Remapper::State::keep_out(unsigned vcpu, const char* need, BesideCall& beside) {
+// `need`: why no vCPU may run, and `run_on`: why they had better; neither where that is a matter of what takes longer.
+std::optional<PausedVcpus> Remapper::State::keep_out(unsigned vcpu, const char* need, const char* run_on,
+                                                     BesideCall& beside) {
     if (!need && config.pause == Pause::always) need = "as configured";
     if (!need) {
         beside.others = OtherVcpus::idle;
         beside.reason = "none was in guest mode";
         if (auto kept_out = vm.keep_others_out(vcpu)) return kept_out;
         beside.others = OtherVcpus::ran;
-        beside.reason = config.pause == Pause::needed ? "as configured" : "one TLB flush at most";
-        if (config.pause == Pause::needed || beside.flushes <= 1) return std::nullopt;
+        beside.reason = config.pause == Pause::needed ? "as configured"
+                        : run_on                      ? run_on
+                                                      : "one TLB flush at most";
+        if (config.pause == Pause::needed || run_on || beside.flushes <= 1) return std::nullopt;
         beside.costs = pause_costs_of(vcpu);
         beside.reason = "so few TLB flushes take less time than a pause";
         if (!beside.costs || !beside.costs->pausing_is_shorter(beside.flushes)) return std::nullopt;
@@ -248,7 +261,7 @@ int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& call
     record.mechanism_reason = choice.reason;
     record.beside = {OtherVcpus::idle, "", choice.flushes};
     if (!need) need = reason_to_pause(plan.changes, space, choice.mechanism);
-    auto kept_out = keep_out(caller.vcpu, need, *record.beside);
+    auto kept_out = keep_out(caller.vcpu, need, reason_to_run_on(plan.changes), *record.beside);
     auto others = kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run;
     std::vector<Range> where = config.pre_fault ? targets_of(plan.changes) : std::vector<Range>{};
     int error = stage2->apply(plan.changes, choice.mechanism, others);
