@@ -150,6 +150,13 @@ TEST_F(TlbFlushTest, APauseSavesThem) {
 TEST_F(TlbFlushTest, WhatIsShorterIsChosenByWhatWasMeasured) {
     boot_with(Pause::automatic);
     uint64_t from = base, to = there;
+    // A host that is busy with other work may keep the other vCPU from running for as long as that takes: the next call
+    // tries again.
+    for (int tries = 0; tries < 50; ++tries) {
+        BesideCall beside = beside_writer(call(Call::move, from, to, size, 0)).call.value().beside.value();
+        beside_writer(call(Call::move, to, from, size, 0));
+        if (beside.costs) break;
+    }
     for (uint64_t bytes : {2 * large, 8 * large, size}) {
         BesideCall beside = beside_writer(call(Call::move, from, to, bytes, 0)).call.value().beside.value();
         ASSERT_TRUE(beside.costs) << bytes;
