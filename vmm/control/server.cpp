@@ -11,7 +11,9 @@
 
 #include <asio/post.hpp>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "vmm/base/descriptor.h"
@@ -54,17 +56,37 @@ void remove_left_over(const std::string& path, const sockaddr_un& address) {
     unlink(path.c_str());
 }
 
+// Under another name until it listens: who sees it there can connect, and a second program does not take it for one that
+// is left over. By way of the folder's descriptor, so that the other name is not too long. Returns 0 or the errno.
+int listen_at(const Descriptor& socket, const std::string& path) {
+    const std::filesystem::path whole(path);
+    const std::string parent = whole.has_parent_path() ? whole.parent_path().string() : ".";
+    const Descriptor folder(open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!folder.valid()) return errno;
+    const std::string name = fmt::format(".gpremap-control-{}", getpid());
+    const sockaddr_un address = address_of(fmt::format("/proc/self/fd/{}/{}", folder.get(), name));
+    const mode_t mask = umask(0177);  // before any other thread is there
+    int error =
+        bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+    umask(mask);
+    if (error != 0) return error;
+    if (listen(socket.get(), static_cast<int>(most_clients)) != 0 ||
+        renameat2(folder.get(), name.c_str(), folder.get(), whole.filename().c_str(), RENAME_NOREPLACE) !=
+            0) {
+        error = errno;
+        unlinkat(folder.get(), name.c_str(), 0);
+    }
+    return error;
+}
+
 }  // namespace
 
 SocketPath::SocketPath(std::string path) : path_(std::move(path)) {
     const sockaddr_un address = address_of(path_);
     remove_left_over(path_, address);
     const Descriptor socket = new_socket();
-    const mode_t mask = umask(0177);  // before any other thread is there
-    const int failed = bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-    const int error = errno;
-    umask(mask);
-    if (failed != 0) throw ConfigError(fmt::format("--control {}: {}", path_, strerror(error)));
+    if (int error = listen_at(socket, path_))
+        throw ConfigError(fmt::format("--control {}: {}", path_, strerror(error)));
     struct stat made = {};
     if (stat(path_.c_str(), &made) == 0) {
         device_ = made.st_dev;
@@ -84,9 +106,7 @@ Server::Server(const std::string& path)
     : path_(path),
       acceptor_(context_, Protocol(), path_.descriptor()),
       timer_(context_),
-      events_([this] { wake(); }) {
-    acceptor_.listen(static_cast<int>(most_clients));
-}
+      events_([this] { wake(); }) {}
 
 Server::~Server() {
     stop();

@@ -29,7 +29,7 @@ class SocketPath {
     SocketPath(const SocketPath&) = delete;
     SocketPath& operator=(const SocketPath&) = delete;
 
-    int descriptor() const { return descriptor_; }  // bound; the acceptor takes it
+    int descriptor() const { return descriptor_; }  // it listens; the acceptor takes it
 
   private:
     const std::string path_;

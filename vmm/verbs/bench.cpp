@@ -240,8 +240,7 @@ class Plan {
         if (setting.mechanism == Mechanism::memslot) return;  // its vCPUs are always paused
         for (auto [pause, what] : {std::pair(Pause::always, "paused"), {Pause::needed, "running"}}) {
             setting.pause = pause;
-            all_.push_back({"stall", setting, fmt::format("ns, beside, {}", what), "as chosen",
-                            bench_gap_beside, ratio});
+            all_.push_back({"stall", setting, fmt::format("ns, {}", what), "auto", bench_gap_beside, ratio});
         }
     }
 
