@@ -1073,9 +1073,9 @@ class Run(Case):
         self.assertRegex(result["tool"]["version"], r"^\d+\.\d+\.\d+$")
         self.assertEqual(set(result["host"]), {"kernel", "cpu", "mmu", "thp"})
         self.assertIn(result["host"]["mmu"], ("ept", "npt", "shadow"))
-        self.assertEqual(result["vm"], {"vcpus": 2, "granule": 4096, "backing": "auto", "mechanism": "auto",
+        self.assertEqual(result["vm"], {"vcpus": 2, "granule": 4096, "backing": "auto", "mechanism": "auto", "pause": "auto",
                                         "aperture": {"base": 4 * GIB, "size": 64 * GIB}, "limit": 4 * GIB, "pool": 0,
-                                        "pre_fault": False})
+                                        "pre_fault": False, "ring": False})
         self.assertRegex(result["began"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
         self.assertEqual([step["index"] for step in result["steps"]], list(range(6)))
         self.assertEqual([step["call"] for step in result["steps"]],
@@ -1406,9 +1406,9 @@ class Run(Case):
 
     def test_overrides(self):
         _, result = self.run_scenario(HEAP, "--backing", "memfd", "--mechanism", "window", "--granule", "2MiB")
-        self.assertEqual(result["vm"], {"vcpus": 1, "granule": 2 * MIB, "backing": "memfd", "mechanism": "window",
+        self.assertEqual(result["vm"], {"vcpus": 1, "granule": 2 * MIB, "backing": "memfd", "mechanism": "window", "pause": "auto",
                                         "aperture": {"base": 4 << 30, "size": 64 << 30}, "limit": 4 << 30,
-                                        "pool": 0, "pre_fault": False})
+                                        "pool": 0, "pre_fault": False, "ring": False})
         self.assertEqual(result["map"][0]["backing"], "memfd")
 
     def test_guest_that_dies(self):
