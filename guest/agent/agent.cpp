@@ -296,31 +296,34 @@ int64_t execute(const Step& step, uint64_t vcpu, const Tables& tables) {
 
 // ---- calls ----
 
-// Workloads on other vCPUs know from the counts which of their operations a call was in progress with.
-int64_t call(const Step& step) {
-    const uint64_t* arg = step.arg;
+// The call of `step`, which `make` makes. Workloads on other vCPUs know from the counts which of their operations it was
+// in progress with.
+template <typename Make>
+int64_t counted(const Step& step, Make make) {
     gpremap_call_begins();
-    const int64_t result =
-        hypercall(static_cast<Call>(arg[0]), arg[1], arg[2], arg[3], arg[4], arg[5], arg[6]);
+    const int64_t result = make(step.arg);
     gpremap_call_ends();
     tell_followers(step, result);
     return result;
 }
 
+int64_t call(const Step& step) {
+    return counted(step, [](const uint64_t* arg) {
+        return hypercall(static_cast<Call>(arg[0]), arg[1], arg[2], arg[3], arg[4], arg[5], arg[6]);
+    });
+}
+
 // The vCPU that waits does not leave the guest.
 int64_t ring_call(const Step& step, uint64_t vcpu) {
     static bool is_set_up[max_vcpus];
-    const uint64_t* arg = step.arg;
     auto* ring = reinterpret_cast<gpremap_ring*>(rings + vcpu * ring_stride);
     if (!is_set_up[vcpu])
         if (int64_t error = hypercall(Call::ring, rings + vcpu * ring_stride)) return error;
     is_set_up[vcpu] = true;
-    const gpremap_ring_call made = {arg[0], {arg[1], arg[2], arg[3], arg[4], arg[5], arg[6]}, 0, 0};
-    gpremap_call_begins();
-    const int64_t result = gpremap_ring_make(ring, &made);
-    gpremap_call_ends();
-    tell_followers(step, result);
-    return result;
+    return counted(step, [ring](const uint64_t* arg) {
+        const gpremap_ring_call made = {arg[0], {arg[1], arg[2], arg[3], arg[4], arg[5], arg[6]}, 0, 0};
+        return gpremap_ring_make(ring, &made);
+    });
 }
 
 // ---- the loop ----

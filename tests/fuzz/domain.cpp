@@ -3,20 +3,16 @@
 
 #include <string>
 
-#include "vmm/base/errors.h"
+#include "tests/fuzz/input.h"
 
 namespace {
 
-void read(const std::string& text) {
+void parse(const std::string& text) {
     gpremap::parse_domain(text, "fuzzed");
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    try {
-        read({reinterpret_cast<const char*>(data), size});
-    } catch (const gpremap::ConfigError&) {
-    }
-    return 0;
+    return fuzz::read_text(data, size, parse);
 }

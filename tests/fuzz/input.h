@@ -10,6 +10,8 @@
 #include <span>
 #include <string>
 
+#include "vmm/base/errors.h"
+
 namespace fuzz {
 
 class Input {
@@ -47,6 +49,16 @@ class Input {
 [[noreturn]] inline void fail(const std::string& what) {
     std::fprintf(stderr, "%s\n", what.c_str());
     std::abort();
+}
+
+// For what reads any text, or refuses it in words.
+template <typename Read>
+int read_text(const uint8_t* data, size_t size, Read read) {
+    try {
+        read(std::string(reinterpret_cast<const char*>(data), size));
+    } catch (const gpremap::ConfigError&) {
+    }
+    return 0;
 }
 
 }  // namespace fuzz

@@ -1,14 +1,14 @@
 // Scenarios as TOML: any text is read, or refused in words.
 #include <string>
 
-#include "vmm/base/errors.h"
+#include "tests/fuzz/input.h"
 #include "vmm/libvirt/domain.h"
 #include "vmm/scenario/reading.h"
 #include "vmm/scenario/timeline.h"
 
 namespace {
 
-void read(const std::string& text) {
+void parse(const std::string& text) {
     if (gpremap::is_xml(text)) return;  // the fuzzer of domains has these
     const gpremap::Scenario scenario = gpremap::parse_scenario(text, "fuzzed");
     gpremap::timeline_of(scenario.steps, scenario.machine.memory.granule);
@@ -17,9 +17,5 @@ void read(const std::string& text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    try {
-        read({reinterpret_cast<const char*>(data), size});
-    } catch (const gpremap::ConfigError&) {
-    }
-    return 0;
+    return fuzz::read_text(data, size, parse);
 }

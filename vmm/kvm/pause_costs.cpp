@@ -2,11 +2,12 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <chrono>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "vmm/base/spread.h"
 #include "vmm/kvm/vm.h"
 
 namespace gpremap {
@@ -68,12 +69,6 @@ class Sampler {
     const unsigned running_;
 };
 
-uint64_t median(std::vector<uint64_t> samples) {
-    auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
-    std::nth_element(samples.begin(), middle, samples.end());
-    return *middle;
-}
-
 }  // namespace
 
 std::optional<PauseCosts> measure_pause_costs(Vm& vm, unsigned vcpu) {
@@ -90,7 +85,7 @@ std::optional<PauseCosts> measure_pause_costs(Vm& vm, unsigned vcpu) {
     };
     for (std::size_t i = 0; i < pauses; ++i)
         if (!sampler.take(pause_ns, pause)) return std::nullopt;
-    return PauseCosts{median(std::move(flush_ns)), median(std::move(pause_ns))};
+    return PauseCosts{spread_of(std::move(flush_ns)).median, spread_of(std::move(pause_ns)).median};
 }
 
 }  // namespace gpremap

@@ -133,6 +133,12 @@ int transfer_all(uint64_t size, Transfer&& transfer) {
     return 0;
 }
 
+int write_all(int fd, const std::byte* from, uint64_t size, uint64_t offset) {
+    return transfer_all(size, [&](uint64_t done, uint64_t left) {
+        return pwrite(fd, from + done, left, static_cast<off_t>(offset + done));
+    });
+}
+
 }  // namespace
 
 // The kernel's entries for `pages` pages from `at` on (Documentation/admin-guide/mm/pagemap.rst); none where it does not
@@ -258,9 +264,7 @@ int HostCalls::copy_to_file(std::byte* from, int fd, uint64_t offset, uint64_t s
     if (through == Through::system_call)
         return for_each_run_in_use(from, size, fd, shown, [&](uint64_t at, uint64_t bytes) {
             counts_.copied_bytes += bytes;
-            return transfer_all(bytes, [&](uint64_t done, uint64_t left) {
-                return pwrite(fd, from + at + done, left, static_cast<off_t>(offset + at + done));
-            });
+            return write_all(fd, from + at, bytes, offset + at);
         });
     View view(fd, offset, size);
     if (!view.valid()) return errno;
@@ -289,9 +293,7 @@ int HostCalls::write_private_pages(std::byte* from, uint64_t size, int fd, uint6
     ++counts_.copies;
     return for_each_private_run(from, size, [&](uint64_t at, uint64_t bytes) {
         counts_.copied_bytes += bytes;
-        return transfer_all(bytes, [&](uint64_t done, uint64_t left) {
-            return pwrite(fd, from + at + done, left, static_cast<off_t>(offset + at + done));
-        });
+        return write_all(fd, from + at, bytes, offset + at);
     });
 }
 

@@ -176,24 +176,24 @@ uint64_t Window::flushes_of(const remap::Change& change, bool directly, const re
 
 uint64_t Window::flushes_of_move(const Range& from, const Range& to, const remap::Space& before) const {
     if (from.overlaps(to)) return 2 * flushes_aside(from, before);
-    uint64_t flushes = 0;
-    for (const remap::Extent& extent : before.extents_in(from))
-        for (const Part& part : parts_of(extent.range)) {
-            Gpa target = to.start().advanced(part.range.start().above(from.start()));
-            flushes += SlottedStage2::flushes_of_move(address_of(part.host).value, host_of(target),
-                                                      part.range.size().bytes, extent.memory.kind);
-        }
-    return flushes;
+    return flushes_of_parts(from, before, [&](const Part& part) {
+        return host_of(to.start().advanced(part.range.start().above(from.start())));
+    });
 }
 
 // The place in the annex is congruent.
 uint64_t Window::flushes_aside(const Range& range, const remap::Space& before) const {
+    return flushes_of_parts(range, before, [](const Part& part) { return address_of(part.host).value; });
+}
+
+// `target`: where the part goes.
+template <class Target>
+uint64_t Window::flushes_of_parts(const Range& range, const remap::Space& before, Target target) const {
     uint64_t flushes = 0;
     for (const remap::Extent& extent : before.extents_in(range))
-        for (const Part& part : parts_of(extent.range)) {
-            uint64_t at = address_of(part.host).value;
-            flushes += SlottedStage2::flushes_of_move(at, at, part.range.size().bytes, extent.memory.kind);
-        }
+        for (const Part& part : parts_of(extent.range))
+            flushes += SlottedStage2::flushes_of_move(address_of(part.host).value, target(part),
+                                                      part.range.size().bytes, extent.memory.kind);
     return flushes;
 }
 

@@ -59,6 +59,8 @@ class Window final : public SlottedStage2 {
     uint64_t flushes_of_move(const remap::Range& from, const remap::Range& to,
                              const remap::Space& before) const;
     uint64_t flushes_aside(const remap::Range& range, const remap::Space& before) const;
+    template <class Target>
+    uint64_t flushes_of_parts(const remap::Range& range, const remap::Space& before, Target target) const;
     uint64_t host_of(remap::Gpa at) const;
     bool splits_huge_pages(const remap::Range& from, const remap::Range& to) const;
     bool splits_huge_pages(const remap::Change& change, const remap::Space& before) const;

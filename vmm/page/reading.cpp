@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "vmm/base/errors.h"
+#include "vmm/base/json_reading.h"
 
 namespace gpremap {
 
@@ -207,7 +208,7 @@ JournalReading::JournalReading(std::string name) {
 }
 
 void JournalReading::add(std::string_view line) {
-    const JsonObject json = JsonObject::parse(line);
+    const JsonObject json = parse_json(line, run_.name);
     const std::string event = json.at("event");
     if (event == "begin") {
         run_.head = head_of(json);

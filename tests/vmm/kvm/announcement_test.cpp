@@ -3,52 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
+#include "tests/vmm/kvm/kernel_events.h"
 #include "tests/vmm/kvm_test.h"
 
 namespace gpremap {
 namespace {
 
 using abi::Call;
-
-// The kernel's own record of them, in a buffer of its own.
-class Announcements {
-  public:
-    Announcements() {
-        std::error_code refused;
-        std::filesystem::create_directory(folder_, refused);
-        std::ofstream enable(folder_ / "events/kvm/kvm_unmap_hva_range/enable");
-        works_ = static_cast<bool>(enable << 1 << std::flush);
-    }
-    ~Announcements() {
-        std::error_code ignored;
-        std::filesystem::remove(folder_, ignored);  // not recursively: its files are the kernel's
-    }
-    Announcements(const Announcements&) = delete;
-    Announcements& operator=(const Announcements&) = delete;
-
-    bool works() const { return works_; }
-    void clear() { std::ofstream(folder_ / "trace") << std::flush; }
-    // Of ranges of that many bytes, since clear().
-    int count(uint64_t size) const {
-        int found = 0;
-        std::ifstream trace(folder_ / "trace");
-        for (std::string line; std::getline(trace, line);) {
-            uint64_t begin = 0, end = 0;
-            size_t at = line.find("unmap range: ");
-            if (at != std::string::npos && sscanf(&line[at], "unmap range: %lx -- %lx", &begin, &end) == 2)
-                found += end - begin == size;
-        }
-        return found;
-    }
-
-  private:
-    const std::filesystem::path folder_ = "/sys/kernel/tracing/instances/gpremap-" + std::to_string(getpid());
-    bool works_ = false;
-};
 
 class AnnouncementTest : public KvmTestWith<Backing> {
   protected:
@@ -68,10 +31,15 @@ class AnnouncementTest : public KvmTestWith<Backing> {
         perform(step(abi::Op::touch, there, size, 1, page));
         announcements_.clear();
         EXPECT_EQ(perform(call(Call::move, there, base, size, 0)).report.result, static_cast<int64_t>(base));
-        return announcements_.count(size);
+        return static_cast<int>(announcements_.count([&](const std::string& line) {
+            uint64_t begin = 0, end = 0;
+            const size_t at = line.find("unmap range: ");
+            return at != std::string::npos &&
+                   sscanf(&line[at], "unmap range: %lx -- %lx", &begin, &end) == 2 && end - begin == size;
+        }));
     }
 
-    Announcements announcements_;
+    KernelEvents announcements_{"kvm/kvm_unmap_hva_range"};
 };
 
 // Memory of hugetlb is moved in smaller pieces.

@@ -3,11 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <thread>
 
+#include "tests/vmm/kvm/kernel_events.h"
 #include "tests/vmm/kvm_test.h"
 #include "vmm/guests/agent/world.h"
 
@@ -17,38 +16,10 @@ namespace {
 using abi::Call;
 using abi::Pulse;
 
-// The kernel's record of the calls to other processors, in a buffer of its own.
-class RemoteFlushes {
-  public:
-    RemoteFlushes() {
-        std::error_code refused;
-        std::filesystem::create_directory(folder_, refused);
-        std::ofstream enable(folder_ / "events/tlb/tlb_flush/enable");
-        works_ = static_cast<bool>(enable << 1 << std::flush);
-    }
-    ~RemoteFlushes() {
-        std::error_code ignored;
-        std::filesystem::remove(folder_, ignored);  // not recursively: its files are the kernel's
-    }
-    RemoteFlushes(const RemoteFlushes&) = delete;
-    RemoteFlushes& operator=(const RemoteFlushes&) = delete;
-
-    bool works() const { return works_; }
-    void clear() { std::ofstream(folder_ / "trace") << std::flush; }
-    // Asked for by the thread of vCPU 0, since clear().
-    uint64_t count() const {
-        uint64_t found = 0;
-        std::ifstream trace(folder_ / "trace");
-        for (std::string line; std::getline(trace, line);)
-            found +=
-                line.find("vcpu0-") != std::string::npos && line.find("remote ipi send") != std::string::npos;
-        return found;
-    }
-
-  private:
-    const std::filesystem::path folder_ = "/sys/kernel/tracing/instances/gpremap-" + std::to_string(getpid());
-    bool works_ = false;
-};
+// A call to other processors, asked for by the thread of vCPU 0.
+bool is_of_caller(const std::string& line) {
+    return line.find("vcpu0-") != std::string::npos && line.find("remote ipi send") != std::string::npos;
+}
 
 class TlbFlushTest : public KvmTest {
   protected:
@@ -83,7 +54,7 @@ class TlbFlushTest : public KvmTest {
         wait_for_a_round();
         flushes_.clear();
         Performed performed = perform(made);
-        counted_ = flushes_.count();
+        counted_ = flushes_.count(is_of_caller);
         wait_for_a_round();
         uint64_t yes = 1;
         EXPECT_TRUE(machine_->guest().write(layout::shared + offsetof(Pulse, stop), &yes, sizeof yes));
@@ -107,7 +78,7 @@ class TlbFlushTest : public KvmTest {
     // Page tables that have become empty are given back with a flush, at both ends.
     static constexpr uint64_t of_tables = 2;
 
-    RemoteFlushes flushes_;
+    KernelEvents flushes_{"tlb/tlb_flush"};
     uint64_t counted_ = 0;
 };
 
