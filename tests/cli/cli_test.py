@@ -595,7 +595,8 @@ class Deadlines(Case):
         said = "the run was not over within 1 s, vm.deadline"
         self.died('[vm]\ndeadline = 1\n' + self.LOOP, said)
         result = self.died('[vm]\ndeadline = "1s"\n' + HEAP + "[[step]]\nsleep = 60\n", said)
-        self.assertEqual([step["call"] for step in result["steps"]], ["map"])
+        self.assertEqual([(step["call"], step["ok"]) for step in result["steps"]],
+                         [("map", True), ("sleep", False)])
 
     def test_are_checked(self):
         for step, said in (("sleep = 1\ndeadline = 2\n", "only what the guest does has a deadline"),
