@@ -22,7 +22,7 @@
 #include <stdint.h>
 #endif
 
-#define GPREMAP_ABI_VERSION 6
+#define GPREMAP_ABI_VERSION 7
 #define GPREMAP_HYPERCALL_PORT 0xe4
 
 /*
@@ -44,6 +44,8 @@
                               /*                                  on, the next is delivered as the first was */   \
     X(ring, 0x08)             /* (address)                        -> 0: this vCPU's ring is there, see ring.h */  \
     X(ring_bell, 0x09)        /* ()                               -> 0: the host looks at the rings */            \
+    X(world, 0x0a)            /* (buffer)                         -> 0; writes struct gpremap_linux_world */      \
+    X(power_off, 0x0b)        /* (status)                         never returns: the Linux guest has ended */     \
     /* native */                                                                                                  \
     X(map, 0x100)             /* (at, len, prot, flags)           -> address */                                   \
     X(unmap, 0x101)           /* (at, len)                        -> 0 */                                         \

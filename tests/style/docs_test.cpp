@@ -85,7 +85,7 @@ TEST(Semantics, ListsTheDivergencesOfTheCode) {
 
 std::string abi_headers() {
     return text_of("guest/abi/hypercall.h") + text_of("guest/abi/workload.h") + text_of("guest/abi/agent.h") +
-           text_of("guest/abi/ring.h");
+           text_of("guest/abi/ring.h") + text_of("guest/abi/linux.h");
 }
 
 // Constants, enumerators and calls of the ABI, as "NAME LITERAL".
