@@ -43,6 +43,13 @@ struct SignalMask {
     uint8_t set[8];   // the kernel's sigset_t
 };
 
+struct MsrTable {
+    static constexpr uint32_t capacity = 8;
+    uint32_t count;
+    uint32_t padding;
+    kvm_msr_entry entries[capacity];
+};
+
 struct StatDescription {
     uint32_t flags;
     int16_t exponent;
@@ -60,10 +67,14 @@ struct CpuidHeader {
 struct SignalMaskHeader {
     uint32_t length;
 };
+struct MsrsHeader {
+    uint32_t count, padding;
+};
 static_assert(sizeof(CpuidHeader) == 8 && sizeof(SignalMaskHeader) == 4);
 inline constexpr unsigned long get_supported_cpuid = _IOWR(KVMIO, 0x05, CpuidHeader);
 inline constexpr unsigned long set_cpuid2 = _IOW(KVMIO, 0x90, CpuidHeader);
 inline constexpr unsigned long set_signal_mask = _IOW(KVMIO, 0x8b, SignalMaskHeader);
+inline constexpr unsigned long set_msrs = _IOW(KVMIO, 0x89, MsrsHeader);
 }  // namespace kvm_number
 
 // ---- newer than the 6.1 header ----

@@ -111,6 +111,24 @@ KvmCounts Vm::stats() const {
     return counts;
 }
 
+// Four pages for KVM itself, where no slot may be: below the firmware's place at the end of 4 GiB.
+void Vm::create_irqchip() {
+    const uint64_t identity_map = 0xfffbc000;
+    constexpr unsigned long task_state = 0xfffbd000;
+    kvm_ioctl(fd_, KVM_SET_TSS_ADDR, task_state, "KVM_SET_TSS_ADDR");
+    kvm_ioctl(fd_, KVM_SET_IDENTITY_MAP_ADDR, &identity_map, "KVM_SET_IDENTITY_MAP_ADDR");
+    kvm_ioctl(fd_, KVM_CREATE_IRQCHIP, 0ul, "KVM_CREATE_IRQCHIP");
+}
+
+void Vm::pulse_irq(uint32_t line) {
+    for (const uint32_t level : {1u, 0u}) {
+        kvm_irq_level request = {};
+        request.irq = line;
+        request.level = level;
+        kvm_ioctl(fd_, KVM_IRQ_LINE, &request, "KVM_IRQ_LINE");
+    }
+}
+
 std::unique_ptr<Vcpu> Vm::create_vcpu() {
     auto index = static_cast<unsigned long>(vcpu_statistics_.size());
     Descriptor fd(kvm_ioctl(fd_, KVM_CREATE_VCPU, index, "KVM_CREATE_VCPU"));

@@ -61,6 +61,15 @@ class Vm {
     }
     VcpuGate& gate() { return gate_; }
 
+    // ---- of a guest that is a kernel ----
+
+    // Interrupt controllers, in KVM: local and I/O APICs. Before the first vCPU. Throws std::system_error.
+    void create_irqchip();
+    // An edge on a line of the I/O APIC. Throws std::system_error.
+    void pulse_irq(uint32_t line);
+    // What a vCPU may be told that it has.
+    const CpuidTable& supported_cpuid() const { return kvm_.supported_cpuid(); }
+
     // vCPUs are created in order, 0 first. The Vm must outlive them.
     std::unique_ptr<Vcpu> create_vcpu();
 

@@ -5,6 +5,8 @@
 
 #include "vmm/base/errors.h"
 #include "vmm/guests/agent/agent_guest.h"
+#include "vmm/guests/linux/linux_guest.h"
+#include "vmm/guests/linux/ring0_probe.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/vcpus/call_rings.h"
@@ -20,7 +22,13 @@ const MachineConfig& checked(const MachineConfig& config) {
 }
 
 // The only place that knows which guests there are.
-std::unique_ptr<Guest> load_guest(Vm& vm, const MachineConfig& config) {
+std::unique_ptr<Guest> load_guest(const Kvm& kvm, Vm& vm, const MachineConfig& config) {
+    if (config.guest == GuestKind::linux) {
+        require_ring0(kvm);
+        return std::make_unique<LinuxGuest>(
+            vm, config.vcpus, Aperture{config.memory.aperture_base, config.memory.aperture_size},
+            config.linux_guest);
+    }
     return std::make_unique<AgentGuest>(
         vm, config.vcpus, Aperture{config.memory.aperture_base, config.memory.aperture_size},
         config.ring ? AgentGuest::Calls::by_ring : AgentGuest::Calls::by_exit);
@@ -31,7 +39,10 @@ std::unique_ptr<Guest> load_guest(Vm& vm, const MachineConfig& config) {
 // In the order of construction; destroyed in reverse, the threads first.
 struct Machine::State {
     explicit State(const MachineConfig& config)
-        : vm(kvm), guest(load_guest(vm, config)), remapper(vm, config.memory), crew{vm, remapper, *guest} {
+        : vm(kvm),
+          guest(load_guest(kvm, vm, config)),
+          remapper(vm, config.memory),
+          crew{vm, remapper, *guest} {
         if (!config.ring) return;
         rings = std::make_unique<CallRings>(crew);
         crew.rings = rings.get();

@@ -73,6 +73,7 @@ VcpuThread::Next VcpuThread::handle(exits::HostFault) {
 }
 
 VcpuThread::Next VcpuThread::handle(const exits::Mmio& mmio) {
+    if (crew_.guest.device(*vcpu_, mmio) == Guest::Known::yes) return Next::enter;
     if (mmio.kind == abi::FaultKind::write)
         settle_store(mmio);
     else

@@ -18,25 +18,21 @@ bool is_announcement(const exits::Io& io, uint16_t port) {
 }  // namespace
 
 AgentGuest::AgentGuest(Vm& vm, unsigned vcpus, const Aperture& aperture, Calls calls)
-    : memory_(vm), calls_(calls), entry_(build_agent_world(memory_.bytes(), aperture, vm.capabilities())) {
-    for (unsigned vcpu = 0; vcpu < vcpus; vcpu++)
-        agents_.push_back(std::make_unique<Agent>(vcpu, vm, memory_));
-}
+    : DeskGuest(vm, vcpus, 0),
+      calls_(calls),
+      entry_(build_agent_world(memory().bytes(), aperture, vm.capabilities())),
+      agents_(vcpus) {}
 
 void AgentGuest::begin(unsigned vcpu, const abi::Step& step) {
     const bool remaps = step.op == abi::Op::call && step.arg[0] >= static_cast<uint64_t>(abi::Call::map);
-    if (calls_ == Calls::by_exit || !remaps) return at(vcpu).desk.begin(step);
+    if (calls_ == Calls::by_exit || !remaps) return DeskGuest::begin(vcpu, step);
     abi::Step by_ring = step;
     by_ring.op = abi::Op::ring_call;
-    at(vcpu).desk.begin(by_ring);
-}
-
-void AgentGuest::stop(std::exception_ptr cause) {
-    for (auto& agent : agents_) agent->desk.stop(cause);
+    DeskGuest::begin(vcpu, by_ring);
 }
 
 void AgentGuest::start(unsigned vcpu, Vcpu& state) {
-    at(vcpu).tsc_khz = state.tsc_khz();
+    agents_.at(vcpu).tsc_khz = state.tsc_khz();
     state.set_special_registers(ring3_state(vcpu, state.special_registers()));
     state.set_registers(entry_registers(vcpu, entry_));
 }
@@ -46,7 +42,7 @@ void AgentGuest::start(unsigned vcpu, Vcpu& state) {
 std::string AgentGuest::last_words(unsigned vcpu) const {
     constexpr uint64_t top = layout::ring0_stack_in_block + layout::page;
     ExceptionFrame frame;
-    if (!memory_.read(layout::block(vcpu) + top - sizeof frame, &frame, sizeof frame))
+    if (!memory().read(layout::block(vcpu) + top - sizeof frame, &frame, sizeof frame))
         throw std::logic_error("the ring 0 stack is outside the agent's memory");
     if (frame.cs == 0) return "; no exception had been delivered to ring 0";
     std::ostringstream out;
@@ -65,15 +61,16 @@ std::optional<Hypercall> AgentGuest::hypercall(const exits::Io& io, const kvm_re
 
 std::optional<int64_t> AgentGuest::control(unsigned vcpu, Vcpu& state, const Hypercall& call,
                                            Activity& activity) {
-    Agent& agent = at(vcpu);
+    Agent& agent = agents_.at(vcpu);
     switch (call.number) {
         case abi::Call::hello:
-            greet(agent, call.args[0]);
+            require_version(call.args[0]);
+            agent.greeted = true;
             return 0;
         case abi::Call::next:
-            return agent.greeted ? agent.desk.take_step(activity) : -EPROTO;
+            return agent.greeted ? desk(vcpu).take_step(activity) : -EPROTO;
         case abi::Call::done: {
-            int64_t result = agent.desk.hand_in_report(activity, agent.tsc_khz);
+            int64_t result = desk(vcpu).hand_in_report(activity, agent.tsc_khz);
             if (result == 0) agent.in_handler = false;
             return result;
         }
@@ -95,20 +92,6 @@ std::optional<int64_t> AgentGuest::control(unsigned vcpu, Vcpu& state, const Hyp
     }
 }
 
-void AgentGuest::greet(Agent& agent, uint64_t version) {
-    agent.greeted = version == GPREMAP_ABI_VERSION;
-    if (!agent.greeted)
-        throw GuestEnds("the agent speaks version " + std::to_string(version) + " of the ABI, this program " +
-                        std::to_string(GPREMAP_ABI_VERSION) + ": build both anew");
-}
-
-void AgentGuest::end_unhandled(unsigned vcpu) const {
-    abi::Fault fault;
-    if (!memory_.read(layout::mailbox(vcpu) + offsetof(abi::Mailbox, fault), &fault, sizeof fault))
-        throw std::logic_error("the mailbox is outside the agent's memory");
-    throw GuestEnds("unhandled fault: " + describe(fault));
-}
-
 // ---- faults ----
 
 // The ring 0 stub of an exception tells its vector.
@@ -123,7 +106,7 @@ void AgentGuest::handle_exception(unsigned vcpu, Vcpu& state) {
     const kvm_regs regs = state.registers();
     const kvm_sregs sregs = state.special_registers();
     ExceptionFrame frame;
-    if ((sregs.cs.selector & 3) != 0 || !memory_.read(regs.rsp, &frame, sizeof frame) || (frame.cs & 3) != 3)
+    if ((sregs.cs.selector & 3) != 0 || !memory().read(regs.rsp, &frame, sizeof frame) || (frame.cs & 3) != 3)
         throw GuestEnds("exception " + std::to_string(regs.rax & 0xff) +
                         " in ring 0, or something that looks like it");
 
@@ -153,12 +136,12 @@ void AgentGuest::handle_exception(unsigned vcpu, Vcpu& state) {
 
 // The agent goes on at its fault handler, which gives the step up.
 void AgentGuest::deliver(unsigned vcpu, Vcpu& state, const abi::Fault& fault) {
-    Agent& agent = at(vcpu);
+    Agent& agent = agents_.at(vcpu);
     if (agent.in_handler) throw GuestEnds("a fault in the fault handler: " + describe(fault));
     if (!agent.fault_handler)
         throw GuestEnds("a fault before the agent had a fault handler: " + describe(fault));
-    if (!agent.desk.is_working()) throw GuestEnds("a fault outside a step: " + describe(fault));
-    if (!memory_.write(layout::mailbox(vcpu) + offsetof(abi::Mailbox, fault), &fault, sizeof fault))
+    if (!desk(vcpu).is_working()) throw GuestEnds("a fault outside a step: " + describe(fault));
+    if (!memory().write(layout::mailbox(vcpu) + offsetof(abi::Mailbox, fault), &fault, sizeof fault))
         throw std::logic_error("the mailbox is outside the agent's memory");
     agent.in_handler = true;
     state.set_registers(entry_registers(vcpu, *agent.fault_handler));
