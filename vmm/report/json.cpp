@@ -122,6 +122,7 @@ JsonObject json_of(const StepResult& step, unsigned vcpus) {
         {"problem", step.ok ? JsonObject(nullptr) : JsonObject(step.problem)}};
     for (const abi::ExtentInfo& extent : step.extents) json["extents"].push_back(json_of(extent));
     if (step.map) json["map"] = json_of_each(*step.map);
+    if (step.output) json["output"] = *step.output;
     if (!step.track.empty()) json["track"] = step.track;
     if (!step.label.empty()) json["label"] = step.label;
     return json;

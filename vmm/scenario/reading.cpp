@@ -12,6 +12,7 @@
 #include "vmm/config/parameters.h"
 #include "vmm/config/vm_section.h"
 #include "vmm/scenario/dry_run.h"
+#include "vmm/scenario/linux_reading.h"
 #include "vmm/scenario/resize_reading.h"
 #include "vmm/scenario/step_reading.h"
 #include "vmm/scenario/track_assignment.h"
@@ -151,6 +152,7 @@ Scenario build_scenario(TomlFile file, const Overrides& overrides,
     if (scenario.domain) map_what_grows_from_nothing(*scenario.domain, scenario.steps);
     assign_tracks(scenario.steps);
     check_workloads(scenario);
+    check_linux_steps(scenario);
     check_steps(scenario);
     return scenario;
 }

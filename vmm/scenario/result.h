@@ -47,6 +47,7 @@ struct StepResult {
     std::optional<uint64_t> host_returned;     // bytes that the host has back, measured there
     std::vector<abi::ExtentInfo> extents;      // of a query
     std::optional<std::vector<MapEntry>> map;  // of a checkpoint
+    std::optional<std::string> output;         // of a command: the end of what it has written
 };
 
 // Something that is measured of a step, under the name that files have for it.

@@ -21,6 +21,18 @@ void RunState::follow(const CallAction& call, uint64_t result, const Names& befo
     changed_.notify_all();
 }
 
+void RunState::set_plugged(const std::string& name, const Plugged& plugged) {
+    const Lock lock(mutex_);
+    plugged_[name] = plugged;
+}
+
+std::optional<RunState::Plugged> RunState::plugged(const std::string& name) const {
+    const Lock lock(mutex_);
+    const auto found = plugged_.find(name);
+    if (found == plugged_.end()) return std::nullopt;
+    return found->second;
+}
+
 // ---- waiting ----
 
 void RunState::throw_if_stopped() const {

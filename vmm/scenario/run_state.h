@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -39,6 +40,14 @@ class RunState {
     Names names() const;  // as they are now
     // What a call that returned `result` means for them; its operands are those of `before`.
     void follow(const CallAction& call, uint64_t result, const Names& before);
+
+    // RAM that has been plugged, by the name of its step: bytes.
+    struct Plugged {
+        uint64_t at = 0;
+        uint64_t size = 0;
+    };
+    void set_plugged(const std::string& name, const Plugged& plugged);
+    std::optional<Plugged> plugged(const std::string& name) const;
 
     // Held by a step from the time when it sees the names until it has changed them; it may make calls.
     Floor& floor() { return floor_; }
@@ -89,6 +98,7 @@ class RunState {
     std::condition_variable changed_;
     Names names_;
     Missing missing_;
+    std::map<std::string, Plugged> plugged_;
     std::optional<size_t> first_failed_;  // because of which all that is left is skipped
     std::vector<std::optional<StepResult>> results_;
     std::vector<bool> begun_;

@@ -94,6 +94,37 @@ struct WaitAction {
     TomlPlace place;      // of what it waits for
 };
 
+// ---- steps of a Linux guest ----
+
+// Memory that the guest adds to its System RAM. It is the kernel's then, and no range of the scenario.
+struct PlugAction {
+    std::vector<Span> accesses() const { return {}; }
+
+    uint64_t size = 0;  // bytes
+    std::string name;
+    TomlPlace place;
+};
+
+// The other way round, from the end.
+struct UnplugAction {
+    std::vector<Span> accesses() const { return {}; }
+
+    std::string name;              // of a plug
+    std::optional<uint64_t> size;  // bytes; all that is left of it
+    double within = 10;            // seconds
+    bool partly = false;           // less than all of it will do
+    TomlPlace place;
+};
+
+// Has the guest's shell run something.
+struct CommandAction {
+    std::vector<Span> accesses() const { return {}; }
+
+    std::string run;
+    std::optional<int64_t> status = 0;  // expected; none: any
+    TomlPlace place;
+};
+
 // Resizes `range` along a schedule: `inflate`, and `resize` with its shapes. Where it has another size than
 // `from` before, the first of the points starts from there.
 struct ResizeAction {
@@ -168,7 +199,8 @@ struct ScenarioStep {
     size_t track_number = 0;
     Expect expect;
     std::variant<CallAction, BatchAction, PatternAction, TouchAction, CopyAction, AccessAction, ExecAction,
-                 SleepAction, CheckpointAction, WaitAction, ResizeAction, RepeatAction>
+                 SleepAction, CheckpointAction, WaitAction, PlugAction, UnplugAction, CommandAction,
+                 ResizeAction, RepeatAction>
         action;
 };
 

@@ -13,6 +13,7 @@
 #include "vmm/calls/reading.h"
 #include "vmm/calls/words.h"
 #include "vmm/scenario/expect_reading.h"
+#include "vmm/scenario/linux_reading.h"
 #include "vmm/scenario/resize_reading.h"
 
 namespace gpremap {
@@ -182,6 +183,9 @@ const std::map<std::string, Reader, std::less<>>& own_verbs() {
         {"inflate", [](const TomlValue& value) -> Action { return read_inflate(value); }},
         {"resize", [](const TomlValue& value) -> Action { return read_resize(value); }},
         {"wait", read_wait},
+        {"plug", [](const TomlValue& value) -> Action { return read_plug(value); }},
+        {"unplug", [](const TomlValue& value) -> Action { return read_unplug(value); }},
+        {"command", [](const TomlValue& value) -> Action { return read_command(value); }},
     };
     return verbs;
 }

@@ -375,7 +375,10 @@ void Track::skip(size_t failed, StepResult result) {
 
 // What only waits keeps nobody from the ranges.
 std::optional<Floor::Turn> Track::turn_of(const ScenarioStep& step) {
-    if (std::holds_alternative<SleepAction>(step.action) || std::holds_alternative<WaitAction>(step.action))
+    // What needs no name of a range does not keep calls from outside waiting.
+    if (std::holds_alternative<SleepAction>(step.action) || std::holds_alternative<WaitAction>(step.action) ||
+        std::holds_alternative<UnplugAction>(step.action) ||
+        std::holds_alternative<CommandAction>(step.action))
         return std::nullopt;
     return state_.floor().step([&] {
         state_.check();

@@ -81,7 +81,7 @@ class Track {
     std::string describe_deadline(const StepResult& result) const;
     void finish(StepResult result);
 
-    // One for each action, in track.cpp.
+    // One for each action, in track.cpp, and in linux_steps.cpp.
     template <typename Action>
     void act(const Action& action, StepResult& result);
     void query(uint64_t at, uint64_t size, StepResult& result);
@@ -109,5 +109,12 @@ class Track {
     std::span<const CallAction> calls_;  // that are being made
     bool made_ = false;                  // the call has succeeded: what it defines is there
 };
+
+template <>
+void Track::act(const PlugAction& action, StepResult& result);
+template <>
+void Track::act(const UnplugAction& action, StepResult& result);
+template <>
+void Track::act(const CommandAction& action, StepResult& result);
 
 }  // namespace gpremap

@@ -84,6 +84,14 @@ abi::Step pulse(uint64_t pulse, uint64_t most_faults_in_a_row) {
     return step(abi::Op::pulse, {pulse, most_faults_in_a_row});
 }
 
+abi::Step plug(uint64_t size) {
+    return step(abi::Op::plug, {size});
+}
+
+abi::Step unplug(uint64_t at, uint64_t size, double seconds) {
+    return step(abi::Op::unplug, {at, size, static_cast<uint64_t>(seconds * 1000)});
+}
+
 }  // namespace order
 
 namespace {
@@ -128,6 +136,21 @@ Orders::Batched Orders::batch(unsigned vcpu, std::span<const abi::BatchCall> cal
     require(memory_.read(buffer, done.data(), readable.size_bytes()));
     for (const abi::BatchCall& call : done) batched.results.push_back(call.result);
     return batched;
+}
+
+Orders::Commanded Orders::command(unsigned vcpu, const std::string& text) {
+    static_assert(longest_command == layout::order_buffer_size);
+    const uint64_t buffer = layout::order_buffer(vcpu);
+    if (text.size() >= longest_command || !memory_.write(buffer, text.c_str(), text.size() + 1))
+        throw std::logic_error("a command does not fit the agent's memory");
+    Commanded commanded;
+    commanded.performed = perform_(vcpu, step(abi::Op::command, {buffer, longest_command}));
+    std::string output(longest_command, 0);
+    if (!memory_.read(buffer, output.data(), output.size()))
+        throw std::logic_error("the order's buffer is outside the agent's memory");
+    output.resize(std::min(output.find('\0'), output.size()));
+    commanded.output = std::move(output);
+    return commanded;
 }
 
 }  // namespace gpremap

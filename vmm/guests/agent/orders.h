@@ -42,6 +42,9 @@ abi::Step exec(uint64_t at);
 abi::Step workload(uint64_t entry);
 // `pulse` is the address of an abi::Pulse in the agent's memory.
 abi::Step pulse(uint64_t pulse, uint64_t most_faults_in_a_row);
+// Of a Linux guest.
+abi::Step plug(uint64_t size);
+abi::Step unplug(uint64_t at, uint64_t size, double seconds);
 
 }  // namespace order
 
@@ -61,6 +64,12 @@ class Orders {
         std::vector<int64_t> results;  // of each call; none where the batch failed
     };
 
+    struct Commanded {
+        Performed performed;  // its result is the command's status
+        std::string output;   // the end of what it has written
+    };
+    static constexpr std::size_t longest_command = 0x10000;  // bytes, with a zero at the end
+
     // `memory` is the guest's own.
     Orders(CallerMemory& memory, Perform perform);
 
@@ -69,6 +78,9 @@ class Orders {
     Queried query(unsigned vcpu, uint64_t at, uint64_t size);
 
     Batched batch(unsigned vcpu, std::span<const abi::BatchCall> calls);
+
+    // Has the shell of a Linux guest run `text`, which is shorter than longest_command.
+    Commanded command(unsigned vcpu, const std::string& text);
 
   private:
     CallerMemory& memory_;
