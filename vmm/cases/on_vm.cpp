@@ -56,6 +56,7 @@ class VmPlace : public PlaceByCalls {
     void clear() {
         const MemoryConfig memory = case_memory(granule());
         set_limits(memory.limit, memory.lock_limit, memory.max_extents);
+        machine_.remapper().lift_seals();
         for (const MapEntry& entry : machine_.remapper().map())
             if ((entry.attributes & GPREMAP_ATTRIBUTE_PINNED) != 0)
                 must(abi::Call::unpin, {entry.at, entry.size});
@@ -150,12 +151,6 @@ class VmPlace : public PlaceByCalls {
     Orders orders_;
 };
 
-bool has_sealed(Machine& machine) {
-    const auto map = machine.remapper().map();
-    return std::ranges::any_of(
-        map, [](const MapEntry& entry) { return (entry.attributes & GPREMAP_ATTRIBUTE_SEALED) != 0; });
-}
-
 }  // namespace
 
 struct VmCases::State {
@@ -183,11 +178,7 @@ CaseOutcome VmCases::run(const Case& c) {
     const HugePageAccount account(huge_page_of(chosen));
     VmPlace place(c.granule, *machine);
     CaseOutcome outcome = run_case(place, c);
-    // What is sealed can never be taken away again, so the VM goes with it.
-    if (has_sealed(*machine))
-        machine.reset();
-    else
-        place.clear();
+    place.clear();
     if (auto difference = account.difference()) outcome.fail(*difference);
     return outcome;
 }

@@ -409,6 +409,17 @@ void Remapper::set_limits(uint64_t memory, uint64_t locked, uint64_t extents) {
     space.set_limits({Size{memory}, Size{locked}, extents, space.limits().extents});
 }
 
+void Remapper::lift_seals() {
+    std::lock_guard lock(state_->mutex);
+    remap::Space& space = state_->space;
+    for (remap::Extent extent : space.extents_in(space.aperture())) {
+        if (!extent.attributes.sealed) continue;
+        space.take(extent.range);
+        extent.attributes.sealed = false;
+        space.put(extent);
+    }
+}
+
 void Remapper::fail_host_call(uint64_t nth) {
     std::lock_guard lock(state_->mutex);
     state_->stage2->calls().fail_call(nth);

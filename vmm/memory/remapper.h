@@ -87,6 +87,9 @@ class Remapper {
     // Limits from now on: bytes of host memory, bytes of locked memory, extents. What is in use stays.
     void set_limits(uint64_t memory, uint64_t locked, uint64_t extents);
 
+    // What is sealed is not so any more: no call of the guest's can do that.
+    void lift_seals();
+
     // For tests: host call number `nth` from now, 0 the next, fails with ENOMEM.
     void fail_host_call(uint64_t nth);
 
