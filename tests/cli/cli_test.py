@@ -477,6 +477,42 @@ class Signals(Case):
         self.assertFalse(os.path.exists(self.path("r.json")))
 
 
+@needs_kvm
+class Confinement(Case):
+    """The filters of a run's threads; tests/vmm/sandbox has what they refuse."""
+
+    SCENARIO = ('[vm]\nvcpus = 2\npool = "2MiB"\nring = true\ndeadline = 100\n' + HEAP + '[[step]]\ngrow = { range = "heap", '
+                'new_size = "8MiB" }\ntrack = "beside"\n[[step]]\nsleep = 3\ntrack = "beside"\n[[step]]\nsleep = 3\n')
+
+    def filtered(self, *arguments):
+        """The names of the threads of a run while it sleeps: those that have filters, and those that have none."""
+        names = {True: set(), False: set()}
+        with subprocess.Popen([GPREMAP, "run", self.write("s.toml", self.SCENARIO), "--control", self.path("socket"), *arguments],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            while "grow" not in running.stdout.readline():
+                self.assertIsNone(running.poll())
+            tasks = f"/proc/{running.pid}/task"
+            for task in os.listdir(tasks):
+                with open(f"{tasks}/{task}/status", encoding="utf-8") as file:
+                    status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+                names[status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"].add(status["Name"])
+            _, said = running.communicate(timeout=60)
+            self.assertEqual(running.returncode, OK, said)
+        return names[True], names[False], said
+
+    def test_every_thread_has_one(self):
+        confined, free, said = self.filtered()
+        self.assertEqual(free, set())
+        self.assertLessEqual({"gpremap", "vcpu0", "vcpu1", "rings", "pool", "signals", "deadline", "beside", "control",
+                              "control-calls", "control-jobs"}, confined)
+        self.assertEqual(said, "")
+
+    def test_can_be_left_out(self):
+        confined, _, said = self.filtered("--no-sandbox")
+        self.assertEqual(confined, set())
+        self.assertIn("gpremap: warning: --no-sandbox: a guest that takes over a thread", said)
+
+
 class From(Case):
     """A result as what is to be run: what is wrong with it is found first."""
 

@@ -31,6 +31,7 @@
 #include "vmm/kvm/kvm.h"
 #include "vmm/report/json.h"
 #include "vmm/scenario/reading.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/verbs/huge_page_reservation.h"
 #include "vmm/verbs/options.h"
 #include "vmm/verbs/verb.h"
@@ -46,6 +47,7 @@ struct BenchOptions {
     Overrides overrides;               // without backing and mechanism, or with automatic: each
     std::string json;                  // where the result goes, too; empty: nowhere
     uint64_t huge_pages = 0;           // of 2 MiB, that the host's pool has more for the time of the run
+    Sandbox sandbox = Sandbox::on;
     ShowProgress progress = ShowProgress::yes;
 };
 
@@ -386,7 +388,9 @@ int run_bench(const BenchOptions& options, Provenance provenance, std::ostream& 
     const std::vector<Measurement> measurements =
         Plan(options, settings, host, Kvm().capabilities().pre_fault).chosen(options.names);
     const Pinnings pinnings = pinnings_for(measurements);
+    begin(options.sandbox);
     const Interruption interruption;  // after the reservation, which forks
+    confine_this_thread(ThreadKind::maker);
     Progress progress(measurements.size(), options.progress);
     JsonObject rows = JsonObject::array();
     print_header(out, host, options.runs, pinnings);
@@ -422,6 +426,7 @@ void add_bench(Program& program) {
         ->type_name("SIZE");
     add_json(verb, options->json);
     add_reservation(verb, options->huge_pages);
+    add_sandbox(verb, options->sandbox);
     add_overrides(verb, options->overrides, "each that fits");
     verb.callback([&program, options] {
         program.work = [&program, options] {

@@ -17,6 +17,7 @@
 #include "vmm/config/config_errors.h"
 #include "vmm/host/conditions.h"
 #include "vmm/host/process_limits.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/scenario/reading.h"
 #include "vmm/verbs/huge_page_reservation.h"
 #include "vmm/verbs/options.h"
@@ -35,6 +36,7 @@ struct CasesOptions {
     // The granule is for the cases that state none; mechanism and backing are a VM's.
     Overrides overrides;
     uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
+    Sandbox sandbox = Sandbox::on;
     ShowProgress progress = ShowProgress::yes;
 };
 
@@ -116,7 +118,9 @@ class CasesRun {
 
     int run() {
         const HugePageReservation reservation(options_.huge_pages);
+        if (options_.on == CasesOn::vm) begin(options_.sandbox);
         const Interruption interruption;  // after the reservation, which forks
+        if (options_.on == CasesOn::vm) confine_this_thread(ThreadKind::maker);
         try {
             if (options_.on == CasesOn::vm) require_limits(MemoryConfig().aperture_size);
             const RunOne run_one = runner_for(options_);
@@ -211,6 +215,7 @@ void add_cases(Program& program) {
         ->type_name("");
     add_json(verb, options->json);
     add_reservation(verb, options->huge_pages);
+    add_sandbox(verb, options->sandbox);
     add_overrides(verb, options->overrides, "what the file says");
     verb.callback([&program, options] {
         program.work = [&program, options] {

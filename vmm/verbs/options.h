@@ -56,6 +56,12 @@ void add_pool(CLI::App& verb, Overrides& overrides);
 // --set, of a verb that reads a scenario.
 void add_parameters(CLI::App& verb, Overrides& overrides);
 
+// --no-sandbox, of a verb that makes a VM.
+enum class Sandbox { on, off };
+void add_sandbox(CLI::App& verb, Sandbox& sandbox);
+// Before there are threads. Throws HostLacks where the kernel cannot confine them.
+void begin(Sandbox sandbox);
+
 // --reserve-hugepages
 void add_reservation(CLI::App& verb, uint64_t& huge_pages);
 

@@ -36,6 +36,7 @@
 #include "vmm/report/table.h"
 #include "vmm/report/workload_table.h"
 #include "vmm/report/workloads.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/scenario/reading.h"
 #include "vmm/scenario/step_runner.h"
 #include "vmm/verbs/huge_page_reservation.h"
@@ -60,6 +61,7 @@ struct RunOptions {
     std::string csv;                                   // where the workloads' series go; empty: nowhere
     std::optional<TableFormat> dump_stage2;            // as entries of that format, after the steps
     uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
+    Sandbox sandbox = Sandbox::on;
     OnFailure on_failure = OnFailure::go_on;
     ShowProgress progress = ShowProgress::yes;  // on standard error, where that is a terminal
 };
@@ -144,6 +146,14 @@ StepWatcher watch(StepTable& table, LiveView& view, const Interruption& interrup
                 view.clear();
                 table.print_map(map);
             }};
+}
+
+// The main thread, when all that it has to make is there.
+void confine_when_started(StepWatcher& watcher) {
+    watcher.started = [others = watcher.started](RunState& state) {
+        if (others) others(state);
+        confine_this_thread(ThreadKind::main);
+    };
 }
 
 // What is to be run: the file that is named, or what a result was a run of. Options stand in place of both.
@@ -264,6 +274,7 @@ int follow(const Scenario& scenario, const RunOptions& options, Machine& machine
     onlookers.watch(watcher, run.machine.vcpus);
     RunControl::Run steered = {scenario, machine, workloads, interruption, {}};
     control.watch(watcher, steered);
+    confine_when_started(watcher);
     StepRunner runner(std::move(target), watcher, &workloads, options.on_failure);
     steered.checkpoint = [&](const std::string& file) {
         return write_checkpoint(file, options, run, runner, workloads, machine);
@@ -319,6 +330,7 @@ int run_scenario(const RunOptions& options, const Program& program, std::ostream
     const HugePageReservation reservation(options.huge_pages);
     look_at_host(scenario, run);
 
+    begin(options.sandbox);
     const RunOn host_cpus(run.pinning.host_cpus);  // before all threads: they have it from this one
     Interruption interruption;  // before the vCPUs' threads, and after the reservation, which forks
     const WarnOfLostHugePages warning_of_lost(scenario.machine.memory);
@@ -363,6 +375,7 @@ void add_run(Program& program) {
         "--stay", [options] { options->after = RunControl::After::stay; },
         "after the last step, keep the machine until `gpremap ctl SOCKET stop`");
     add_reservation(verb, options->huge_pages);
+    add_sandbox(verb, options->sandbox);
     add_overrides(verb, options->overrides, "what the file says");
     add_parameters(verb, options->overrides);
     add_pool(verb, options->overrides);
