@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import struct
@@ -1557,6 +1558,18 @@ class Bench(Case):
             self.assertLessEqual(len(line), 110, line)
         self.assertEqual(done.stderr, "")
         return found["rows"]
+
+    def test_what_was_measured_before_the_host_refused_something(self):
+        with subprocess.Popen([GPREMAP, "bench", "--runs", "1", "--max-size", "2MiB", "--json", self.path("b.json")],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            while not running.stdout.readline().startswith("move "):
+                self.assertIsNone(running.poll())
+            resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (3, 3))  # the next VM cannot be made
+            _, said = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, HOST_LACKS, said)
+        result = self.result(self.path("b.json"))
+        self.assertGreater(len(result["rows"]), 0)
+        self.assertIn("/dev/kvm", result["host_error"])
 
     def test_schema(self):
         rows = self.bench("--runs", "1", "--max-size", "4MiB")

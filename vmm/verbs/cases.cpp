@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <iosfwd>
 #include <memory>
@@ -128,12 +129,12 @@ class CasesRun {
                 if (!interruption.requested()) run_file(file, run_one, interruption);
         } catch (...) {
             progress_.clear();
-            write_json(interruption);  // what ran until then
+            write_json(interruption, std::current_exception());  // what ran until then
             throw;
         }
         progress_.clear();
         if (files_.size() > 1) fmt::print(out_, "{} files: {}\n", files_.size(), all_.text());
-        return write_json(interruption);
+        return write_json(interruption, nullptr);
     }
 
   private:
@@ -168,7 +169,7 @@ class CasesRun {
                    outcome.expected, outcome.actual, outcome.detail);
     }
 
-    int write_json(const Interruption& interruption) {
+    int write_json(const Interruption& interruption, std::exception_ptr cause) {
         provenance_.after = read_conditions();
         JsonObject result{{"schema", "gpremap.cases/1"},
                           {"provenance", gpremap::json_of(provenance_)},
@@ -177,6 +178,7 @@ class CasesRun {
                           {"failed", all_.failed},
                           {"skipped", all_.skipped},
                           {"cases", results_}};
+        if (cause) add_cause(result, cause);
         return finish(json_, std::move(result), interruption, all_.failed == 0 ? 0 : 1);
     }
 

@@ -65,6 +65,16 @@ int finish(JsonFile& json, JsonObject result, const Interruption& interruption, 
     return finish(json, text, interruption, status);
 }
 
+void add_cause(JsonObject& result, std::exception_ptr cause) {
+    try {
+        std::rethrow_exception(cause);
+    } catch (const GuestDied& death) {
+        result["died"] = death.what();
+    } catch (const std::exception& error) {
+        result["host_error"] = error.what();
+    }
+}
+
 uint64_t size_in(const std::string& option, const std::string& text) {
     auto size = parse_size(text);
     if (!size) throw ConfigError(option + ": expected " + std::string(size.error()));

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <iosfwd>
 #include <map>
@@ -39,6 +40,9 @@ Provenance provenance_of(const Program& program);
 int finish(JsonFile& json, const std::function<std::string(Ended)>& result, const Interruption& interruption,
            int status);
 int finish(JsonFile& json, JsonObject result, const Interruption& interruption, int status);
+
+// Adds to the result of what `cause` ends early: `died`, the guest's last words, or `host_error`, what the host refused.
+void add_cause(JsonObject& result, std::exception_ptr cause);
 
 // The value of `option`, in bytes. Throws ConfigError.
 uint64_t size_in(const std::string& option, const std::string& text);
