@@ -514,6 +514,37 @@ class Confinement(Case):
         self.assertIn("gpremap: warning: --no-sandbox: a guest that takes over a thread", said)
 
 
+@needs_kvm
+class Soak(Case):
+    STEPS = HEAP + '[[step]]\nmove = { range = "heap", to = "16GiB" }\n'
+    UNMAP = '[[step]]\nunmap = { range = "heap" }\n'
+
+    def run_for(self, seconds, text, status):
+        return self.gpremap("run", self.write("s.toml", text), "--for", seconds, "--json", self.path("r.json"), status=status)
+
+    def test_repeats_the_steps_and_says_what_was_held(self):
+        done = self.run_for("2s", self.STEPS + self.UNMAP, OK)
+        result = self.result(self.path("r.json"))
+        soak = result["soak"]
+        self.assertGreater(soak["rounds"], 1)
+        self.assertEqual(soak["steps"], 3 * soak["rounds"])
+        self.assertGreaterEqual(soak["seconds"], 2)
+        self.assertEqual(soak["grown"], [])
+        self.assertEqual(soak["first"]["descriptors"], soak["last"]["descriptors"])
+        self.assertEqual(len(result["steps"]), 3)
+        self.assertEqual(sum(line["event"] == "step" for line in self.journal(self.path("r.jsonl"))), soak["steps"])
+        self.assertIn(f"{soak['rounds']} rounds, {soak['steps']} steps in 2 s; memory, descriptors, mappings, slots", done.stdout)
+        self.assertEqual(done.stdout.count("unmap"), 1)
+
+    def test_ends_with_what_fails(self):
+        self.run_for("100s", self.STEPS + '[[step]]\nmap = { name = "other", at = "16GiB", size = "4MiB" }\n' + self.UNMAP, FAILED)
+        self.assertEqual(self.result(self.path("r.json"))["soak"]["rounds"], 1)
+
+    def test_steps_that_leave_something(self):
+        done = self.run_for("100s", self.STEPS, BAD_USAGE)
+        self.assertIn("--for: the steps leave 4 MiB mapped at 0x400000000", done.stderr)
+
+
 class From(Case):
     """A result as what is to be run: what is wrong with it is found first."""
 
