@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import struct
@@ -475,6 +476,73 @@ class Signals(Case):
         lines = self.journal(self.path("r.jsonl"))
         self.assertGreaterEqual(sum(line.get("call") == "sleep" for line in lines), printed)
         self.assertFalse(os.path.exists(self.path("r.json")))
+
+
+@needs_kvm
+class Confinement(Case):
+    """The filters of a run's threads; tests/vmm/sandbox has what they refuse."""
+
+    SCENARIO = ('[vm]\nvcpus = 2\npool = "2MiB"\nring = true\ndeadline = 100\n' + HEAP + '[[step]]\ngrow = { range = "heap", '
+                'new_size = "8MiB" }\ntrack = "beside"\n[[step]]\nsleep = 3\ntrack = "beside"\n[[step]]\nsleep = 3\n')
+
+    def filtered(self, *arguments):
+        """The names of the threads of a run while it sleeps: those that have filters, and those that have none."""
+        names = {True: set(), False: set()}
+        with subprocess.Popen([GPREMAP, "run", self.write("s.toml", self.SCENARIO), "--control", self.path("socket"), *arguments],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            while "grow" not in running.stdout.readline():
+                self.assertIsNone(running.poll())
+            tasks = f"/proc/{running.pid}/task"
+            for task in os.listdir(tasks):
+                with open(f"{tasks}/{task}/status", encoding="utf-8") as file:
+                    status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+                names[status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"].add(status["Name"])
+            _, said = running.communicate(timeout=60)
+            self.assertEqual(running.returncode, OK, said)
+        return names[True], names[False], said
+
+    def test_every_thread_has_one(self):
+        confined, free, said = self.filtered()
+        self.assertEqual(free, set())
+        self.assertLessEqual({"gpremap", "vcpu0", "vcpu1", "rings", "pool", "signals", "deadline", "beside", "control",
+                              "control-calls", "control-jobs"}, confined)
+        self.assertEqual(said, "")
+
+    def test_can_be_left_out(self):
+        confined, _, said = self.filtered("--no-sandbox")
+        self.assertEqual(confined, set())
+        self.assertIn("gpremap: warning: --no-sandbox: a guest that takes over a thread", said)
+
+
+@needs_kvm
+class Soak(Case):
+    STEPS = HEAP + '[[step]]\nmove = { range = "heap", to = "16GiB" }\n'
+    UNMAP = '[[step]]\nunmap = { range = "heap" }\n'
+
+    def run_for(self, seconds, text, status):
+        return self.gpremap("run", self.write("s.toml", text), "--for", seconds, "--json", self.path("r.json"), status=status)
+
+    def test_repeats_the_steps_and_says_what_was_held(self):
+        done = self.run_for("2s", self.STEPS + self.UNMAP, OK)
+        result = self.result(self.path("r.json"))
+        soak = result["soak"]
+        self.assertGreater(soak["rounds"], 1)
+        self.assertEqual(soak["steps"], 3 * soak["rounds"])
+        self.assertGreaterEqual(soak["seconds"], 2)
+        self.assertEqual(soak["grown"], [])
+        self.assertEqual(soak["first"]["descriptors"], soak["last"]["descriptors"])
+        self.assertEqual(len(result["steps"]), 3)
+        self.assertEqual(sum(line["event"] == "step" for line in self.journal(self.path("r.jsonl"))), soak["steps"])
+        self.assertIn(f"{soak['rounds']} rounds, {soak['steps']} steps in 2 s; memory, descriptors, mappings, slots", done.stdout)
+        self.assertEqual(done.stdout.count("unmap"), 1)
+
+    def test_ends_with_what_fails(self):
+        self.run_for("100s", self.STEPS + '[[step]]\nmap = { name = "other", at = "16GiB", size = "4MiB" }\n' + self.UNMAP, FAILED)
+        self.assertEqual(self.result(self.path("r.json"))["soak"]["rounds"], 1)
+
+    def test_steps_that_leave_something(self):
+        done = self.run_for("100s", self.STEPS, BAD_USAGE)
+        self.assertIn("--for: the steps leave 4 MiB mapped at 0x400000000", done.stderr)
 
 
 class From(Case):
@@ -1521,6 +1589,18 @@ class Bench(Case):
             self.assertLessEqual(len(line), 110, line)
         self.assertEqual(done.stderr, "")
         return found["rows"]
+
+    def test_what_was_measured_before_the_host_refused_something(self):
+        with subprocess.Popen([GPREMAP, "bench", "--runs", "1", "--max-size", "2MiB", "--json", self.path("b.json")],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            while not running.stdout.readline().startswith("move "):
+                self.assertIsNone(running.poll())
+            resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (3, 3))  # the next VM cannot be made
+            _, said = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, HOST_LACKS, said)
+        result = self.result(self.path("b.json"))
+        self.assertGreater(len(result["rows"]), 0)
+        self.assertIn("/dev/kvm", result["host_error"])
 
     def test_schema(self):
         rows = self.bench("--runs", "1", "--max-size", "4MiB")

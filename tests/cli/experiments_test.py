@@ -30,6 +30,7 @@ SHORT = {
                                ["stream"]),
     "jitter-under-moves.toml": ({"size": "4MiB", "times": "3"}, ["jitter", "touch"]),
     "resize-under-stream.toml": ({"size": "4MiB", "twice": "8MiB", "seconds": "0.3"}, ["stream"]),
+    "soak.toml": ({"pause": "0"}, []),
     "snapshot-store.toml": ({"bytes": "262144", "every_ms": "100", "seconds": "1"},
                             ["store"]),
     "verify-through-calls.toml": ({"times": "2", "size": "2MiB"}, ["checker"]),

@@ -38,6 +38,7 @@ inline RunResult full_result() {
     run.provenance.before = {"performance", {{0.5, 1, 2}}, 3, {{"cpu", Pressure()}, {"io", std::nullopt}}};
     run.host.mmu = "npt";
     run.warnings = {"one"};
+    run.soak.emplace(std::chrono::seconds(0)).add_round(1, true, {{1 << 20, 4, 50, 0}, 2});
     run.died = "so";
     run.host_error = "so";
     return run;

@@ -1,11 +1,10 @@
 #include "vmm/base/deadline.h"
 
-#include <pthread.h>
-
 #include <chrono>
 #include <utility>
 
 #include "vmm/base/errors.h"
+#include "vmm/base/threads.h"
 
 namespace gpremap {
 
@@ -22,7 +21,7 @@ void Deadline::check() const {
 }
 
 void Deadline::wait(std::stop_token stop, double seconds) {
-    pthread_setname_np(pthread_self(), "deadline");
+    begin_thread(ThreadKind::deadline, "deadline");
     {
         std::unique_lock lock(mutex_);
         const auto time =

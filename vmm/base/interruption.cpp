@@ -10,6 +10,8 @@
 #include <cstring>
 #include <string>
 
+#include "vmm/base/threads.h"
+
 namespace gpremap {
 
 namespace {
@@ -63,7 +65,7 @@ void Interruption::sleep(std::chrono::duration<double> duration) const {
 }
 
 void Interruption::watch() {
-    pthread_setname_np(pthread_self(), "signals");
+    begin_thread(ThreadKind::signals, "signals");
     constexpr int soon = 1000;  // ms, in which most of what is under way ends
     bool says_so = false;
     pollfd sources[] = {{arrivals_.get(), POLLIN, 0}, {end_.get(), POLLIN, 0}};

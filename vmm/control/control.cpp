@@ -1,10 +1,10 @@
 #include "vmm/control/control.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include "vmm/base/errors.h"
+#include "vmm/base/threads.h"
 #include "vmm/control/methods.h"
 #include "vmm/control/server.h"
 
@@ -27,11 +27,11 @@ void Control::begin(ControlTarget target, RunState& state) {
                       [this] { return is_ending_ || target_.is_interrupted(); });
     is_begun_ = true;
     calls_ = std::thread([this] {
-        pthread_setname_np(pthread_self(), "control-calls");
+        begin_thread(ThreadKind::control_calls, "control-calls");
         do_calls();
     });
     doing_jobs_ = std::thread([this] {
-        pthread_setname_np(pthread_self(), "control-jobs");
+        begin_thread(ThreadKind::control_jobs, "control-jobs");
         do_jobs();
     });
     server_->start([this](Request request, Reply reply) { handle(std::move(request), std::move(reply)); },

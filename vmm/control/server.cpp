@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <pthread.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +17,7 @@
 
 #include "vmm/base/descriptor.h"
 #include "vmm/base/errors.h"
+#include "vmm/base/threads.h"
 
 namespace gpremap {
 
@@ -117,7 +117,7 @@ void Server::start(Connection::Handle handle, JsonObject greeting) {
     greeting_ = std::move(greeting);
     accept();
     thread_ = std::thread([this] {
-        pthread_setname_np(pthread_self(), "control");
+        begin_thread(ThreadKind::control, "control");
         context_.run();
     });
 }

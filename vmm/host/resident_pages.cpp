@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <fstream>
 #include <span>
+#include <stdexcept>
 #include <string>
 
 #include "remap/address.h"
@@ -28,9 +29,8 @@ struct ScanArguments {
 constexpr unsigned long pagemap_scan = _IOWR('f', 16, ScanArguments);
 constexpr uint64_t is_present = 1u << 3, is_huge = 1u << 6;
 
-Descriptor open_pagemap() {
-    Descriptor fd(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
-    if (!fd.valid()) throw_errno("opening /proc/self/pagemap");
+const Descriptor& page_map() {
+    static const Descriptor fd(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
     return fd;
 }
 
@@ -55,8 +55,13 @@ std::string thp_setting(const std::string& name) {
     return line.substr(open + 1, close - open - 1);
 }
 
+void open_page_map() {
+    page_map();
+}
+
 std::vector<HostPages> resident_pages(const std::byte* at, uint64_t size, uint64_t huge_page) {
-    Descriptor pagemap = open_pagemap();
+    const Descriptor& pagemap = page_map();
+    if (!pagemap.valid()) throw std::runtime_error("/proc/self/pagemap cannot be read");
     std::array<PageRegion, 512> regions;
     ScanArguments scan = {};
     scan.size = sizeof scan;

@@ -21,6 +21,9 @@ struct HostPages {
     uint64_t page = 0;  // bytes: 4 KiB, or that of a huge page
 };
 
+// Opens what resident_pages() reads, for threads that are confined.
+void open_page_map();
+
 // In order. `huge_page`: bytes of those that are no small ones, which the kernel does not say. Throws HostLacks where it
 // cannot tell them apart (before Linux 6.7).
 std::vector<HostPages> resident_pages(const std::byte* at, uint64_t size, uint64_t huge_page);

@@ -41,6 +41,9 @@ void VcpuGate::enter(unsigned vcpu) {
         changed_.wait(lock, [&] { return !closed_; });
         place.in_guest = true;
     }
+    if (!is_shut_) return;
+    leave(vcpu);
+    check();
 }
 
 void VcpuGate::leave(unsigned vcpu) {
@@ -74,6 +77,17 @@ std::optional<PausedVcpus> VcpuGate::keep_others_out(unsigned vcpu) {
     PausedVcpus kept(this);
     if (others_in_guest_mode(vcpu) > 0) return std::nullopt;
     return kept;
+}
+
+void VcpuGate::shut(std::exception_ptr cause) {
+    const std::lock_guard lock(mutex_);
+    if (is_shut_) return;
+    cause_ = cause;
+    is_shut_ = true;
+}
+
+void VcpuGate::check() const {
+    if (is_shut_) std::rethrow_exception(cause_);
 }
 
 unsigned VcpuGate::others_in_guest_mode(unsigned vcpu) const {

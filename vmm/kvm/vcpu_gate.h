@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -44,7 +45,7 @@ class VcpuGate {
     // raised by the thread itself, so that signals to the process go to other threads.
     void adopt_thread(unsigned vcpu);
 
-    // Around KVM_RUN. Waits first while the gate is closed.
+    // Around KVM_RUN. Waits first while the gate is closed; throws what shut() was given.
     class InGuestMode {
       public:
         InGuestMode(VcpuGate& gate, unsigned vcpu) : gate_(gate), vcpu_(vcpu) { gate_.enter(vcpu_); }
@@ -69,6 +70,12 @@ class VcpuGate {
     // mode, which is left alone.
     std::optional<PausedVcpus> keep_others_out(unsigned vcpu);
 
+    // No vCPU gets into guest mode any more, because of `cause`. Those that are in it are not brought out: the caller has
+    // paused them. Only the first cause counts.
+    void shut(std::exception_ptr cause);
+    // Throws that cause.
+    void check() const;
+
     // How many are in guest mode at this moment, but for `vcpu`.
     unsigned others_in_guest_mode(unsigned vcpu) const;
 
@@ -91,6 +98,8 @@ class VcpuGate {
     unsigned depth_ = 0;              // of nested pauses; guarded by one_pause_
     std::mutex mutex_;
     std::condition_variable changed_;
+    std::exception_ptr cause_;  // does not change any more once is_shut_ is set
+    std::atomic<bool> is_shut_ = false;
 };
 
 }  // namespace gpremap

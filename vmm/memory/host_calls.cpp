@@ -25,7 +25,9 @@ constexpr uint64_t pagemap_present = uint64_t{1} << 63;
 
 }  // namespace
 
-HostCalls::HostCalls() : pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {}
+HostCalls::HostCalls()
+    : pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)),
+      maps_(open("/proc/self/maps", O_RDONLY | O_CLOEXEC)) {}
 
 // Each call asks, so each is counted here.
 bool HostCalls::fails_now() {
@@ -140,6 +142,19 @@ int write_all(int fd, const std::byte* from, uint64_t size, uint64_t offset) {
 }
 
 }  // namespace
+
+// The kernel gives whole lines, as many as fit into a page.
+void HostCalls::for_each_line_of_maps(const std::function<bool(const char* line)>& look) const {
+    char text[page_size + 1];
+    off_t at = 0;
+    for (ssize_t got; (got = pread(maps_.get(), text, page_size, at)) > 0; at += got) {
+        text[got] = 0;
+        for (char* line = text; char* end = std::strchr(line, '\n'); line = end + 1) {
+            *end = 0;
+            if (!look(line)) return;
+        }
+    }
+}
 
 // The kernel's entries for `pages` pages from `at` on (Documentation/admin-guide/mm/pagemap.rst); none where it does not
 // say.

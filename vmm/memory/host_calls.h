@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "vmm/kvm/kvm.h"
@@ -64,6 +66,9 @@ class HostCalls {
     // Adds the slot, moves it to another gpa or, with size 0, deletes it.
     int set_memslot(Vm& vm, uint32_t slot, uint64_t gpa, uint64_t size, std::byte* host);
 
+    // Of /proc/self/maps, until `look` returns false; none where the kernel does not say.
+    void for_each_line_of_maps(const std::function<bool(const char* line)>& look) const;
+
     const SyscallCounts& counts() const { return counts_; }
     void reset_counts() { counts_ = {}; }
 
@@ -73,6 +78,8 @@ class HostCalls {
 
     // The call numbered `nth` from now, 0 the next, fails with ENOMEM without having been made.
     void fail_call(uint64_t nth) { fail_in_ = nth; }
+    // And once it has, also the call numbered `nth` of those that undo it.
+    void fail_undo(uint64_t nth) { fail_undo_in_ = nth; }
     // Lets the process have some mappings more than before, for what must not fail; false where that has been
     // done already. And the end of it.
     bool make_room() { return ballast_.drop(); }
@@ -84,8 +91,8 @@ class HostCalls {
         return error == ENOMEM && make_room() ? attempt() : error;
     }
 
-    // Takes fail_call() back: what undoes and what finishes a call is never made to fail.
-    void cancel_failure() { fail_in_.reset(); }
+    // Takes fail_call() back: what undoes a call fails only where fail_undo() has said so.
+    void cancel_failure() { fail_in_ = std::exchange(fail_undo_in_, {}); }
 
   private:
     bool fails_now();
@@ -99,11 +106,12 @@ class HostCalls {
     int for_each_run_in_use(std::byte* start, uint64_t size, int fd, std::optional<uint64_t> shown,
                             Copy&& copy) const;
 
-    const Descriptor pagemap_;  // of this process; invalid where there is none
+    // Of this process, open for good, since a thread that is confined opens none; invalid where there is none.
+    const Descriptor pagemap_, maps_;
     Ballast ballast_;
     SyscallCounts counts_;
     uint64_t work_ = 0;
-    std::optional<uint64_t> fail_in_;
+    std::optional<uint64_t> fail_in_, fail_undo_in_;
 };
 
 }  // namespace gpremap

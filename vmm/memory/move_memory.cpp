@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <fstream>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -22,16 +21,14 @@ Mappings host_mappings(HostCalls& calls, const std::byte* start, uint64_t size) 
 
     uint64_t low = reinterpret_cast<uint64_t>(start), high = low + size;
     Mappings found;
-    std::ifstream maps("/proc/self/maps");
-    // A stream that runs out of memory must not look like one that has ended.
-    maps.exceptions(std::ios::badbit);
     uint64_t lines = 0;
-    for (std::string line; std::getline(maps, line); lines++) {
+    calls.for_each_line_of_maps([&](const char* line) {
+        lines++;
         uint64_t begin = 0, end = 0;
-        if (sscanf(line.c_str(), "%lx-%lx ", &begin, &end) != 2) continue;
-        if (begin >= high) break;
-        if (end > low) found.emplace_back(std::max(begin, low), std::min(end, high));
-    }
+        if (sscanf(line, "%lx-%lx ", &begin, &end) != 2) return true;
+        if (end > low && begin < high) found.emplace_back(std::max(begin, low), std::min(end, high));
+        return begin < high;
+    });
     calls.add_work(lines / lines_in_a_call);
     return found;
 }

@@ -13,6 +13,7 @@
 #include "vmm/calls/batch.h"
 #include "vmm/calls/catalogue.h"
 #include "vmm/host/process_limits.h"
+#include "vmm/host/resident_pages.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/backing_object.h"
 #include "vmm/memory/memslots.h"
@@ -94,6 +95,7 @@ struct Remapper::State {
           pool(pool_for(config)),
           stage2(stage2_for(vm, config, space.aperture(), object)) {
         if (pool) stage2->use(*pool);
+        if (config.pre_fault) open_page_map();  // which vCPUs ask
     }
 
     int64_t call(const Caller& caller, abi::Call number, const std::array<uint64_t, 6>& args, Called& called);
@@ -103,6 +105,8 @@ struct Remapper::State {
     template <class Make>
     Called recorded(Make make);
     int apply(const Caller& caller, remap::Plan& plan, Called& called, const char* need);
+    int apply_or_stop(const Caller& caller, const remap::Plan& plan, Mechanism mechanism,
+                      std::optional<PausedVcpus>& kept_out);
     std::optional<PausedVcpus> keep_out(unsigned vcpu, const char* need, const char* run_on,
                                         BesideCall& beside);
     std::optional<PauseCosts> pause_costs_of(unsigned vcpu);
@@ -135,6 +139,7 @@ Remapper::~Remapper() = default;
 template <class Make>
 Called Remapper::State::recorded(Make make) {
     std::lock_guard lock(mutex);
+    vm.gate().check();
     generation++;
     begin_counting();
     Called called;
@@ -262,9 +267,8 @@ int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& call
     record.beside = {OtherVcpus::idle, "", choice.flushes};
     if (!need) need = reason_to_pause(plan.changes, space, choice.mechanism);
     auto kept_out = keep_out(caller.vcpu, need, reason_to_run_on(plan.changes), *record.beside);
-    auto others = kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run;
     std::vector<Range> where = config.pre_fault ? targets_of(plan.changes) : std::vector<Range>{};
-    int error = stage2->apply(plan.changes, choice.mechanism, others);
+    int error = apply_or_stop(caller, plan, choice.mechanism, kept_out);
     if (error == ENOMEM || error == ENOSPC || error == EAGAIN) return ENOMEM;
     if (error != 0) throw std::system_error(error, std::generic_category(), "carrying out a call");
     space = std::move(plan.after);
@@ -274,6 +278,20 @@ int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& call
     record.moved = record.moved || plan.moved;
     record.huge_kept = record.huge_kept && plan.huge_kept;
     return 0;
+}
+
+// Where what has failed cannot be undone either, the map is neither the old one nor the new: no vCPU runs on with it, and
+// every later call throws that, too.
+int Remapper::State::apply_or_stop(const Caller& caller, const remap::Plan& plan, Mechanism mechanism,
+                                   std::optional<PausedVcpus>& kept_out) {
+    try {
+        return stage2->apply(plan.changes, mechanism,
+                             kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run);
+    } catch (...) {
+        if (!kept_out) kept_out.emplace(vm.pause_others(caller.vcpu));
+        vm.gate().shut(std::current_exception());
+        throw;
+    }
 }
 
 void Remapper::State::begin_counting() {
@@ -423,6 +441,11 @@ void Remapper::lift_seals() {
 void Remapper::fail_host_call(uint64_t nth) {
     std::lock_guard lock(state_->mutex);
     state_->stage2->calls().fail_call(nth);
+}
+
+void Remapper::fail_undo(uint64_t nth) {
+    std::lock_guard lock(state_->mutex);
+    state_->stage2->calls().fail_undo(nth);
 }
 
 }  // namespace gpremap

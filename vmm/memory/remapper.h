@@ -48,7 +48,7 @@ class Remapper {
 
     // A native, Linux, NetBSD or UTek call; any number that is not such a call is -ENOSYS. The record is without
     // call_ns and pre_faulted, which the vCPU's loop knows. A host failure that leaves the VM unusable throws
-    // std::system_error.
+    // std::system_error; no vCPU runs any more then, and every later call throws that, too.
     Called call(const Caller& caller, abi::Call number, const std::array<uint64_t, 6>& args);
 
     // Several native calls as one, all or nothing; each gets its result. -EINVAL for one that may not be part of a batch,
@@ -92,6 +92,8 @@ class Remapper {
 
     // For tests: host call number `nth` from now, 0 the next, fails with ENOMEM.
     void fail_host_call(uint64_t nth);
+    // And once that has happened, also number `nth` of those that undo the call.
+    void fail_undo(uint64_t nth);
 
   private:
     struct State;

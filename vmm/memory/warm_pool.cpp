@@ -15,6 +15,7 @@
 
 #include "remap/address.h"
 #include "vmm/base/errors.h"
+#include "vmm/base/threads.h"
 #include "vmm/host/resident_pages.h"
 
 namespace gpremap {
@@ -69,7 +70,6 @@ std::thread start_in_background(Work work) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     std::thread thread(work);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    pthread_setname_np(thread.native_handle(), "pool");
     sched_param none = {};
     pthread_setschedparam(thread.native_handle(), SCHED_IDLE, &none);
     return thread;
@@ -83,6 +83,7 @@ WarmPool::WarmPool(uint64_t capacity, PoolCleaner cleaner)
       reservation_(lane_size_ * lane_count / 2),
       last_call_ns_(now_ns()) {
     fill();
+    open_page_map();  // which the cleaner asks
     if (cleaner == PoolCleaner::runs) cleaner_ = start_in_background([this] { clean(); });
 }
 
@@ -256,6 +257,7 @@ void WarmPool::call_cleaner() {
 // ---- the cleaner ----
 
 void WarmPool::clean() {
+    begin_thread(ThreadKind::pool, "pool");
     while (!stops_) {
         auto next = Clock::now() + time_per_huge_page;
         if (Lane* lane = next_unclean()) {

@@ -178,6 +178,7 @@ std::string text_of(const RunResult& run, Ended ended) {
     add_each("map", run.map);
     add_each("comparisons", compare_moves(run.steps));
     text.add("summary", summary_of(run));
+    if (run.soak) text.add("soak", run.soak->json());
     if (run.stage2) text.add("stage2", json_of(*run.stage2));
     if (!run.warnings.empty()) text.add("warnings", run.warnings);
     if (!run.died.empty()) text.add("died", run.died);

@@ -13,6 +13,7 @@
 #include "vmm/host/placement.h"
 #include "vmm/memory/remapper.h"
 #include "vmm/report/provenance.h"
+#include "vmm/report/soak.h"
 #include "vmm/report/stage2_dump.h"
 #include "vmm/scenario/result.h"
 #include "vmm/workloads/result.h"
@@ -36,6 +37,7 @@ struct RunResult {
     std::vector<MapEntry> map;
     std::optional<Stage2Dump> stage2;   // where it was asked for
     std::vector<std::string> warnings;  // of what the user may not have meant
+    std::optional<Soak> soak;           // where the steps were done again and again
     std::string died;                   // the guest's last words; empty where it lived
     std::string host_error;             // what the host refused, which ended the run; else empty
 
@@ -50,7 +52,7 @@ struct RunResult {
     }
     size_t failed() const { return steps.size() - passed() - skipped(); }
     bool is_as_expected() const {
-        return failed() == 0 &&
+        return failed() == 0 && (!soak || soak->grown().empty()) &&
                std::ranges::all_of(workloads, [](const auto& workload) { return workload.ok; });
     }
 };

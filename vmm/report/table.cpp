@@ -222,6 +222,8 @@ void print_summary(std::ostream& out, const RunResult& run, Colour colour) {
     std::string counts = fmt::format("{} passed, {} failed", run.passed(), run.failed());
     if (run.skipped() > 0) counts += fmt::format(", {} skipped", run.skipped());
     fmt::print(out, "\n{}\n", painted(counts, run.failed() ? red : green, colour));
+    if (run.soak)
+        fmt::print(out, "{}\n", painted(run.soak->text(), run.soak->grown().empty() ? green : red, colour));
     for (const MoveComparison& comparison : compare_moves(run.steps)) print(out, comparison);
 }
 

@@ -1,12 +1,11 @@
 #include "vmm/scenario/step_runner.h"
 
-#include <pthread.h>
-
 #include <map>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "vmm/base/threads.h"
 #include "vmm/machine/machine.h"
 
 namespace gpremap {
@@ -22,11 +21,9 @@ std::map<size_t, OrdersOfTrack> by_track(const std::vector<Order>& timeline) {
     return tracks;
 }
 
-// Of the thread, as perf and taskset show it.
-std::string name_of(const ScenarioStep& step) {
-    const std::string& name = !step.track.empty() ? step.track : !step.label.empty() ? step.label : step.verb;
-    constexpr size_t longest = 15;  // that Linux takes
-    return name.substr(0, longest);
+// Of the thread.
+const std::string& name_of(const ScenarioStep& step) {
+    return !step.track.empty() ? step.track : !step.label.empty() ? step.label : step.verb;
 }
 
 }  // namespace
@@ -61,7 +58,7 @@ void StepRunner::run(const std::vector<Order>& timeline) {
         for (const auto& [number, orders] : tracks) {
             if (number == 0) continue;
             threads.emplace_back([&follow, &orders] {
-                pthread_setname_np(pthread_self(), name_of(*orders.front()->step).c_str());
+                begin_thread(ThreadKind::track, name_of(*orders.front()->step));
                 follow(orders);
             });
         }

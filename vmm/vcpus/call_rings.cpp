@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "guest/abi/ring.h"
+#include "vmm/base/threads.h"
 #include "vmm/memory/remapper.h"
 #include "vmm/vcpus/vcpu_thread.h"
 
@@ -49,7 +50,6 @@ CallRings::CallRings(Crew& crew) : crew_(crew) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     thread_ = std::thread([this] { run(); });
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    pthread_setname_np(thread_.native_handle(), "rings");
 }
 
 CallRings::~CallRings() {
@@ -82,6 +82,7 @@ std::optional<CallRecord> CallRings::take_record(unsigned vcpu) {
 // ---- the thread ----
 
 void CallRings::run() {
+    begin_thread(ThreadKind::rings, "rings");
     try {
         for (auto idle_since = Clock::now(); !stops_;) {
             if (look_at_all() == Found::work)

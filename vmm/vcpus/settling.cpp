@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "vmm/base/errors.h"
-#include "vmm/host/huge_page_account.h"
 #include "vmm/vcpus/vcpu_thread.h"
 
 namespace gpremap {
@@ -145,13 +144,10 @@ void VcpuThread::deliver(const Access& access, uint64_t rip) {
 
 namespace {
 
-// What the host may not have had for an access to memory of this backing.
-std::string doubt_of_host(Backing backing) {
-    const uint64_t huge_page = huge_page_of(backing);
-    const auto pool = huge_page != 0 ? read_huge_pages(huge_page) : std::nullopt;
-    if (!pool) return "Is the host out of memory?";
-    return "Is its pool of huge pages too small for what it has promised? It has " +
-           describe(*pool, huge_page);
+// What the host may not have had for an access to memory of this backing. A vCPU's thread is confined, and cannot look.
+const char* doubt_of_host(Backing backing) {
+    if (huge_page_of(backing) == 0) return "Is the host out of memory?";
+    return "Is its pool of huge pages too small for what it has promised? See gpremap doctor";
 }
 
 }  // namespace

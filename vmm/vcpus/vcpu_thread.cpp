@@ -1,13 +1,12 @@
 #include "vmm/vcpus/vcpu_thread.h"
 
-#include <pthread.h>
-
 #include <cerrno>
 #include <new>
 #include <string>
 #include <system_error>
 
 #include "vmm/base/errors.h"
+#include "vmm/base/threads.h"
 #include "vmm/host/processors.h"
 #include "vmm/vcpus/call_rings.h"
 
@@ -40,11 +39,11 @@ void VcpuThread::run() {
     }
 }
 
-// The thread's name is for those who look at it with perf or taskset.
+// Where it runs and how it is woken is settled first: a confined thread cannot.
 void VcpuThread::run_until_stopped() {
-    pthread_setname_np(pthread_self(), ("vcpu" + std::to_string(index_)).c_str());
     if (cpu_) run_on({*cpu_});
     crew_.vm.gate().adopt_thread(index_);
+    begin_thread(ThreadKind::vcpu, "vcpu" + std::to_string(index_));
     try {
         crew_.guest.start(index_, *vcpu_);
         while (enter_once() == Next::enter) {

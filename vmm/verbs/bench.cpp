@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <iosfwd>
 #include <map>
 #include <memory>
@@ -30,6 +32,7 @@
 #include "vmm/host/processors.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/report/json.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/scenario/reading.h"
 #include "vmm/verbs/huge_page_reservation.h"
 #include "vmm/verbs/options.h"
@@ -46,6 +49,7 @@ struct BenchOptions {
     Overrides overrides;               // without backing and mechanism, or with automatic: each
     std::string json;                  // where the result goes, too; empty: nowhere
     uint64_t huge_pages = 0;           // of 2 MiB, that the host's pool has more for the time of the run
+    Sandbox sandbox = Sandbox::on;
     ShowProgress progress = ShowProgress::yes;
 };
 
@@ -373,6 +377,20 @@ std::string describe(const Measurement& measurement) {
                        name_of(measurement.setting.backing), name_of(measurement.setting.mechanism));
 }
 
+// Until an interruption. `done` is told of each row. Throws as a Machine does.
+void measure_all(const std::vector<Measurement>& measurements, const Pinnings& pinnings,
+                 const BenchOptions& options, const Interruption& interruption,
+                 const std::function<void(const Row&)>& done) {
+    Progress progress(measurements.size(), options.progress);
+    for (const Measurement& measurement : measurements) {
+        if (interruption.requested()) break;
+        progress.show(describe(measurement));
+        const Row row{measurement, measure(measurement, pinnings.at(measurement.setting.vcpus))};
+        progress.advance();
+        done(row);
+    }
+}
+
 // Writes the table to `out`, row by row. Returns the exit status, 0 or what finish() makes of it. Throws
 // ConfigError for an unknown name, before anything runs, and HostLacks, GuestDied or std::system_error as a
 // Machine does.
@@ -386,23 +404,29 @@ int run_bench(const BenchOptions& options, Provenance provenance, std::ostream& 
     const std::vector<Measurement> measurements =
         Plan(options, settings, host, Kvm().capabilities().pre_fault).chosen(options.names);
     const Pinnings pinnings = pinnings_for(measurements);
+    begin(options.sandbox);
     const Interruption interruption;  // after the reservation, which forks
-    Progress progress(measurements.size(), options.progress);
+    confine_this_thread(ThreadKind::maker);
     JsonObject rows = JsonObject::array();
     print_header(out, host, options.runs, pinnings);
-    for (const Measurement& measurement : measurements) {
-        if (interruption.requested()) break;
-        progress.show(describe(measurement));
-        const Row row{measurement, measure(measurement, pinnings.at(measurement.setting.vcpus))};
-        progress.advance();
-        print_row(out, row);
-        rows.push_back(json_of(row));
+    const auto conclude = [&](std::exception_ptr cause) {
+        provenance.after = read_conditions();
+        JsonObject result{{"schema", "gpremap.bench/1"},       {"tool", {{"version", GPREMAP_VERSION}}},
+                          {"host", gpremap::json_of(host)},    {"pinning", json_of(pinnings)},
+                          {"provenance", json_of(provenance)}, {"rows", rows}};
+        if (cause) add_cause(result, cause);
+        return finish(json, std::move(result), interruption, 0);
+    };
+    try {
+        measure_all(measurements, pinnings, options, interruption, [&](const Row& row) {
+            print_row(out, row);
+            rows.push_back(json_of(row));
+        });
+    } catch (...) {
+        conclude(std::current_exception());
+        throw;
     }
-    provenance.after = read_conditions();
-    JsonObject result{{"schema", "gpremap.bench/1"},       {"tool", {{"version", GPREMAP_VERSION}}},
-                      {"host", gpremap::json_of(host)},    {"pinning", json_of(pinnings)},
-                      {"provenance", json_of(provenance)}, {"rows", rows}};
-    return finish(json, std::move(result), interruption, 0);
+    return conclude(nullptr);
 }
 
 }  // namespace
@@ -422,6 +446,7 @@ void add_bench(Program& program) {
         ->type_name("SIZE");
     add_json(verb, options->json);
     add_reservation(verb, options->huge_pages);
+    add_sandbox(verb, options->sandbox);
     add_overrides(verb, options->overrides, "each that fits");
     verb.callback([&program, options] {
         program.work = [&program, options] {

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <iosfwd>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "vmm/guests/linux/linux_image.h"
 #include "vmm/host/conditions.h"
 #include "vmm/host/process_limits.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/scenario/reading.h"
 #include "vmm/verbs/huge_page_reservation.h"
 #include "vmm/verbs/options.h"
@@ -38,6 +40,7 @@ struct CasesOptions {
     // The granule is for the cases that state none; mechanism and backing are a VM's.
     Overrides overrides;
     uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
+    Sandbox sandbox = Sandbox::on;
     ShowProgress progress = ShowProgress::yes;
 };
 
@@ -122,7 +125,9 @@ class CasesRun {
 
     int run() {
         const HugePageReservation reservation(options_.huge_pages);
+        if (options_.on == CasesOn::vm) begin(options_.sandbox);
         const Interruption interruption;  // after the reservation, which forks
+        if (options_.on == CasesOn::vm) confine_this_thread(ThreadKind::maker);
         try {
             if (options_.on == CasesOn::vm) require_limits(MemoryConfig().aperture_size);
             const RunOne run_one = runner_for(options_);
@@ -130,12 +135,12 @@ class CasesRun {
                 if (!interruption.requested()) run_file(file, run_one, interruption);
         } catch (...) {
             progress_.clear();
-            write_json(interruption);  // what ran until then
+            write_json(interruption, std::current_exception());  // what ran until then
             throw;
         }
         progress_.clear();
         if (files_.size() > 1) fmt::print(out_, "{} files: {}\n", files_.size(), all_.text());
-        return write_json(interruption);
+        return write_json(interruption, nullptr);
     }
 
   private:
@@ -170,7 +175,7 @@ class CasesRun {
                    outcome.expected, outcome.actual, outcome.detail);
     }
 
-    int write_json(const Interruption& interruption) {
+    int write_json(const Interruption& interruption, std::exception_ptr cause) {
         provenance_.after = read_conditions();
         JsonObject result{{"schema", "gpremap.cases/1"},
                           {"provenance", gpremap::json_of(provenance_)},
@@ -179,6 +184,7 @@ class CasesRun {
                           {"failed", all_.failed},
                           {"skipped", all_.skipped},
                           {"cases", results_}};
+        if (cause) add_cause(result, cause);
         return finish(json_, std::move(result), interruption, all_.failed == 0 ? 0 : 1);
     }
 
@@ -217,6 +223,7 @@ void add_cases(Program& program) {
         ->type_name("");
     add_json(verb, options->json);
     add_reservation(verb, options->huge_pages);
+    add_sandbox(verb, options->sandbox);
     add_overrides(verb, options->overrides, "what the file says");
     add_guest(verb, options->overrides);
     verb.callback([&program, options] {

@@ -25,6 +25,7 @@ void add_compare(Program& program) {
     CLI::App& verb = program.add_verb(
         "compare", "resize here and in a QEMU guest that libvirt drives, by the same schedule");
     auto options = std::make_shared<CompareOptions>();
+    auto sandbox = std::make_shared<Sandbox>(Sandbox::on);
     verb.add_option("SCENARIO", options->file, "a TOML file whose steps resize a range")->required();
     const std::map<std::string, Way> ways = {
         {"balloon", Way::balloon}, {"virtio-mem", Way::virtio_mem}, {"dimm", Way::dimm}};
@@ -57,11 +58,13 @@ void add_compare(Program& program) {
         ->check(CLI::IsMember({"online", "online_kernel", "online_movable"}))
         ->type_name("STATE");
     add_json(verb, options->json);
+    add_sandbox(verb, *sandbox);
     add_overrides(verb, options->overrides, "what the file says");
     add_parameters(verb, options->overrides);
-    verb.callback([&program, options] {
-        program.work = [&program, options] {
+    verb.callback([&program, options, sandbox] {
+        program.work = [&program, options, sandbox] {
             if (program.log.quiet) options->progress = ShowProgress::no;
+            begin(*sandbox);
             return run_compare(*options, for_people(options->json, program.log));
         };
     });

@@ -14,6 +14,7 @@
 #include "vmm/base/units.h"
 #include "vmm/config/parameters.h"
 #include "vmm/host/conditions.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/verbs/revision.h"
 
 namespace gpremap {
@@ -62,6 +63,16 @@ int finish(JsonFile& json, JsonObject result, const Interruption& interruption, 
         return std::move(whole).take();
     };
     return finish(json, text, interruption, status);
+}
+
+void add_cause(JsonObject& result, std::exception_ptr cause) {
+    try {
+        std::rethrow_exception(cause);
+    } catch (const GuestDied& death) {
+        result["died"] = death.what();
+    } catch (const std::exception& error) {
+        result["host_error"] = error.what();
+    }
 }
 
 uint64_t size_in(const std::string& option, const std::string& text) {
@@ -116,6 +127,20 @@ void add_parameters(CLI::App& verb, Overrides& overrides) {
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->type_name("NAME=VALUE");
+}
+
+void add_sandbox(CLI::App& verb, Sandbox& sandbox) {
+    verb.add_flag_callback(
+        "--no-sandbox", [&sandbox] { sandbox = Sandbox::off; },
+        "do not confine the threads of the VM to the system calls that they need");
+}
+
+void begin(Sandbox sandbox) {
+    if (sandbox == Sandbox::on) return confine_threads();
+    spdlog::warn(
+        "--no-sandbox: a guest that takes over a thread of gpremap can do on this host all that its user "
+        "can, and not "
+        "only what that thread needs");
 }
 
 void add_reservation(CLI::App& verb, uint64_t& huge_pages) {

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <iosfwd>
 #include <map>
@@ -40,6 +41,9 @@ int finish(JsonFile& json, const std::function<std::string(Ended)>& result, cons
            int status);
 int finish(JsonFile& json, JsonObject result, const Interruption& interruption, int status);
 
+// Adds to the result of what `cause` ends early: `died`, the guest's last words, or `host_error`, what the host refused.
+void add_cause(JsonObject& result, std::exception_ptr cause);
+
 // The value of `option`, in bytes. Throws ConfigError.
 uint64_t size_in(const std::string& option, const std::string& text);
 
@@ -58,6 +62,12 @@ void add_pool(CLI::App& verb, Overrides& overrides);
 
 // --set, of a verb that reads a scenario.
 void add_parameters(CLI::App& verb, Overrides& overrides);
+
+// --no-sandbox, of a verb that makes a VM.
+enum class Sandbox { on, off };
+void add_sandbox(CLI::App& verb, Sandbox& sandbox);
+// Before there are threads. Throws HostLacks where the kernel cannot confine them.
+void begin(Sandbox sandbox);
 
 // --reserve-hugepages
 void add_reservation(CLI::App& verb, uint64_t& huge_pages);

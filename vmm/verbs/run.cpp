@@ -37,6 +37,7 @@
 #include "vmm/report/table.h"
 #include "vmm/report/workload_table.h"
 #include "vmm/report/workloads.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/scenario/reading.h"
 #include "vmm/scenario/step_runner.h"
 #include "vmm/verbs/huge_page_reservation.h"
@@ -61,6 +62,8 @@ struct RunOptions {
     std::string csv;                                   // where the workloads' series go; empty: nowhere
     std::optional<TableFormat> dump_stage2;            // as entries of that format, after the steps
     uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
+    Sandbox sandbox = Sandbox::on;
+    std::optional<std::chrono::duration<double>> soak;  // how long the steps are done again and again
     OnFailure on_failure = OnFailure::go_on;
     ShowProgress progress = ShowProgress::yes;  // on standard error, where that is a terminal
 };
@@ -125,7 +128,7 @@ class WarnOfLostHugePages {
 
 // Throws Interrupted before a step, where one is asked for, and GuestDied where the deadline has passed.
 StepWatcher watch(StepTable& table, LiveView& view, const Interruption& interruption,
-                  const std::optional<Deadline>& deadline) {
+                  const std::optional<Deadline>& deadline, const RunResult& run) {
     return {[&](const StepResult& step) {
                 interruption.check();
                 if (deadline) deadline->check();
@@ -137,14 +140,22 @@ StepWatcher watch(StepTable& table, LiveView& view, const Interruption& interrup
                 if (deadline) deadline->check();
             },
             [&](const StepResult& result) {
-                view.advance();
-                table.print(result);
+                if (!run.soak || run.soak->is_first_round()) view.advance();
+                if (!run.soak || run.soak->is_first_round() || !result.ok) table.print(result);
                 log_step(result);
             },
             [&](const std::vector<MapEntry>& map) {
                 view.clear();
                 table.print_map(map);
             }};
+}
+
+// The main thread, when all that it has to make is there.
+void confine_when_started(StepWatcher& watcher) {
+    watcher.started = [others = watcher.started](RunState& state) {
+        if (others) others(state);
+        confine_this_thread(ThreadKind::main);
+    };
 }
 
 // What is to be run: the file that is named, or what a result was a run of. Options stand in place of both.
@@ -245,6 +256,28 @@ struct Surroundings {
     Interruption& interruption;
 };
 
+// Does the steps once, or again and again until the time is over or one of them has failed.
+void do_rounds(StepRunner& runner, const std::vector<Order>& timeline, Machine& machine,
+               std::optional<std::chrono::duration<double>> longest, RunResult& run) {
+    if (!longest) return runner.run(timeline);
+    run.soak.emplace(*longest);
+    const auto are_ok = [&] { return std::ranges::all_of(runner.results(), &StepResult::ok); };
+    Soak::Held held;
+    do {
+        runner.run(timeline);
+        if (const auto left = machine.remapper().map(); !left.empty())
+            throw ConfigError(
+                fmt::format("--for: the steps leave {} mapped at {:#x}, so that they cannot be done again: "
+                            "unmap it at the end",
+                            format_size(left.front().size), left.front().at));
+        const MemoryConfig& memory = run.machine.memory;
+        held = {read_footprint(), machine.vm()
+                                      .slots_in(remap::Range::of(remap::Gpa{memory.aperture_base},
+                                                                 remap::Size{memory.aperture_size}))
+                                      .size()};
+    } while (run.soak->add_round(timeline.size(), are_ok(), held));
+}
+
 // Has the machine do the steps. Throws GuestDied, and what the host refuses, when what ran until then has been written
 // to `out` and to the files.
 int follow(const Scenario& scenario, const RunOptions& options, Machine& machine, Surroundings around,
@@ -261,10 +294,11 @@ int follow(const Scenario& scenario, const RunOptions& options, Machine& machine
     });
     StepTarget target = target_of(machine);
     const std::optional<Deadline> deadline = deadline_of(scenario, target);
-    StepWatcher watcher = watch(table, view, interruption, deadline);
+    StepWatcher watcher = watch(table, view, interruption, deadline, run);
     onlookers.watch(watcher, run.machine.vcpus);
     RunControl::Run steered = {scenario, machine, workloads, interruption, {}};
     control.watch(watcher, steered);
+    confine_when_started(watcher);
     StepRunner runner(std::move(target), watcher, &workloads, options.on_failure);
     steered.checkpoint = [&](const std::string& file) {
         return write_checkpoint(file, options, run, runner, workloads, machine);
@@ -284,7 +318,8 @@ int follow(const Scenario& scenario, const RunOptions& options, Machine& machine
     files.begin(run);
     const std::optional<PageServer> page = serve_page(listener, files);  // an older journal is gone by now
     try {
-        control.do_steps([&] { runner.run(timeline); }, options.after, steered);
+        control.do_steps([&] { do_rounds(runner, timeline, machine, options.soak, run); }, options.after,
+                         steered);
         workloads.finish();
     } catch (const Interrupted&) {
         workloads.finish();
@@ -322,6 +357,7 @@ int run_scenario(const RunOptions& options, const Program& program, std::ostream
     MachineConfig config = scenario.machine;
     const LinuxImage image(config);
 
+    begin(options.sandbox);
     const RunOn host_cpus(run.pinning.host_cpus);  // before all threads: they have it from this one
     Interruption interruption;  // before the vCPUs' threads, and after the reservation, which forks
     const WarnOfLostHugePages warning_of_lost(scenario.machine.memory);
@@ -336,6 +372,8 @@ void check_usage(const RunOptions& options) {
                                                : "run: expected a SCENARIO or --from RESULT, not both");
     if (options.after == RunControl::After::stay && options.control.empty())
         throw ConfigError("--stay: expected --control SOCKET beside it, by which the run can be ended");
+    if (options.soak && !options.control.empty())
+        throw ConfigError("--for: a run that is steered ends by itself; expected no --control beside it");
     if (options.json == "-" && options.csv == "-")
         throw ConfigError("--csv -: standard output has the JSON; expected a file");
 }
@@ -365,7 +403,17 @@ void add_run(Program& program) {
     verb.add_flag_callback(
         "--stay", [options] { options->after = RunControl::After::stay; },
         "after the last step, keep the machine until `gpremap ctl SOCKET stop`");
+    verb.add_option_function<double>(
+            "--for", [options](double seconds) { options->soak = std::chrono::duration<double>(seconds); },
+            "do the steps again and again for this time, such as 8h, and see whether anything grows; they "
+            "are to "
+            "leave nothing mapped")
+        ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"min", 60}, {"h", 3600}},
+                                          CLI::AsNumberWithUnit::UNIT_REQUIRED))
+        ->check(CLI::NonNegativeNumber)
+        ->type_name("TIME");
     add_reservation(verb, options->huge_pages);
+    add_sandbox(verb, options->sandbox);
     add_overrides(verb, options->overrides, "what the file says");
     add_parameters(verb, options->overrides);
     add_pool(verb, options->overrides);

@@ -39,6 +39,7 @@ struct SweepOptions {
     std::optional<unsigned> repeat;
     std::optional<uint64_t> seed;
     bool list = false;
+    Sandbox sandbox = Sandbox::on;
     ShowProgress progress = ShowProgress::yes;
 };
 
@@ -85,7 +86,8 @@ void print(const SweepOutcome& outcome, const SweepPlan& plan, std::ostream& out
 int sweep(SweepOptions& options, std::ostream& out) {
     check_options(options);
     const std::string program = std::filesystem::read_symlink("/proc/self/exe");
-    const SweepPlan plan = read_sweep(options.file, options.overrides, program, options.folder);
+    SweepPlan plan = read_sweep(options.file, options.overrides, program, options.folder);
+    if (options.sandbox == Sandbox::off) plan.options.push_back("--no-sandbox");
     if (options.limits.only && *options.limits.only >= plan.combinations.size())
         throw ConfigError(
             fmt::format("--index {}: expected 0 to {}", *options.limits.only, plan.combinations.size() - 1));
@@ -166,6 +168,7 @@ void add_sweep(Program& program) {
     verb.add_option("--index", options->limits.only,
                     "only this combination, from 0, such as $SLURM_ARRAY_TASK_ID")
         ->type_name("I");
+    add_sandbox(verb, options->sandbox);
     add_overrides(verb, options->overrides, "what the file says");
     add_pool(verb, options->overrides);
     add_parameters(verb, options->overrides);

@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "vmm/base/threads.h"
 #include "vmm/page/html.h"
 
 namespace gpremap {
@@ -42,12 +43,19 @@ MHD_Result respond(void* server, MHD_Connection* connection, const char* url, co
     return result;
 }
 
+// In the daemon's thread, which is not made here: it is confined before it reads anything of the first client.
+void begin_with_connection(void*, MHD_Connection*, void**, MHD_ConnectionNotificationCode) {
+    thread_local bool has_begun = false;
+    if (!std::exchange(has_begun, true)) begin_thread(ThreadKind::page_server, "page");
+}
+
 // The daemon gets a descriptor of its own, which it closes.
 MHD_Daemon* start(const Descriptor& socket, PageServer* server) {
     constexpr unsigned connections = 16, of_one_address = 16, timeout_s = 5;
     MHD_Daemon* daemon =
         MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, nullptr, nullptr, respond,
                          server, MHD_OPTION_LISTEN_SOCKET, fcntl(socket.get(), F_DUPFD_CLOEXEC, 0),
+                         MHD_OPTION_NOTIFY_CONNECTION, begin_with_connection, nullptr,
                          MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
                          of_one_address, MHD_OPTION_CONNECTION_TIMEOUT, timeout_s, MHD_OPTION_END);
     if (!daemon) throw std::runtime_error("--watch: the server cannot be started");

@@ -1,13 +1,13 @@
 #include "vmm/workloads/runner.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 
 #include <algorithm>
 #include <stdexcept>
 #include <utility>
 
 #include "vmm/base/errors.h"
+#include "vmm/base/threads.h"
 #include "vmm/base/units.h"
 #include "vmm/calls/effect.h"
 #include "vmm/guests/agent/orders.h"
@@ -258,7 +258,7 @@ std::string WorkloadRunner::stop(const std::string& workload) {
 // ---- sampling ----
 
 void WorkloadRunner::sample(const std::stop_token& stop) {
-    pthread_setname_np(pthread_self(), "sampler");
+    begin_thread(ThreadKind::sampler, "sampler");
     std::unique_lock lock(mutex_);
     while (!stop.stop_requested()) {
         for (auto& running : all_) drain(*running);

@@ -11,10 +11,12 @@
 #include <cstdlib>
 #include <functional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "tests/vmm/kvm_test.h"
 #include "tests/vmm/memory/failing_allocations.h"
+#include "vmm/guests/agent/world.h"
 #include "vmm/kvm/vm.h"
 
 namespace gpremap {
@@ -120,8 +122,8 @@ class AtomicityTest : public KvmTestWith<Variant> {
         ASSERT_EQ(perform(writing).report.outcome, abi::Outcome::ok);
     }
 
-    void draw() {
-        boot(config_of(GetParam(), 1, 2 * gib));
+    void draw(unsigned vcpus = 1) {
+        boot(config_of(GetParam(), vcpus, 2 * gib));
         must(Call::map, {at(0), 4 * granule, rw, 0});
         must(Call::map, {at(4), 2 * granule, rw, 0});
         must(Call::map, {at(8), 3 * granule, rw, 0});
@@ -195,6 +197,52 @@ class AtomicityTest : public KvmTestWith<Variant> {
         return 0;
     }
 
+    // Has vCPU 1 write without a break, where no trial comes.
+    void begin_pulse() {
+        const uint64_t where = base + 2 * gib - granule;
+        must(Call::map, {where, granule, rw, 0});
+        abi::Pulse pulse = {};
+        pulse.place[0] = pulse.place[1] = where;
+        pulse.words = 1;
+        pulse.stride = page;
+        ASSERT_TRUE(machine_->guest().write(layout::shared, &pulse, sizeof pulse));
+        machine_->start(1, step(abi::Op::pulse, layout::shared, 0));
+    }
+
+    uint64_t accesses_of_pulse() {
+        abi::Pulse pulse = {};
+        EXPECT_TRUE(machine_->guest().read(layout::shared, &pulse, sizeof pulse));
+        return pulse.accesses;
+    }
+
+    void expect_stopped() {
+        const uint64_t accesses = accesses_of_pulse();
+        EXPECT_THROW(machine_->finish(1), std::system_error);
+        EXPECT_THROW(remap(Call::map, {at(7), granule, rw, 0}), std::system_error);
+        EXPECT_EQ(machine_->vm().gate().others_in_guest_mode(VcpuGate::nobody), 0u);
+        EXPECT_EQ(accesses_of_pulse(), accesses);
+    }
+
+    // Lets the call fail at each point, and then what undoes it, until that has stopped the VM. Returns whether it has: a
+    // call that is one host call has nothing to undo.
+    bool fail_twice(const Trial& trial) {
+        for (uint64_t point = 0; point < 2000; point++) {
+            SCOPED_TRACE(trial.name + ", failure at point " + std::to_string(point));
+            const Picture before = look();
+            machine_->remapper().fail_host_call(point);
+            machine_->remapper().fail_undo(0);
+            try {
+                if (remap(trial.number, trial.args) >= 0) return false;
+            } catch (const std::system_error&) {
+                expect_stopped();
+                return true;
+            }
+            expect_unchanged(before);
+            if (testing::Test::HasFailure()) return false;
+        }
+        return false;
+    }
+
     const uint64_t granule = granule_of(std::get<Backing>(GetParam()));
 };
 
@@ -207,6 +255,20 @@ TEST_P(AtomicityTest, SystemCallsThatFail) {
         if (HasFailure()) return;
     }
     EXPECT_GT(points, 50);
+}
+
+// Where the undo fails, too, the map is neither the old one nor the new: the VM stops, and says so.
+TEST_P(AtomicityTest, UndoThatFailsToo) {
+    const auto all = trials(granule);
+    int stopped = 0;
+    for (size_t i = static_cast<size_t>(first_point()); i < all.size();
+         i += static_cast<size_t>(std::min(stride(), 7))) {
+        draw(2);
+        begin_pulse();
+        stopped += fail_twice(all[i]);
+        if (HasFailure()) return;
+    }
+    EXPECT_GT(stopped, 0);
 }
 
 TEST_P(AtomicityTest, AllocationsThatFail) {
