@@ -65,6 +65,9 @@ class Vm {
     std::unique_ptr<Vcpu> create_vcpu();
 
   private:
+    // What the processor's KVM is to do otherwise than by default: vm_<architecture>.cpp.
+    void prepare_processor();
+
     const Kvm& kvm_;
     Descriptor fd_;
     mutable std::mutex slots_mutex_;

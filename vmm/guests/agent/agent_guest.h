@@ -14,6 +14,9 @@
 
 namespace gpremap {
 
+// An `out` of 4 bytes to that port.
+bool is_announcement(const exits::Io& io, uint16_t port);
+
 class AgentGuest final : public Guest {
   public:
     // How the calls of steps reach the VMM: those that it is told to make by a ring go by an exit where they remap nothing.
@@ -65,11 +68,13 @@ class AgentGuest final : public Guest {
 
     Agent& at(unsigned vcpu) { return *agents_.at(vcpu); }
     void greet(Agent& agent, uint64_t version);
-    void handle_exception(unsigned vcpu, Vcpu& state);
+    Known handle_exception(unsigned vcpu,
+                           Vcpu& state);  // agent_guest_<architecture>.cpp, as hypercall and last_words
     [[noreturn]] void end_unhandled(unsigned vcpu) const;
 
     AgentMemory memory_;
     const Calls calls_;
+    const Aperture aperture_;
     const uint64_t entry_;
     std::vector<std::unique_ptr<Agent>> agents_;
 };

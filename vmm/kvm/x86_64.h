@@ -1,0 +1,30 @@
+// KVM's interface on x86-64.
+#pragma once
+
+#include <linux/kvm.h>
+
+#include <cstdint>
+
+namespace gpremap {
+
+// Ends in a flexible array in the header's own, see kvm.h.
+struct CpuidTable {
+    static constexpr uint32_t capacity = 256;
+    uint32_t count;
+    uint32_t padding;
+    kvm_cpuid_entry2 entries[capacity];
+};
+
+using VcpuModel = CpuidTable;
+using SpecialRegisters = kvm_sregs;
+
+inline uint64_t instruction_address(const kvm_regs& regs) {
+    return regs.rip;
+}
+
+// In a loop that waits.
+inline void pause_briefly() {
+    __builtin_ia32_pause();
+}
+
+}  // namespace gpremap
