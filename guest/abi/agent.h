@@ -86,11 +86,11 @@ enum class Op : uint32_t {
                     // program, what it returned
     ring_call = 13,  // as call, through the vCPU's ring (ring.h), which is set up by the first
     // of a Linux guest alone (linux.h); the agent in ring 3 does nothing for them, as for all others:
-    plug = 14,     // arg[0] len: maps as much and adds it to the System RAM, its result is the address or -errno
-    unplug = 15,   // arg[0] at, [1] len, [2] milliseconds that it may take: takes System RAM away and unmaps it, from the
-                   // end; its result is how many bytes, or -errno
-    command = 16,  // arg[0] a text that ends with a zero, [1] bytes there: has the shell run it, its result is the
-                   // status; the text is replaced by the end of what the command has written
+    plug = 14,     // arg[0] len: maps as much and adds it to the System RAM, its result is the address
+    unplug = 15,   // arg[0] at, [1] len, [2] milliseconds that it may take: takes System RAM away, from the
+                   // end, and unmaps it; its result is how many bytes
+    command = 16,  // arg[0] a text that ends with a zero, [1] bytes there: the shell runs it; the result is
+                   // its status, and the text is replaced by the end of what it has written
     // an op or argument that is none of these does nothing: outcome ok, result -EINVAL
 };
 

@@ -323,6 +323,10 @@ int64_t perform(const Step& step, Report& report, uint64_t vcpu, const Tables& t
             return pulse(step);
         case Op::workload:
             return run_workload(step, report, vcpu);
+        case Op::plug:
+        case Op::unplug:
+        case Op::command:
+            break;
     }
     return error_einval;
 }

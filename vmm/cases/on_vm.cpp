@@ -159,29 +159,28 @@ bool has_sealed(Machine& machine) {
 }  // namespace
 
 struct VmCases::State {
-    Mechanism mechanism;
-    Backing backing;
+    MachineConfig machine;
     std::map<uint64_t, std::unique_ptr<Machine>> machines;  // by granule
 };
 
-VmCases::VmCases(Mechanism mechanism, Backing backing)
-    : state_(std::make_unique<State>(State{mechanism, backing, {}})) {}
+VmCases::VmCases(MachineConfig machine) : state_(std::make_unique<State>(State{std::move(machine), {}})) {}
 VmCases::~VmCases() = default;
 
 CaseOutcome VmCases::run(const Case& c) {
-    if (const BackingTraits& backing = traits_of(state_->backing); c.granule < backing.least_granule)
+    const Backing chosen = state_->machine.memory.backing;
+    if (const BackingTraits& backing = traits_of(chosen); c.granule < backing.least_granule)
         return {CaseOutcome::Status::skipped, c.after, "",
                 fmt::format("{} has no granules of {}", backing.name, format_size(c.granule))};
     std::unique_ptr<Machine>& machine = state_->machines[c.granule];
     if (!machine) {
-        MachineConfig config;
+        MachineConfig config = state_->machine;
         config.memory = case_memory(c.granule);
-        config.memory.mechanism = state_->mechanism;
-        config.memory.backing = state_->backing;
+        config.memory.mechanism = state_->machine.memory.mechanism;
+        config.memory.backing = chosen;
         require_huge_pages(config.memory);
         machine = std::make_unique<Machine>(config);
     }
-    const HugePageAccount account(huge_page_of(state_->backing));
+    const HugePageAccount account(huge_page_of(chosen));
     VmPlace place(c.granule, *machine);
     CaseOutcome outcome = run_case(place, c);
     // What is sealed can never be taken away again, so the VM goes with it.

@@ -6,7 +6,7 @@
 
 #include "vmm/cases/place.h"
 #include "vmm/cases/reading.h"
-#include "vmm/memory/remapper.h"
+#include "vmm/config/machine_config.h"
 
 namespace gpremap {
 
@@ -29,7 +29,8 @@ CaseOutcome run_case(CasePlace& place, const Case& c);
 // Machine does.
 class VmCases {
   public:
-    VmCases(Mechanism mechanism, Backing backing);
+    // Each VM is `machine`, but for the memory that its cases ask for.
+    explicit VmCases(MachineConfig machine);
     ~VmCases();
 
     CaseOutcome run(const Case& c);

@@ -91,9 +91,10 @@ void read_host_cpus(const TomlValue& value, PlacementConfig& placement) {
 }  // namespace
 
 MachineConfig read_vm(const TomlTable& vm, MachineConfig machine) {
-    vm.only({"vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pause", "pool", "pre_fault",
-             "ring", "domain", "cpus", "host_cpus", "deadline"});
+    vm.only({"guest", "vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pause", "pool",
+             "pre_fault", "ring", "domain", "cpus", "host_cpus", "deadline"});
     MemoryConfig& memory = machine.memory;
+    if (auto value = vm.find("guest")) machine.guest = value->one_of<GuestKind>(guest_names);
     if (auto value = vm.find("vcpus"))
         machine.vcpus = static_cast<unsigned>(value->integer_in(1, abi::max_vcpus));
     if (auto value = vm.find("cpus")) read_cpus(*value, machine.vcpus, machine.placement);

@@ -54,10 +54,14 @@ struct CpuidHeader {
 struct SignalMaskHeader {
     uint32_t length;
 };
+struct MsrsHeader {
+    uint32_t count, padding;
+};
 static_assert(sizeof(CpuidHeader) == 8 && sizeof(SignalMaskHeader) == 4);
 inline constexpr unsigned long get_supported_cpuid = _IOWR(KVMIO, 0x05, CpuidHeader);
 inline constexpr unsigned long set_cpuid2 = _IOW(KVMIO, 0x90, CpuidHeader);
 inline constexpr unsigned long set_signal_mask = _IOW(KVMIO, 0x8b, SignalMaskHeader);
+inline constexpr unsigned long set_msrs = _IOW(KVMIO, 0x89, MsrsHeader);
 }  // namespace kvm_number
 
 // ---- newer than the 6.1 header ----

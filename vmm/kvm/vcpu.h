@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -57,6 +58,9 @@ struct Unexpected {
 using Exit = std::variant<exits::Io, exits::HostFault, exits::Mmio, exits::Unemulated, exits::Interrupted,
                           exits::Shutdown, exits::Unexpected>;
 
+struct CpuidTable;
+struct MsrTable;
+
 class Vcpu {
   public:
     // Takes KVM's descriptor, makes the vCPU what Kvm::vcpu_model says and gives it the signal mask that VcpuGate's kick needs.
@@ -101,6 +105,17 @@ class Vcpu {
 
     // Of the guest's time stamps.
     uint32_t tsc_khz() const;
+
+    // ---- of a guest that is a kernel, on x86-64; the first three before the first run(). They throw std::system_error. ----
+
+    void set_cpuid(const CpuidTable& cpuid);
+    void set_msrs(MsrTable msrs);
+    // Entries LVT0 and LVT1 of the local APIC.
+    void set_local_interrupts(uint32_t lint0, uint32_t lint1);
+    // What the vCPU's own tables map a virtual address to; nothing where they map nothing.
+    std::optional<uint64_t> translate(uint64_t address) const;
+    // Answers the read of an Mmio exit: bytes that are all ones, as where no device is.
+    void answer_read_with_ones();
 
   private:
     int enter_once();

@@ -172,4 +172,38 @@ uint32_t Vcpu::tsc_khz() const {
     return static_cast<uint32_t>(kvm_ioctl(fd_, KVM_GET_TSC_KHZ, 0ul, "KVM_GET_TSC_KHZ"));
 }
 
+// ---- of a guest that is a kernel ----
+
+void Vcpu::set_cpuid(const CpuidTable& cpuid) {
+    CpuidTable table = cpuid;
+    kvm_ioctl(fd_, kvm_number::set_cpuid2, &table, "KVM_SET_CPUID2");
+}
+
+void Vcpu::set_msrs(MsrTable msrs) {
+    if (kvm_ioctl(fd_, kvm_number::set_msrs, &msrs, "KVM_SET_MSRS") == static_cast<int>(msrs.count)) return;
+    errno = EINVAL;
+    throw_errno("KVM_SET_MSRS: a register that this KVM does not know");
+}
+
+void Vcpu::set_local_interrupts(uint32_t lint0, uint32_t lint1) {
+    constexpr std::size_t lvt0 = 0x350, lvt1 = 0x360;
+    kvm_lapic_state lapic;
+    kvm_ioctl(fd_, KVM_GET_LAPIC, &lapic, "KVM_GET_LAPIC");
+    std::memcpy(lapic.regs + lvt0, &lint0, sizeof lint0);
+    std::memcpy(lapic.regs + lvt1, &lint1, sizeof lint1);
+    kvm_ioctl(fd_, KVM_SET_LAPIC, &lapic, "KVM_SET_LAPIC");
+}
+
+std::optional<uint64_t> Vcpu::translate(uint64_t address) const {
+    kvm_translation translation = {};
+    translation.linear_address = address;
+    kvm_ioctl(fd_, KVM_TRANSLATE, &translation, "KVM_TRANSLATE");
+    if (!translation.valid) return std::nullopt;
+    return translation.physical_address;
+}
+
+void Vcpu::answer_read_with_ones() {
+    std::memset(area_->mmio.data, 0xff, sizeof area_->mmio.data);
+}
+
 }  // namespace gpremap

@@ -27,4 +27,26 @@ void Vm::prepare_processor() {
     if (capabilities().slot_zap_all_optional) keep_other_slots_mapped(fd_);
 }
 
+// Four pages for KVM itself, where no slot may be: below the firmware's place at the end of 4 GiB.
+void Vm::create_irqchip() {
+    const uint64_t identity_map = 0xfffbc000;
+    constexpr unsigned long task_state = 0xfffbd000;
+    kvm_ioctl(fd_, KVM_SET_TSS_ADDR, task_state, "KVM_SET_TSS_ADDR");
+    kvm_ioctl(fd_, KVM_SET_IDENTITY_MAP_ADDR, &identity_map, "KVM_SET_IDENTITY_MAP_ADDR");
+    kvm_ioctl(fd_, KVM_CREATE_IRQCHIP, 0ul, "KVM_CREATE_IRQCHIP");
+}
+
+void Vm::pulse_irq(uint32_t line) {
+    for (const uint32_t level : {1u, 0u}) {
+        kvm_irq_level request = {};
+        request.irq = line;
+        request.level = level;
+        kvm_ioctl(fd_, KVM_IRQ_LINE, &request, "KVM_IRQ_LINE");
+    }
+}
+
+const CpuidTable& Vm::supported_cpuid() const {
+    return kvm_.vcpu_model();
+}
+
 }  // namespace gpremap

@@ -7,12 +7,20 @@
 
 namespace gpremap {
 
-// Ends in a flexible array in the header's own, see kvm.h.
+// The header's own end in a flexible array, see kvm.h.
+
 struct CpuidTable {
     static constexpr uint32_t capacity = 256;
     uint32_t count;
     uint32_t padding;
     kvm_cpuid_entry2 entries[capacity];
+};
+
+struct MsrTable {
+    static constexpr uint32_t capacity = 8;
+    uint32_t count;
+    uint32_t padding;
+    kvm_msr_entry entries[capacity];
 };
 
 using VcpuModel = CpuidTable;

@@ -7,6 +7,7 @@
 #include "vmm/guests/agent/agent_guest.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/kvm/vm.h"
+#include "vmm/machine/linux.h"
 #include "vmm/vcpus/call_rings.h"
 #include "vmm/vcpus/vcpu_thread.h"
 
@@ -20,7 +21,8 @@ const MachineConfig& checked(const MachineConfig& config) {
 }
 
 // The only place that knows which guests there are.
-std::unique_ptr<Guest> load_guest(Vm& vm, const MachineConfig& config) {
+std::unique_ptr<Guest> load_guest(const Kvm& kvm, Vm& vm, const MachineConfig& config) {
+    if (config.guest == GuestKind::linux) return load_linux(kvm, vm, config);
     return std::make_unique<AgentGuest>(
         vm, config.vcpus, Aperture{config.memory.aperture_base, config.memory.aperture_size},
         config.ring ? AgentGuest::Calls::by_ring : AgentGuest::Calls::by_exit);
@@ -31,7 +33,10 @@ std::unique_ptr<Guest> load_guest(Vm& vm, const MachineConfig& config) {
 // In the order of construction; destroyed in reverse, the threads first.
 struct Machine::State {
     explicit State(const MachineConfig& config)
-        : vm(kvm), guest(load_guest(vm, config)), remapper(vm, config.memory), crew{vm, remapper, *guest} {
+        : vm(kvm),
+          guest(load_guest(kvm, vm, config)),
+          remapper(vm, config.memory),
+          crew{vm, remapper, *guest} {
         if (!config.ring) return;
         rings = std::make_unique<CallRings>(crew);
         crew.rings = rings.get();

@@ -8,6 +8,7 @@
 #include "vmm/base/text_file.h"
 #include "vmm/config/combinations.h"
 #include "vmm/config/config_errors.h"
+#include "vmm/config/linux_section.h"
 #include "vmm/config/parameters.h"
 #include "vmm/config/vm_section.h"
 #include "vmm/scenario/dry_run.h"
@@ -112,7 +113,10 @@ void read_machine(const TomlTable& root, const Overrides& overrides, Scenario& s
         scenario.machine = read_vm(vm->table(), scenario.machine);
         if (auto deadline = vm->table().find("deadline")) scenario.deadline = read_deadline(*deadline);
     }
+    if (auto section = root.find("linux")) scenario.machine.linux_guest = read_linux(section->table());
     override_vm(overrides, scenario.machine.memory);
+    override_guest(overrides, scenario.machine);
+    check_guest(root, scenario.machine);
     check_vm(root, overrides, scenario.machine.memory);
     if (scenario.domain) add_domain_steps(*scenario.domain, scenario.steps);
 }
@@ -138,7 +142,7 @@ Scenario build_scenario(TomlFile file, const Overrides& overrides,
     if (domain) scenario.machine = domain->machine;
     scenario.domain = std::move(domain);
     ConfigErrors errors;
-    errors.collect([&] { root.only({"parameters", "sweep", "vm", "workload", "step"}); });
+    errors.collect([&] { root.only({"parameters", "sweep", "vm", "linux", "workload", "step"}); });
     errors.collect([&] { read_combinations(root, overrides.parameters); });
     errors.collect([&] { read_workloads(root, scenario, errors); });
     errors.collect([&] { read_machine(root, overrides, scenario); });

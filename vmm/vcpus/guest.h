@@ -53,6 +53,8 @@ class Guest : public CallerMemory {
     // which it tells that an access of the instruction where the vCPU now is did not get through.
     enum class Known { no, yes, access };
     virtual Known port(unsigned vcpu, Vcpu& state, const exits::Io& io) = 0;
+    // An access where no slot is. Known::yes: it was a device's, or to where devices would be, and is dealt with.
+    virtual Known device(Vcpu& state, const exits::Mmio& mmio) = 0;
     // The vCPU goes on where the guest handles faults.
     virtual void deliver(unsigned vcpu, Vcpu& state, const abi::Fault& fault) = 0;
     // What is known of a vCPU beside its registers: "; ..." for a report, or nothing.

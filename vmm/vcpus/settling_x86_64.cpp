@@ -8,6 +8,7 @@
 namespace gpremap {
 
 VcpuThread::Next VcpuThread::handle(const exits::Mmio& mmio) {
+    if (crew_.guest.device(*vcpu_, mmio) == Guest::Known::yes) return Next::enter;
     if (mmio.kind == abi::FaultKind::write)
         settle_store(mmio);
     else

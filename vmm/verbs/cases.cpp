@@ -15,6 +15,9 @@
 #include "vmm/base/progress.h"
 #include "vmm/cases/runner.h"
 #include "vmm/config/config_errors.h"
+#include "vmm/config/linux_section.h"
+#include "vmm/config/vm_section.h"
+#include "vmm/guests/linux/linux_image.h"
 #include "vmm/host/conditions.h"
 #include "vmm/host/process_limits.h"
 #include "vmm/scenario/reading.h"
@@ -84,9 +87,12 @@ std::string_view name_of(CasesOn on) {
 
 RunOne runner_for(const CasesOptions& options) {
     if (options.on == CasesOn::vm) {
-        const auto vm = std::make_shared<VmCases>(options.overrides.mechanism.value_or(Mechanism::automatic),
-                                                  options.overrides.backing.value_or(Backing::automatic));
-        return [vm](const Case& c) { return vm->run(c); };
+        MachineConfig machine;
+        override_vm(options.overrides, machine.memory);
+        override_guest(options.overrides, machine);
+        const auto image = std::make_shared<LinuxImage>(machine);
+        const auto vm = std::make_shared<VmCases>(machine);
+        return [image, vm](const Case& c) { return vm->run(c); };
     }
     if (options.overrides.mechanism || options.overrides.backing)
         spdlog::warn("--mechanism and --backing are those of a VM, and say nothing --on {}",
@@ -212,6 +218,7 @@ void add_cases(Program& program) {
     add_json(verb, options->json);
     add_reservation(verb, options->huge_pages);
     add_overrides(verb, options->overrides, "what the file says");
+    add_guest(verb, options->overrides);
     verb.callback([&program, options] {
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;

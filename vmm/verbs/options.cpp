@@ -79,6 +79,15 @@ void add_overrides(CLI::App& verb, Overrides& overrides, const std::string& in_p
                          "the unit of remapping, in place of " + in_place_of);
 }
 
+void add_guest(CLI::App& verb, Overrides& overrides) {
+    add_choice<GuestKind>(
+        verb, "--guest", overrides.guest, guest_names,
+        "what runs in the VM: the agent alone, or a Linux kernel with the agent as a process");
+    verb.add_option("--linux-image", overrides.linux_image,
+                    "a folder with the kernel and the initramfs of a Linux guest; without it they are made")
+        ->type_name("FOLDER");
+}
+
 double share_in(const std::string& option, const std::string& text) {
     double share = -1;
     const bool is_percent = text.ends_with('%');

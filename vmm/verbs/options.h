@@ -47,6 +47,9 @@ uint64_t size_in(const std::string& option, const std::string& text);
 // help says of which.
 void add_overrides(CLI::App& verb, Overrides& overrides, const std::string& in_place_of);
 
+// --guest and --linux-image.
+void add_guest(CLI::App& verb, Overrides& overrides);
+
 // The value of `option`: "5%" and "0.05" are the same. From 0 to 1. Throws ConfigError.
 double share_in(const std::string& option, const std::string& text);
 

@@ -22,6 +22,7 @@
 #include "vmm/base/text_file.h"
 #include "vmm/control/protocol.h"
 #include "vmm/control/run_control.h"
+#include "vmm/guests/linux/linux_image.h"
 #include "vmm/host/conditions.h"
 #include "vmm/host/facts.h"
 #include "vmm/host/huge_page_account.h"
@@ -318,11 +319,13 @@ int run_scenario(const RunOptions& options, const Program& program, std::ostream
     RunControl control(options.control);
     const HugePageReservation reservation(options.huge_pages);
     look_at_host(scenario, run);
+    MachineConfig config = scenario.machine;
+    const LinuxImage image(config);
 
     const RunOn host_cpus(run.pinning.host_cpus);  // before all threads: they have it from this one
     Interruption interruption;  // before the vCPUs' threads, and after the reservation, which forks
     const WarnOfLostHugePages warning_of_lost(scenario.machine.memory);
-    Machine machine(scenario.machine, run.pinning.cpus.value_or(std::vector<unsigned>()));
+    Machine machine(config, run.pinning.cpus.value_or(std::vector<unsigned>()));
     warn_of_idle_pre_fault(scenario.machine, machine.vm().capabilities());
     return follow(scenario, options, machine, {files, control, listener, interruption}, run, out);
 }
@@ -366,6 +369,7 @@ void add_run(Program& program) {
     add_overrides(verb, options->overrides, "what the file says");
     add_parameters(verb, options->overrides);
     add_pool(verb, options->overrides);
+    add_guest(verb, options->overrides);
     verb.add_flag_callback(
         "--fail-fast", [options] { options->on_failure = OnFailure::skip_the_rest; },
         "after the first step that fails, skip the rest");

@@ -1,10 +1,12 @@
 #!/usr/bin/env -S python3 -B
 """Debian 12's 6.12 kernel, taken out of its package and kept in a cache; nothing is installed.
 
-The suite npt runs tests in it, and `gpremap compare` resizes it. The distribution's own 6.1 would boot, too, but
+The suite npt runs tests in it, `gpremap compare` resizes it, and it is the Linux guest. The distribution's own 6.1 would boot, too, but
 KVM_PRE_FAULT_MEMORY and the statistics that the tests count came later. Run by itself, this downloads it and
-prints where it is; with --cached, it downloads nothing and ends with 1 where there is none.
+prints where it is; with --cached, it downloads nothing and ends with 1 where there is none. With --headers, the same for
+its headers, which modules for it are built against.
 """
+import contextlib
 import lzma
 import os
 import pathlib
@@ -24,6 +26,7 @@ class Kernel:
     def __init__(self, root):
         self.root = root
         self.image = next(root.glob("boot/vmlinuz-*"))
+        self.release = self.image.name.removeprefix("vmlinuz-")
 
     def modules(self, *names):
         """The named modules and those that they need: name and contents, in the order to load them."""
@@ -82,8 +85,38 @@ def cached():
 
 def obtain():
     """The newest kernel in the cache; downloads one where there is none. Raises Unavailable."""
+    with _kept():
+        return cached() or Kernel(_download(package := _newest_package(), [package]))
+
+
+def headers(linux):
+    """The folder that modules for the kernel `linux` are built against, of exactly its version; downloads it where the cache
+    has none. Raises Unavailable."""
+    package = f"linux-headers-{linux.release}"
+    version = linux.release.removesuffix("-cloud-amd64")
+    common = f"linux-headers-{version}-common"
+    folder = pathlib.Path("usr/src") / package
+    with _kept():
+        root = cache() / package
+        if not root.exists():
+            try:
+                _download(package, [package, common, f"linux-kbuild-{version}"],
+                          lambda tree: _find_common_from(tree / folder, common))
+            except Unavailable as reason:
+                raise Unavailable(f"{reason}. Where apt has only newer ones: remove {linux.root}, and the kernel is "
+                                  "downloaded anew, too") from None
+    return root / folder
+
+
+def _find_common_from(folder, common):
+    """The Makefile of the flavour names the common one where the package would install it."""
+    (folder / "Makefile").write_text(f"include $(dir $(realpath $(lastword $(MAKEFILE_LIST))))../{common}/Makefile\n")
+
+
+@contextlib.contextmanager
+def _kept():
     try:
-        return cached() or Kernel(_download())
+        yield
     except OSError as error:
         raise Unavailable(f"the kernel cannot be kept in {cache()}: {error.strerror}: name a folder in XDG_CACHE_HOME "
                           "that this user may write to") from None
@@ -103,15 +136,16 @@ def _newest_package():
     return max(offered, key=_release)
 
 
-def _download():
-    """Unpacks into a folder beside the final one and renames it: a cut download leaves no half kernel."""
+def _download(name, packages, amend=lambda tree: None):
+    """Unpacks into a folder beside the final one, `name`, and renames it: a cut download leaves no half kernel."""
     cache().mkdir(parents=True, exist_ok=True)
-    package = _newest_package()
     with tempfile.TemporaryDirectory(dir=cache(), prefix="unpacking-") as folder:
-        _run("apt-get", "download", "-q", package, cwd=folder)
+        _run("apt-get", "download", "-q", *packages, cwd=folder)
         tree = pathlib.Path(folder) / "tree"
-        _run("dpkg-deb", "-x", str(next(pathlib.Path(folder).glob("*.deb"))), str(tree))
-        final = cache() / package
+        for archive in pathlib.Path(folder).glob("*.deb"):
+            _run("dpkg-deb", "-x", str(archive), str(tree))
+        amend(tree)
+        final = cache() / name
         if not final.exists():
             tree.rename(final)
     return final
@@ -130,6 +164,9 @@ def _run(*command, cwd=None):
 
 def main():
     try:
+        if sys.argv[1:] == ["--headers"]:
+            print(headers(obtain()))
+            return
         found = cached() if sys.argv[1:] == ["--cached"] else obtain()
     except Unavailable as reason:
         sys.exit(f"no kernel: {reason}")

@@ -24,7 +24,7 @@ struct ExceptionFrame {
 std::string AgentGuest::last_words(unsigned vcpu) const {
     constexpr uint64_t top = layout::ring0_stack_in_block + layout::page;
     ExceptionFrame frame;
-    if (!memory_.read(layout::block(vcpu) + top - sizeof frame, &frame, sizeof frame))
+    if (!memory().read(layout::block(vcpu) + top - sizeof frame, &frame, sizeof frame))
         throw std::logic_error("the ring 0 stack is outside the agent's memory");
     if (frame.cs == 0) return "; no exception had been delivered to ring 0";
     std::ostringstream out;
@@ -44,7 +44,7 @@ Guest::Known AgentGuest::handle_exception(unsigned vcpu, Vcpu& state) {
     const kvm_regs regs = state.registers();
     const kvm_sregs sregs = state.special_registers();
     ExceptionFrame frame;
-    if ((sregs.cs.selector & 3) != 0 || !memory_.read(regs.rsp, &frame, sizeof frame) || (frame.cs & 3) != 3)
+    if ((sregs.cs.selector & 3) != 0 || !memory().read(regs.rsp, &frame, sizeof frame) || (frame.cs & 3) != 3)
         throw GuestEnds("exception " + std::to_string(regs.rax & 0xff) +
                         " in ring 0, or something that looks like it");
 

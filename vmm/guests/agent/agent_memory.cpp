@@ -12,22 +12,20 @@ namespace {
 constexpr uint32_t slot = 0;
 static_assert(slot < Vm::guest_slots);
 
-std::span<std::byte> map_memory() {
-    void* memory = mmap(nullptr, abi::agent_size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) throw_errno("mapping the agent's memory");
-    return {static_cast<std::byte*>(memory), abi::agent_size};
-}
-
-bool holds(uint64_t gpa, std::size_t size) {
-    return AgentMemory::contains(gpa) && abi::agent_size - (gpa - abi::agent_base) >= size;
+std::span<std::byte> map_memory(std::size_t size) {
+    void* memory =
+        mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) throw_errno("mapping the guest's own memory");
+    return {static_cast<std::byte*>(memory), size};
 }
 
 }  // namespace
 
-AgentMemory::AgentMemory(Vm& vm) : bytes_(map_memory()) {
+AgentMemory::AgentMemory(Vm& vm, uint64_t kernel_size) : bytes_(map_memory(abi::agent_size + kernel_size)) {
+    // Without huge pages a kernel is only slower.
+    if (kernel_size > 0) madvise(bytes_.data() + abi::agent_size, kernel_size, MADV_HUGEPAGE);
     try {
-        vm.set_memory(slot, abi::agent_base, abi::agent_size, bytes_.data(), 0);
+        vm.set_memory(slot, abi::agent_base, bytes_.size(), bytes_.data(), 0);
     } catch (...) {
         munmap(bytes_.data(), bytes_.size());
         throw;
@@ -38,8 +36,12 @@ AgentMemory::~AgentMemory() {
     munmap(bytes_.data(), bytes_.size());
 }
 
-bool AgentMemory::contains(uint64_t gpa) {
-    return gpa - abi::agent_base < abi::agent_size;
+bool AgentMemory::contains(uint64_t gpa) const {
+    return gpa - abi::agent_base < bytes_.size();
+}
+
+bool AgentMemory::holds(uint64_t gpa, std::size_t size) const {
+    return contains(gpa) && bytes_.size() - (gpa - abi::agent_base) >= size;
 }
 
 std::byte* AgentMemory::find(uint64_t gpa, std::size_t size) {

@@ -1,5 +1,5 @@
 // The agent's own memory, outside of the aperture: its image, tables, stacks and mailboxes. world.h says what lies
-// where.
+// where. Behind it may be that of a kernel in which the agent runs.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@ namespace gpremap {
 
 class AgentMemory : public CallerMemory {
   public:
-    // Gives it to `vm`, zeroed, as its slot 0. Throws std::system_error.
-    explicit AgentMemory(Vm& vm);
+    // Gives it to `vm`, zeroed, as its slot 0, with `kernel_size` bytes more. Throws std::system_error.
+    explicit AgentMemory(Vm& vm, uint64_t kernel_size = 0);
     // No vCPU may run any more.
     ~AgentMemory() override;
     AgentMemory(const AgentMemory&) = delete;
@@ -22,7 +22,7 @@ class AgentMemory : public CallerMemory {
 
     // From abi::agent_base.
     std::span<std::byte> bytes() { return bytes_; }
-    static bool contains(uint64_t gpa);
+    bool contains(uint64_t gpa) const;
     // Null where any of it is elsewhere.
     std::byte* find(uint64_t gpa, std::size_t size);
 
@@ -30,6 +30,8 @@ class AgentMemory : public CallerMemory {
     [[nodiscard]] bool write(uint64_t gpa, const void* from, std::size_t size) override;
 
   private:
+    bool holds(uint64_t gpa, std::size_t size) const;
+
     std::span<std::byte> bytes_;
 };
 

@@ -12,9 +12,15 @@ namespace gpremap {
 // ---- the host's side ----
 
 void Desk::wait_until_ready() {
+    while (!is_ready_within(std::chrono::hours(1))) {
+    }
+}
+
+bool Desk::is_ready_within(std::chrono::milliseconds longest) {
     std::unique_lock lock(mutex_);
-    to_host_.wait(lock, [&] { return phase_ != Phase::booting || cause_; });
+    const bool is = to_host_.wait_for(lock, longest, [&] { return phase_ != Phase::booting || cause_; });
     if (cause_) std::rethrow_exception(cause_);
+    return is;
 }
 
 void Desk::begin(const abi::Step& step) {
@@ -56,15 +62,17 @@ void Desk::stop(std::exception_ptr cause) {
 
 // ---- the vCPU's side ----
 
-std::optional<int64_t> Desk::take_step(Activity& activity) {
+std::optional<int64_t> Desk::take_step(Activity& activity, WhenNone when_none) {
     std::unique_lock lock(mutex_);
     if (phase_ == Phase::working) return -EINVAL;
     if (phase_ == Phase::booting) {
         phase_ = Phase::idle;
         to_host_.notify_all();
     }
-    to_vcpu_.wait(lock, [&] { return phase_ == Phase::assigned || stopping_; });
+    if (when_none == WhenNone::wait)
+        to_vcpu_.wait(lock, [&] { return phase_ == Phase::assigned || stopping_; });
     if (stopping_) return std::nullopt;
+    if (phase_ != Phase::assigned) return -EAGAIN;
     phase_ = Phase::working;
     activity = {};
     kvm_before_ = vm_.stats();

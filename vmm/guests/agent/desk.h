@@ -22,6 +22,8 @@ class Desk {
 
     // ---- the host's side: Guest says what each does ----
     void wait_until_ready();
+    // False where it is not ready within `longest`.
+    bool is_ready_within(std::chrono::milliseconds longest);
     void begin(const abi::Step& step);
     Performed finish();
     bool wait_until_done(std::chrono::milliseconds longest);
@@ -30,8 +32,10 @@ class Desk {
 
     // ---- the vCPU's side, by its own thread ----
 
-    // The result of `next`: waits for a step, and clears `activity` for it. Nothing where the vCPU is to stop.
-    std::optional<int64_t> take_step(Activity& activity);
+    // The result of `next`: waits for a step, or says -EAGAIN where there is none, and clears `activity` for it.
+    // Nothing where the vCPU is to stop.
+    enum class WhenNone { wait, again };
+    std::optional<int64_t> take_step(Activity& activity, WhenNone when_none = WhenNone::wait);
     // The result of `done`. `tsc_khz` is of the agent's time stamps.
     int64_t hand_in_report(const Activity& activity, uint32_t tsc_khz);
     // Whether the agent is at work on a step.

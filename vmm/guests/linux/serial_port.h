@@ -1,0 +1,36 @@
+// A serial port of the kind 16550, as far as a kernel's console needs one: what is written comes out, nothing comes in.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+
+namespace gpremap {
+
+// By any vCPU's thread.
+class SerialPort {
+  public:
+    // `put` is given what is written, `interrupt` is called where the kernel is to be interrupted: ready for more.
+    SerialPort(std::function<void(char)> put, std::function<void()> interrupt)
+        : put_(std::move(put)), interrupt_(std::move(interrupt)) {}
+
+    // `offset` is that of a register: 0 to 7.
+    void write(unsigned offset, uint8_t value);
+    uint8_t read(unsigned offset);
+
+  private:
+    bool shows_divisor() const { return line_control_ & 0x80; }
+    uint8_t modem_status() const;
+
+    const std::function<void(char)> put_;
+    const std::function<void()> interrupt_;
+    std::mutex mutex_;  // guards what follows
+    uint8_t interrupts_ = 0;
+    uint8_t line_control_ = 0;
+    uint8_t modem_control_ = 0;
+    uint8_t scratch_ = 0;
+    uint8_t divisor_[2] = {1, 0};
+    bool is_empty_told_ = true;  // that there is room for more to write
+};
+
+}  // namespace gpremap
