@@ -27,7 +27,7 @@
 #ifndef GPREMAP_GUEST_ABI_AARCH64_H
 #define GPREMAP_GUEST_ABI_AARCH64_H
 
-#include <stdint.h>
+#include "guest/abi/hypercall.h"
 
 #define GPREMAP_DOORBELL UINT64_C(0x10000000)
 

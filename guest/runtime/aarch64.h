@@ -2,8 +2,6 @@
 #ifndef GPREMAP_GUEST_RUNTIME_AARCH64_H
 #define GPREMAP_GUEST_RUNTIME_AARCH64_H
 
-#include <stddef.h>
-
 #include "guest/abi/aarch64.h"
 #include "guest/abi/hypercall.h"
 
@@ -58,7 +56,7 @@ static inline uint64_t gpremap_load_as_zero(uint64_t address) {
 }
 
 /* By pairs with write-back, then byte by byte. */
-static inline void gpremap_copy(void* to, const void* from, size_t size) {
+static inline void gpremap_copy(void* to, const void* from, uint64_t size) {
     uint64_t low, high;
     for (; size >= 16; size -= 16)
         __asm__ volatile("ldp %2, %3, [%1], #16; stp %2, %3, [%0], #16"
@@ -68,7 +66,7 @@ static inline void gpremap_copy(void* to, const void* from, size_t size) {
                          : "+r"(to), "+r"(from), "=&r"(low)::"memory");
 }
 
-static inline void gpremap_set(void* to, unsigned char byte, size_t size) {
+static inline void gpremap_set(void* to, unsigned char byte, uint64_t size) {
     const uint64_t word = byte * UINT64_C(0x0101010101010101);
     for (; size >= 16; size -= 16)
         __asm__ volatile("stp %1, %1, [%0], #16" : "+r"(to) : "r"(word) : "memory");

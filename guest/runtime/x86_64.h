@@ -2,8 +2,6 @@
 #ifndef GPREMAP_GUEST_RUNTIME_X86_64_H
 #define GPREMAP_GUEST_RUNTIME_X86_64_H
 
-#include <stddef.h>
-
 #include "guest/abi/hypercall.h"
 
 /* The result, or -errno. */
@@ -45,11 +43,11 @@ static inline uint64_t gpremap_load_as_zero(uint64_t address) {
     return value;
 }
 
-static inline void gpremap_copy(void* to, const void* from, size_t size) {
+static inline void gpremap_copy(void* to, const void* from, uint64_t size) {
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size)::"memory");
 }
 
-static inline void gpremap_set(void* to, unsigned char byte, size_t size) {
+static inline void gpremap_set(void* to, unsigned char byte, uint64_t size) {
     __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(byte) : "memory");
 }
 
