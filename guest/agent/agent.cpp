@@ -4,7 +4,7 @@
 // mailbox of its own; what they share are the page tables, which only `exec` edits, under a lock.
 #include "guest/abi/agent.h"
 
-#include "guest/agent/architecture.h"
+#include "guest/agent/processor/processor.h"
 #include "guest/agent/workloads/hammer.h"
 #include "guest/agent/workloads/pulse.h"
 #include "guest/agent/workloads/workload.h"

@@ -10,7 +10,7 @@
 #pragma once
 
 #ifdef __aarch64__
-#include "vmm/kvm/aarch64.h"
+#include "vmm/kvm/kvm_aarch64.h"
 #else
-#include "vmm/kvm/x86_64.h"
+#include "vmm/kvm/kvm_x86_64.h"
 #endif

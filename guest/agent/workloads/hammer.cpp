@@ -1,6 +1,6 @@
 #include "guest/agent/workloads/hammer.h"
 
-#include "guest/agent/architecture.h"
+#include "guest/agent/processor/processor.h"
 #include "guest/runtime/call.h"
 
 namespace gpremap {

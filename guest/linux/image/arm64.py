@@ -47,10 +47,6 @@ def obtain():
                           "XDG_CACHE_HOME that this user may write to") from None
 
 
-def kernel_in(root):
-    return kernel.Kernel(root)
-
-
 class Apt:
     """An apt for arm64 with lists and archives of its own, that takes nothing for installed."""
 

@@ -54,10 +54,15 @@ inline uint64_t exchange_add_locked(Counter& word) {
     return found;
 }
 
-// Neither acquires nor releases: its order to others is the processor's affair.
+// Neither acquires nor releases: its order to others is the processor's affair. Exclusive all the same, so that no remap
+// comes between load and store: there is no instruction that does both, and is not atomic.
 inline void increment(Counter& word) {
     uint64_t value;
-    asm volatile("ldr %0, [%1]; add %0, %0, #1; str %0, [%1]" : "=&r"(value) : "r"(&word) : "memory");
+    uint32_t failed;
+    asm volatile("1: ldxr %0, [%2]; add %0, %0, #1; stxr %w1, %0, [%2]; cbnz %w1, 1b"
+                 : "=&r"(value), "=&r"(failed)
+                 : "r"(&word)
+                 : "memory");
 }
 
 // ---- page tables: 9 bits of an address a level, levels 0 to 3 ----
