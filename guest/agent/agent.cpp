@@ -4,17 +4,18 @@
 // mailbox of its own; what they share are the page tables, which only `exec` edits, under a lock.
 #include "guest/abi/agent.h"
 
+#include "guest/agent/processor/processor.h"
 #include "guest/agent/workloads/hammer.h"
 #include "guest/agent/workloads/pulse.h"
 #include "guest/agent/workloads/workload.h"
 #include "guest/runtime/call.h"
 #include "guest/runtime/record.h"
 #include "guest/runtime/ring.h"
-#include "guest/runtime/timestamp.h"
 
 namespace {
 
 using namespace gpremap::abi;
+using namespace gpremap::processor;
 using gpremap::error_einval, gpremap::hypercall;
 using gpremap::goes_on_after, gpremap::hammer, gpremap::pulse, gpremap::pulse_goes_on_after, gpremap::shuffle;
 using gpremap::run_workload, gpremap::tell_followers, gpremap::workload_goes_on_after;
@@ -27,16 +28,6 @@ using Word = uint64_t __attribute__((may_alias, aligned(1)));
 using Byte = unsigned char;
 
 // ---- patterns ----
-
-void fill_bytes(uint64_t at, uint64_t len, Byte byte) {
-    uint64_t words = len / 8;
-    uint64_t tail = len % 8;
-    uint64_t value = byte * 0x0101010101010101ull;
-    asm volatile("rep stosq; mov %[tail], %%rcx; rep stosb"
-                 : "+D"(at), "+c"(words)
-                 : "a"(value), [tail] "r"(tail)
-                 : "memory");
-}
 
 // The bytes of one stamp page, or of its beginning.
 void fill_stamp_page(uint64_t at, uint64_t len, uint64_t of_page) {
@@ -133,27 +124,10 @@ int64_t touch(const Step& step) {
         if (step.arg[2] == 0)
             (void)*word;
         else
-            asm volatile("lock orq $0, %0" : "+m"(*word));
+            gpremap_touch_for_write(word);
         if (len - offset <= stride) break;  // the sum could wrap
     }
     return 0;
-}
-
-void copy_up(uint64_t from, uint64_t to, uint64_t len) {
-    asm volatile("rep movsb" : "+S"(from), "+D"(to), "+c"(len)::"memory");
-}
-
-// From the end downwards. The tail goes first, byte by byte: descending strings of words are
-// several times faster than of bytes.
-void copy_down(uint64_t from, uint64_t to, uint64_t len) {
-    uint64_t words = len / 8;
-    uint64_t tail = len % 8;
-    uint64_t source = from + len - 1;
-    uint64_t target = to + len - 1;
-    asm volatile("std; rep movsb; sub $7, %%rsi; sub $7, %%rdi; mov %[words], %%rcx; rep movsq; cld"
-                 : "+S"(source), "+D"(target), "+c"(tail)
-                 : [words] "r"(words)
-                 : "memory", "cc");
 }
 
 int64_t copy(const Step& step) {
@@ -187,11 +161,6 @@ int64_t write_inline(const Step& step) {
 
 // ---- exec: stage 2 cannot deny execution, so these tables do ----
 
-constexpr uint64_t entry_present = 1, entry_write = 2, entry_user = 4, entry_accessed = 0x20;
-constexpr uint64_t entry_large = 0x80, entry_no_execute = 1ull << 63;
-constexpr uint64_t entry_address = 0x000ffffffffff000;
-constexpr uint64_t entry_table = entry_present | entry_write | entry_user | entry_accessed;
-
 // The one place, at a time, whose no-execute bit is cleared: the leaf that mapped it is replaced
 // by the spare tables, and put back when the code has returned or faulted.
 struct ExecWindow {
@@ -202,24 +171,19 @@ struct ExecWindow {
 };
 ExecWindow window;
 
-void drop_translations() {
-    hypercall(Call::flush_tlb);
-}
-
 void lock_window(uint64_t vcpu) {
     uint64_t expected = 0;
     while (!__atomic_compare_exchange_n(&window.owner, &expected, vcpu + 1, false, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED)) {
         expected = 0;
-        asm volatile("pause");
+        gpremap_pause();
     }
 }
 
 void close_window() {
     if (window.leaf) {
-        *window.leaf = window.replaced;
+        replace_entry(*window.leaf, window.replaced);
         window.leaf = nullptr;
-        drop_translations();
     }
     __atomic_store_n(&window.owner, 0, __ATOMIC_RELEASE);
 }
@@ -239,56 +203,59 @@ uint64_t executable_until(uint64_t at) {
 }
 
 volatile uint64_t* table(uint64_t entry) {
-    return reinterpret_cast<volatile uint64_t*>(entry & entry_address);
+    return reinterpret_cast<volatile uint64_t*>(address_of(entry));
 }
 
-// A table of `page` sized leaves that maps what the leaf maps whose first address is `from`.
+// A table of leaves that map what the leaf maps whose first address is `from`.
 void split(volatile uint64_t* spare, uint64_t from, uint64_t leaf, uint64_t page) {
-    uint64_t flags = leaf & ~(entry_address | entry_large);
-    if (page > page_size) flags |= entry_large;
-    for (uint64_t i = 0; i < 512; i++) spare[i] = (from + i * page) | flags;
+    for (uint64_t i = 0; i < 512; i++) {
+        const uint64_t at = from + i * page;
+        spare[i] = page > page_size ? large_leaf(leaf, at) : small_leaf(leaf, at);
+    }
 }
 
 // Clears no-execute for the pages of [at, end) that lie in the same 2 MiB as `at`.
 void open_window(uint64_t at, uint64_t end, const Tables& tables) {
     volatile uint64_t* entry = table(tables.root) + (at >> 39 & 511);
-    if (!(*entry & entry_present)) return;
+    if (!is_present(*entry)) return;
     entry = table(*entry) + (at >> 30 & 511);
-    if (!(*entry & entry_present)) return;
+    if (!is_present(*entry)) return;
 
     volatile uint64_t* replaced = nullptr;
     uint64_t replacement = 0;
-    if (*entry & entry_large) {
+    if (is_large_leaf(*entry)) {
         split(table(tables.spare[0]), at & ~((1ull << 30) - 1), *entry, large_page);
         replaced = entry;
-        replacement = tables.spare[0] | entry_table;
+        replacement = table_entry(tables.spare[0]);
         entry = table(tables.spare[0]) + (at >> 21 & 511);
     } else {
         entry = table(*entry) + (at >> 21 & 511);
     }
-    if ((*entry & (entry_present | entry_large)) != (entry_present | entry_large)) return;
+    if (!is_large_leaf(*entry)) return;
 
     uint64_t from = at & ~(large_page - 1);
     volatile uint64_t* pages = table(tables.spare[1]);
     split(pages, from, *entry, page_size);
     for (uint64_t page = at & ~(page_size - 1); page < smaller(end, from + large_page); page += page_size)
-        pages[(page - from) / page_size] = pages[(page - from) / page_size] & ~entry_no_execute;
+        pages[(page - from) / page_size] = executable(pages[(page - from) / page_size]);
     if (replaced) {
-        *entry = tables.spare[1] | entry_table;
+        *entry = table_entry(tables.spare[1]);
     } else {
         replaced = entry;
-        replacement = tables.spare[1] | entry_table;
+        replacement = table_entry(tables.spare[1]);
     }
     window.replaced = *replaced;
     window.leaf = replaced;
-    *replaced = replacement;
-    drop_translations();
+    replace_entry(*replaced, replacement);
 }
 
 int64_t execute(const Step& step, uint64_t vcpu, const Tables& tables) {
     uint64_t at = step.arg[0];
     lock_window(vcpu);
-    if (uint64_t end = executable_until(at)) open_window(at, end, tables);
+    if (uint64_t end = executable_until(at)) {
+        open_window(at, end, tables);
+        settle_code(at);
+    }
     int result = reinterpret_cast<int (*)(int)>(at)(static_cast<int>(step.arg[1]));
     close_window();
     return result;

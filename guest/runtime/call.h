@@ -3,21 +3,7 @@
 #define GPREMAP_GUEST_RUNTIME_CALL_H
 
 #include "guest/abi/hypercall.h"
-
-/* The result, or -errno. */
-static inline int64_t gpremap_hypercall(uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
-                                        uint64_t a4, uint64_t a5) {
-    int64_t rax = (int64_t)number;
-    register uint64_t r10 __asm__("r10") = a3;
-    register uint64_t r8 __asm__("r8") = a4;
-    register uint64_t r9 __asm__("r9") = a5;
-    __asm__ volatile("outl %%eax, %[port]"
-                     : "+a"(rax)
-                     : "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8),
-                       "r"(r9), [port] "N"(GPREMAP_HYPERCALL_PORT)
-                     : "memory");
-    return rax;
-}
+#include "guest/runtime/architecture.h"
 
 /* -1 to -4095 are errors. */
 static inline int gpremap_is_error(int64_t result) {

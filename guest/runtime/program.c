@@ -91,15 +91,13 @@ struct gpremap_place gpremap_range(void) {
 /* ---- what a C library would have ---- */
 
 void* memcpy(void* __restrict to, const void* __restrict from, size_t size) {
-    void* start = to;
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size)::"memory");
-    return start;
+    gpremap_copy(to, from, size);
+    return to;
 }
 
 void* memset(void* to, int byte, size_t size) {
-    void* start = to;
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(byte) : "memory");
-    return start;
+    gpremap_set(to, (unsigned char)byte, size);
+    return to;
 }
 
 int gpremap_same_text(const char* a, const char* b) {

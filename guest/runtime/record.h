@@ -10,7 +10,7 @@
 #define GPREMAP_GUEST_RUNTIME_RECORD_H
 
 #include "guest/abi/workload.h"
-#include "guest/runtime/timestamp.h"
+#include "guest/runtime/architecture.h"
 
 static inline struct gpremap_area* gpremap_area_of(uint64_t vcpu) {
     return (struct gpremap_area*)(uintptr_t)(GPREMAP_WORKLOADS + vcpu * GPREMAP_AREA_SIZE);

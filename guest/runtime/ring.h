@@ -40,7 +40,7 @@ static inline int64_t gpremap_ring_make(struct gpremap_ring* ring, const struct 
     if (!gpremap_ring_submit(ring, call, 1)) return GPREMAP_RING_FAILED;
     while (!gpremap_ring_collect(ring, &result)) {
         if (__atomic_load_n(&ring->state, __ATOMIC_RELAXED) & GPREMAP_RING_BROKEN) return GPREMAP_RING_FAILED;
-        __asm__ volatile("pause");
+        gpremap_pause();
     }
     return result.result;
 }

@@ -6,6 +6,7 @@
 
 #include "tests/fuzz/input.h"
 #include "vmm/vcpus/instruction.h"
+#include "vmm/vcpus/store_origin_x86_64.h"
 
 namespace {
 

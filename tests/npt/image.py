@@ -24,7 +24,7 @@ ln -s /proc/self/fd /dev/fd
 echo {huge_pages} > /proc/sys/vm/nr_hugepages
 echo 4294967295 > /sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
 {keeper}
-for processor in {processors}; do echo 1 > /sys/devices/system/cpu/cpu$processor/online; done
+for processor in {processors}; do echo 1 > /sys/devices/system/cpu/cpu$processor/online 2> /dev/null; done
 for command in /npt/commands/*; do
     name=${{command##*/}}
     mkdir -p /results/$name/files
@@ -45,14 +45,15 @@ poweroff -f
 def build(folder, linux, options):
     """Writes the initramfs into `folder` and returns its path. `options` are those of run-in-npt."""
     keeper = str(options.keeper.absolute()) if options.keeper else "true"
-    processors = range(1, machine.CPUS)
+    processors = machine.processors(options.paging)
+    is_arm = options.paging == machine.STAGE2
     init = INIT.format(timeout=options.timeout, keeper=shlex.quote(keeper), huge_pages=options.huge_pages,
                        processors=" ".join(map(str, processors)), affinity=hex(sum(1 << i for i in processors)))
-    image = Initramfs(folder / "root", init)
-    image.add_modules(linux.modules("kvm-amd"))
+    image = Initramfs(folder / "root", init, *([linux.root] if is_arm else []))
+    image.add_modules({} if is_arm else linux.modules("kvm-amd"))  # ARM's is in the kernel
     for index, command in enumerate(options.commands):
         image.write(f"npt/commands/{index:04}", "exec " + shlex.join(command) + "\n")
-    programs = [pathlib.Path(command[0]) for command in options.commands]
+    programs = [pathlib.Path(command[0]) for command in options.commands if not (is_arm and command[0] == "/bin/sh")]
     for path in [*options.files, *programs, *([options.keeper] if options.keeper else [])]:
         image.add(path.absolute())
     return image.pack(folder / "initramfs")

@@ -14,8 +14,10 @@ MEMORY_GIB = 4
 CPUS = 3
 # tsc=reliable: else the kernel takes a busy host for a broken clock, and patches its scheduler for that (see Run).
 KERNEL_COMMAND_LINE = "console=ttyS0 panic=-1 quiet maxcpus=1 tsc=reliable"
-# Its processor's second stage: KVM falls back to shadow paging where there is none.
-PAGING = {"nested": "max,+svm", "shadow": "max,+svm,-npt"}
+# Its processor's second stage: KVM falls back to shadow paging where there is none. STAGE2 is another machine, whose
+# processor is ARM's: guests with LPA2 hang there.
+STAGE2 = "stage2"
+PAGING = {"nested": "max,+svm", "shadow": "max,+svm,-npt", STAGE2: "max,pauth-impdef=on,lpa2=off"}
 
 
 class Outcome:
@@ -56,9 +58,15 @@ class Run:
         self.died_of_stale_code = re.search(r"\[ *[\d.]+\] Oops: int3", console) is not None
 
 
-def require_qemu():
-    if shutil.which("qemu-system-x86_64") is None:
-        raise Unavailable("qemu-system-x86_64 is missing: install qemu-system-x86")
+def require_qemu(paging):
+    program, package = ("qemu-system-aarch64", "qemu-system-arm") if paging == STAGE2 else ("qemu-system-x86_64", "qemu-system-x86")
+    if shutil.which(program) is None:
+        raise Unavailable(f"{program} is missing: install {package}")
+
+
+def processors(paging):
+    """Those that commands run on. On ARM's there is nothing to keep from."""
+    return range(CPUS - 1) if paging == STAGE2 else range(1, CPUS)
 
 
 def boot(folder, linux, initramfs, timeout, paging, gigantic_pages):
@@ -75,9 +83,15 @@ def boot(folder, linux, initramfs, timeout, paging, gigantic_pages):
 
 def _command(linux, initramfs, channel, paging, gigantic_pages):
     # While it boots there is still a whole gigabyte in one piece.
-    command_line = f"{KERNEL_COMMAND_LINE} hugepagesz=1G hugepages={gigantic_pages} default_hugepagesz=2M"
-    return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", PAGING[paging],
-            "-smp", str(CPUS), "-m", f"{MEMORY_GIB + gigantic_pages}G", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+    huge_pages = f"hugepagesz=1G hugepages={gigantic_pages} default_hugepagesz=2M"
+    if paging == STAGE2:
+        qemu, cpus = ["qemu-system-aarch64", "-machine", "virt,virtualization=on,gic-version=3"], CPUS - 1
+        command_line = f"console=ttyAMA0 panic=-1 quiet {huge_pages}"
+    else:
+        qemu, cpus = ["qemu-system-x86_64"], CPUS
+        command_line = f"{KERNEL_COMMAND_LINE} {huge_pages}"
+    return [*qemu, "-accel", "tcg,thread=multi", "-cpu", PAGING[paging],
+            "-smp", str(cpus), "-m", f"{MEMORY_GIB + gigantic_pages}G", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", str(linux.image), "-initrd", str(initramfs), "-append", command_line,
             "-serial", "stdio", "-device", "virtio-serial-pci",
             "-chardev", f"file,id=results,path={channel}", "-device", "virtserialport,chardev=results"]

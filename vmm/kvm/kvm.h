@@ -11,6 +11,7 @@
 #include <string>
 
 #include "vmm/base/descriptor.h"
+#include "vmm/kvm/architecture.h"
 
 namespace gpremap {
 
@@ -31,23 +32,9 @@ int kvm_ioctl(const Descriptor& fd, unsigned long request, Argument argument, co
 // changes the size that _IOW encodes: the kernel then answers EINVAL. Fixed arrays instead, and
 // numbers encoded with the size that C has.
 
-struct CpuidTable {
-    static constexpr uint32_t capacity = 256;
-    uint32_t count;
-    uint32_t padding;
-    kvm_cpuid_entry2 entries[capacity];
-};
-
 struct SignalMask {
     uint32_t length;  // bytes of `set`
     uint8_t set[8];   // the kernel's sigset_t
-};
-
-struct MsrTable {
-    static constexpr uint32_t capacity = 8;
-    uint32_t count;
-    uint32_t padding;
-    kvm_msr_entry entries[capacity];
 };
 
 struct StatDescription {
@@ -94,7 +81,7 @@ inline constexpr uint64_t quirk_slot_zap_all = 1u << 7;  // Linux 6.12
 
 // ---- what the host can do ----
 
-enum class MmuKind { ept, npt, shadow };
+enum class MmuKind { ept, npt, shadow, stage2 };
 const char* name_of(MmuKind kind);
 
 struct KvmCapabilities {
@@ -108,7 +95,14 @@ struct KvmCapabilities {
     bool statistics = false;                 // KVM_GET_STATS_FD
     bool exit_on_emulation_failure = false;  // KVM_CAP_EXIT_ON_EMULATION_FAILURE
     bool slot_zap_all_optional = false;      // deleting a slot can leave the mappings of the others alone
+    unsigned long vm_type = 0;               // of KVM_CREATE_VM
 };
+
+// What KVM_CHECK_EXTENSION says; 0 where it knows no such capability.
+uint32_t check_extension(const Descriptor& fd, int capability);
+
+// What to do where there is no /dev/kvm: kvm_<architecture>.cpp.
+extern const char* const mend_of_no_kvm;
 
 // The open /dev/kvm.
 class Kvm {
@@ -117,15 +111,18 @@ class Kvm {
     Kvm();
 
     const KvmCapabilities& capabilities() const { return capabilities_; }
-    const CpuidTable& supported_cpuid() const { return cpuid_; }
+    const VcpuModel& vcpu_model() const { return vcpu_model_; }
 
     Descriptor create_vm() const;
     // Bytes of the kvm_run page and what follows it.
     std::size_t run_area_size() const;
 
   private:
+    // What is the processor's: kvm_<architecture>.cpp.
+    void examine_processor();
+
     Descriptor fd_;
-    CpuidTable cpuid_ = {};
+    VcpuModel vcpu_model_ = {};
     KvmCapabilities capabilities_;
 };
 

@@ -15,7 +15,7 @@ namespace gpremap {
 
 namespace exits {
 
-// An access to a port. What `in` is given and `out` has brought lies at `data`, `size` bytes a time, until the next
+// An access to a port, or to the doorbell that stands for ports (guest/abi/aarch64.h). What `in` is given and `out` has brought lies at `data`, `size` bytes a time, until the next
 // run(), which advances rip.
 struct Io {
     enum class Direction { in, out };
@@ -58,9 +58,12 @@ struct Unexpected {
 using Exit = std::variant<exits::Io, exits::HostFault, exits::Mmio, exits::Unemulated, exits::Interrupted,
                           exits::Shutdown, exits::Unexpected>;
 
+struct CpuidTable;
+struct MsrTable;
+
 class Vcpu {
   public:
-    // Takes KVM's descriptor, gives the vCPU its CPUID and the signal mask that VcpuGate's kick needs.
+    // Takes KVM's descriptor, makes the vCPU what Kvm::vcpu_model says and gives it the signal mask that VcpuGate's kick needs.
     // Made by Vm::create_vcpu. Throws std::system_error.
     Vcpu(const Kvm& kvm, Descriptor fd);
     ~Vcpu();
@@ -76,9 +79,9 @@ class Vcpu {
     // As of the last exit. What is set is in force from the next run().
     const kvm_regs& registers();
     void set_registers(const kvm_regs& regs);
-    void set_result(uint64_t rax);
-    kvm_sregs special_registers() const;
-    void set_special_registers(const kvm_sregs& sregs);
+    void set_result(uint64_t result);  // of a hypercall
+    SpecialRegisters special_registers() const;
+    void set_special_registers(const SpecialRegisters& sregs);
 
     // Has KVM finish what it began with the last exit without entering the guest; registers set since
     // that exit are overwritten. For an exit by `out` that the guest is not to return from.
@@ -89,21 +92,21 @@ class Vcpu {
     // Where can_hide_memory() is false, the store of an instruction that reads and writes the same
     // place still reaches memory that a slot has come to hold since the exit.
     void abandon_mmio(uint64_t empty_root);
-    bool can_hide_memory() const {
-        return capabilities_.system_management || capabilities_.mmu == MmuKind::shadow;
-    }
+    bool can_hide_memory() const;
 
-    // The vCPU forgets every translation that it has from the agent's own page tables.
-    void drop_translations();
+    // The vCPU forgets every translation that it has from the agent's own page tables. False where only the guest can
+    // do that.
+    bool drop_translations();
 
     // Has KVM map guest memory at stage 2 as a read by the guest would, without running it. The range must be
     // mapped and readable, and KvmCapabilities::pre_fault true. Bytes, multiples of 4096. By any thread while
     // the vCPU does not run. Throws std::system_error, with part of the range mapped.
     void pre_fault(uint64_t gpa, uint64_t size);
 
+    // Of the guest's time stamps.
     uint32_t tsc_khz() const;
 
-    // ---- of a guest that is a kernel; the first three before the first run(). They throw std::system_error. ----
+    // ---- of a guest that is a kernel, on x86-64; the first three before the first run(). They throw std::system_error. ----
 
     void set_cpuid(const CpuidTable& cpuid);
     void set_msrs(MsrTable msrs);
@@ -116,8 +119,10 @@ class Vcpu {
 
   private:
     int enter_once();
-    Exit classify_io();
-    Exit classify_mmio() const;
+
+    // vcpu_<architecture>.cpp
+    void prepare(const Kvm& kvm);
+    Exit classify();
     void load_registers();
     void store_registers();
 
@@ -126,6 +131,7 @@ class Vcpu {
     std::size_t area_size_;
     kvm_run* area_;
     kvm_regs registers_ = {};  // without sync_regs: the copy
+    kvm_regs stored_ = {};     // what KVM has, where registers come one by one
     bool loaded_ = false;      // registers_ is as of the last exit
     bool changed_ = false;     // registers_ is newer than KVM's
 };

@@ -19,6 +19,7 @@
 namespace gpremap {
 
 class Vcpu;
+struct CpuidTable;
 
 class Vm {
   public:
@@ -61,19 +62,22 @@ class Vm {
     }
     VcpuGate& gate() { return gate_; }
 
-    // ---- of a guest that is a kernel ----
+    // ---- of a guest that is a kernel, on x86-64 ----
 
     // Interrupt controllers, in KVM: local and I/O APICs. Before the first vCPU. Throws std::system_error.
     void create_irqchip();
     // An edge on a line of the I/O APIC. Throws std::system_error.
     void pulse_irq(uint32_t line);
     // What a vCPU may be told that it has.
-    const CpuidTable& supported_cpuid() const { return kvm_.supported_cpuid(); }
+    const CpuidTable& supported_cpuid() const;
 
     // vCPUs are created in order, 0 first. The Vm must outlive them.
     std::unique_ptr<Vcpu> create_vcpu();
 
   private:
+    // What the processor's KVM is to do otherwise than by default: vm_<architecture>.cpp.
+    void prepare_processor();
+
     const Kvm& kvm_;
     Descriptor fd_;
     mutable std::mutex slots_mutex_;

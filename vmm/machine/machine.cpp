@@ -5,10 +5,9 @@
 
 #include "vmm/base/errors.h"
 #include "vmm/guests/agent/agent_guest.h"
-#include "vmm/guests/linux/linux_guest.h"
-#include "vmm/guests/linux/ring0_probe.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/kvm/vm.h"
+#include "vmm/machine/linux.h"
 #include "vmm/vcpus/call_rings.h"
 #include "vmm/vcpus/vcpu_thread.h"
 
@@ -23,12 +22,7 @@ const MachineConfig& checked(const MachineConfig& config) {
 
 // The only place that knows which guests there are.
 std::unique_ptr<Guest> load_guest(const Kvm& kvm, Vm& vm, const MachineConfig& config) {
-    if (config.guest == GuestKind::linux) {
-        require_ring0(kvm);
-        return std::make_unique<LinuxGuest>(
-            vm, config.vcpus, Aperture{config.memory.aperture_base, config.memory.aperture_size},
-            config.linux_guest);
-    }
+    if (config.guest == GuestKind::linux) return load_linux(kvm, vm, config);
     return std::make_unique<AgentGuest>(
         vm, config.vcpus, Aperture{config.memory.aperture_base, config.memory.aperture_size},
         config.ring ? AgentGuest::Calls::by_ring : AgentGuest::Calls::by_exit);

@@ -56,9 +56,9 @@ struct AccessAction {
     uint64_t value = 0;  // stored
 };
 
-// Calls the code at `at`. With `through`, writes `mov eax, returns; ret` there first.
+// Calls the code at `at`. With `through`, writes code that returns `returns` there first.
 struct ExecAction {
-    static constexpr uint64_t code = 6;  // mov eax, imm32; ret
+    static constexpr uint64_t code = 6;  // bytes, at least: order::code_returning
     std::vector<Span> accesses() const {
         std::vector<Span> all{{at, {Operand::Kind::number, "", code, {}}}};
         if (through) all.push_back({*through, {Operand::Kind::number, "", code, {}}});

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 
 #include "vmm/base/deadline.h"
 #include "vmm/base/errors.h"
@@ -246,9 +244,7 @@ void Track::act(const ExecAction& action, StepResult& result) {
     if (action.through) {
         uint64_t through = action.through->in(names_);
         note_argument(result, "through", through);
-        // mov eax, imm32; ret
-        std::array<uint8_t, 6> code{0xb8, 0, 0, 0, 0, 0xc3};
-        std::memcpy(code.data() + 1, &*action.returns, 4);
+        const std::vector<uint8_t> code = order::code_returning(*action.returns);
         const abi::Report report = context_.target.perform(step_->vcpu, order::write(through, code)).report;
         if (judge_access(report, step_->expect, names_, result) == Went::wrong && !step_->expect.fault)
             return;

@@ -88,7 +88,7 @@ void CallRings::run() {
             if (look_at_all() == Found::work)
                 idle_since = Clock::now();
             else if (Clock::now() - idle_since < awake_without_work)
-                __builtin_ia32_pause();
+                pause_briefly();
             else
                 sleep(), idle_since = Clock::now();
         }

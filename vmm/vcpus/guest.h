@@ -49,8 +49,9 @@ class Guest : public CallerMemory {
     // A hypercall that remaps nothing: its result or -errno; nothing where the vCPU is to stop.
     virtual std::optional<int64_t> control(unsigned vcpu, Vcpu& state, const Hypercall& call,
                                            Activity& activity) = 0;
-    // An access to a port that is no hypercall. False for one that this guest has no reason to make.
-    enum class Known { no, yes };
+    // An access to a port that is no hypercall: `no` for one that this guest has no reason to make, `access` for one by
+    // which it tells that an access of the instruction where the vCPU now is did not get through.
+    enum class Known { no, yes, access };
     virtual Known port(unsigned vcpu, Vcpu& state, const exits::Io& io) = 0;
     // An access where no slot is. Known::yes: it was a device's, or to where devices would be, and is dealt with.
     virtual Known device(Vcpu& state, const exits::Mmio& mmio) = 0;

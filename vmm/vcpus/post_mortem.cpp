@@ -15,11 +15,6 @@ std::ostream& operator<<(std::ostream& out, Hex hex) {
     return out << "0x" << std::hex << hex.value << std::dec;
 }
 
-struct Register {
-    const char* name;
-    uint64_t value;
-};
-
 }  // namespace
 
 void HypercallLog::add(uint64_t number, const std::array<uint64_t, 6>& args) {
@@ -60,21 +55,16 @@ std::string describe(const abi::Fault& fault) {
 }
 
 std::string post_mortem(const std::string& reason, unsigned vcpu, const kvm_regs& regs,
-                        const kvm_sregs& sregs, const HypercallLog& log) {
-    const Register registers[] = {
-        {"rax", regs.rax}, {"rbx", regs.rbx}, {"rcx", regs.rcx},  {"rdx", regs.rdx},  {"rsi", regs.rsi},
-        {"rdi", regs.rdi}, {"rbp", regs.rbp}, {"rsp", regs.rsp},  {"r8", regs.r8},    {"r9", regs.r9},
-        {"r10", regs.r10}, {"r11", regs.r11}, {"r12", regs.r12},  {"r13", regs.r13},  {"r14", regs.r14},
-        {"r15", regs.r15}, {"rip", regs.rip}, {"cr2", sregs.cr2}, {"cr3", sregs.cr3}, {"rflags", regs.rflags},
-    };
+                        const SpecialRegisters& special, const HypercallLog& log) {
     constexpr std::size_t columns = 4;
     std::ostringstream out;
+    const std::vector<RegisterInWords> registers = in_words(regs, special);
     out << "the guest died on vCPU " << vcpu << ": " << reason << "\n";
-    for (std::size_t i = 0; i < std::size(registers); i++)
+    for (std::size_t i = 0; i < registers.size(); i++)
         out << "  " << std::left << std::setw(6) << registers[i].name << " " << std::right << std::hex
             << std::setfill('0') << std::setw(16) << registers[i].value << std::dec << std::setfill(' ')
             << (i % columns == columns - 1 ? "\n" : "");
-    out << "  ring " << (sregs.cs.selector & 3) << "\nits last hypercalls, oldest first:\n" << log.text();
+    out << "  " << privilege(regs, special) << "\nits last hypercalls, oldest first:\n" << log.text();
     return out.str();
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "guest/abi/agent.h"
 #include "vmm/kvm/kvm.h"
@@ -36,8 +37,20 @@ class HypercallLog {
 // "write to 0x... refused by the second stage, rip 0x..., vCPU 0".
 std::string describe(const abi::Fault& fault);
 
+// ---- post_mortem_<architecture>.cpp ----
+
+struct RegisterInWords {
+    const char* name;
+    uint64_t value;
+};
+std::vector<RegisterInWords> in_words(const kvm_regs& regs, const SpecialRegisters& special);
+// "ring 3", "EL0".
+std::string privilege(const kvm_regs& regs, const SpecialRegisters& special);
+
+// ---- the report ----
+
 // `reason` first; registers and hypercalls below it. Several lines.
 std::string post_mortem(const std::string& reason, unsigned vcpu, const kvm_regs& regs,
-                        const kvm_sregs& sregs, const HypercallLog& log);
+                        const SpecialRegisters& special, const HypercallLog& log);
 
 }  // namespace gpremap

@@ -22,21 +22,11 @@ std::vector<std::byte> VcpuThread::code_at(uint64_t rip) const {
     return code;
 }
 
-// Ends at rip; shorter where memory begins within.
-std::vector<std::byte> VcpuThread::code_before(uint64_t rip) const {
-    for (std::size_t length = longest_instruction; length > 0; length--) {
-        std::vector<std::byte> code(length);
-        auto gpa = crew_.guest.translate(index_, rip - length);
-        if (gpa && crew_.vm.read_guest(*gpa, code) == length) return code;
-    }
-    return {};
-}
-
 // What the instruction at rip accesses next, at guest-physical addresses. An access that is within a page, and
 // that the guest's own tables do not map, is none of this VMM's.
 std::vector<Access> VcpuThread::accesses_at(const kvm_regs& regs) const {
     std::vector<Access> found;
-    for (Access access : locate(regs, code_at(regs.rip))) {
+    for (Access access : locate(regs, code_at(instruction_address(regs)))) {
         auto gpa = crew_.guest.translate(index_, access.address);
         if (!gpa) continue;
         access.address = *gpa;
@@ -60,7 +50,7 @@ std::optional<Access> VcpuThread::first_refused(const std::vector<Access>& acces
 // The registers are those before the instruction: it is repeated, or reported.
 void VcpuThread::settle(const kvm_regs& regs, const std::vector<Access>& accesses) {
     if (auto refused = first_refused(accesses))
-        deliver(*refused, regs.rip);
+        deliver(*refused, instruction_address(regs));
     else
         check_progress(regs, accesses);
 }
@@ -68,15 +58,6 @@ void VcpuThread::settle(const kvm_regs& regs, const std::vector<Access>& accesse
 VcpuThread::Next VcpuThread::handle(exits::HostFault) {
     const kvm_regs regs = vcpu_->registers();
     settle(regs, accesses_at(regs));
-    return Next::enter;
-}
-
-VcpuThread::Next VcpuThread::handle(const exits::Mmio& mmio) {
-    if (crew_.guest.device(*vcpu_, mmio) == Guest::Known::yes) return Next::enter;
-    if (mmio.kind == abi::FaultKind::write)
-        settle_store(mmio);
-    else
-        settle_load(mmio);
     return Next::enter;
 }
 
@@ -91,45 +72,6 @@ VcpuThread::Next VcpuThread::handle(const exits::Unemulated& exit) {
         die(exit.description);
     settle(regs, accesses);
     return Next::enter;
-}
-
-// The registers are those before the instruction: once KVM has let go of it, it can be repeated.
-void VcpuThread::settle_load(const exits::Mmio& mmio) {
-    const kvm_regs regs = vcpu_->registers();
-    std::vector<Access> accesses = accesses_at(regs);
-    auto listed = std::ranges::find_if(
-        accesses, [&](const Access& access) { return mmio.gpa - access.address < access.size; });
-    bool stores_there = listed != accesses.end() && listed->kind == abi::FaultKind::write;
-    if (listed == accesses.end()) accesses.push_back({mmio.gpa, mmio.size, mmio.kind});
-    auto refused = first_refused(accesses);
-    if (!refused && stores_there && !vcpu_->can_hide_memory())
-        throw HostLacks(
-            "this host's KVM cannot take back a half-done read-modify-write: use a kernel with "
-            "CONFIG_KVM_SMM");
-    vcpu_->abandon_mmio(crew_.guest.empty_page_table());
-    if (refused)
-        deliver(*refused, regs.rip);
-    else
-        check_progress(regs, accesses);
-}
-
-// The instruction is done but for its store. Where the space has come to allow the store since, the
-// instruction is taken back and repeated; one that cannot be taken back is reported: when it was made,
-// the access was not allowed.
-void VcpuThread::settle_store(const exits::Mmio& mmio) {
-    const kvm_regs after = vcpu_->registers();
-    const Access access = {mmio.gpa, mmio.size, abi::FaultKind::write};
-    auto origin = find_origin(
-        after, code_before(after.rip), code_at(after.rip),
-        {mmio.gpa, std::span(mmio.data).first(std::min<std::size_t>(mmio.size, mmio.data.size()))});
-    auto refused = first_refused({access});
-    vcpu_->abandon_mmio(crew_.guest.empty_page_table());
-    if (refused || !origin || origin->repeat != StoreOrigin::Repeat::exact) {
-        deliver(access, origin ? origin->before.rip : after.rip);
-        return;
-    }
-    check_progress(origin->before, {access});
-    vcpu_->set_registers(origin->before);
 }
 
 void VcpuThread::deliver(const Access& access, uint64_t rip) {
@@ -170,7 +112,7 @@ void VcpuThread::check_progress(const kvm_regs& regs, const std::vector<Access>&
     abi::Fault fault = {};
     fault.address = accesses.back().address;
     fault.kind = accesses.back().kind;
-    fault.rip = regs.rip;
+    fault.rip = instruction_address(regs);
     fault.vcpu = index_;
     die("no progress: the map allows the access, but the host did not let it through " +
         std::to_string(stuck_.retries) + " times: " + describe(fault) + ". " +

@@ -90,7 +90,14 @@ VcpuThread::Next VcpuThread::handle(const exits::Unexpected& exit) {
 
 VcpuThread::Next VcpuThread::handle(const exits::Io& io) {
     if (auto call = crew_.guest.hypercall(io, vcpu_->registers())) return answer(*call);
-    if (crew_.guest.port(index_, *vcpu_, io) == Guest::Known::no) die(vcpu_->describe_exit());
+    switch (crew_.guest.port(index_, *vcpu_, io)) {
+        case Guest::Known::no:
+            die(vcpu_->describe_exit());
+        case Guest::Known::yes:
+            return Next::enter;
+        case Guest::Known::access:
+            return handle(exits::HostFault{});
+    }
     return Next::enter;
 }
 

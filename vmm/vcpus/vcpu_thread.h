@@ -81,14 +81,16 @@ class VcpuThread {
 
     // settling.cpp
     std::vector<std::byte> code_at(uint64_t rip) const;
-    std::vector<std::byte> code_before(uint64_t rip) const;
     std::vector<Access> accesses_at(const kvm_regs& regs) const;
     std::optional<Access> first_refused(const std::vector<Access>& accesses);
     void settle(const kvm_regs& regs, const std::vector<Access>& accesses);
-    void settle_store(const exits::Mmio& mmio);
-    void settle_load(const exits::Mmio& mmio);
     void deliver(const Access& access, uint64_t rip);
     void check_progress(const kvm_regs& regs, const std::vector<Access>& accesses);
+
+    // settling_x86_64.cpp
+    std::vector<std::byte> code_before(uint64_t rip) const;
+    void settle_store(const exits::Mmio& mmio);
+    void settle_load(const exits::Mmio& mmio);
 
     [[noreturn]] void die(const std::string& reason);
 

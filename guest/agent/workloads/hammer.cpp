@@ -1,5 +1,6 @@
 #include "guest/agent/workloads/hammer.h"
 
+#include "guest/agent/processor/processor.h"
 #include "guest/runtime/call.h"
 
 namespace gpremap {
@@ -7,7 +8,7 @@ namespace {
 
 using namespace abi;
 
-using Word = volatile uint64_t __attribute__((may_alias));
+using Word = processor::Counter;
 
 Arena& arena_of(const Step& step) {
     return *reinterpret_cast<Arena*>(step.arg[0]);
@@ -48,14 +49,13 @@ Found count_once(Word& word, Arena::Kind kind, uint64_t tally, uint64_t& found) 
     found = tally;
     switch (kind) {
         case Arena::locked_increment:
-            asm volatile("lock incq %0" : "+m"(word)::"memory", "cc");
+            processor::increment_locked(word);
             break;
         case Arena::locked_exchange_add:
-            found = 1;
-            asm volatile("lock xaddq %0, %1" : "+r"(found), "+m"(word)::"memory", "cc");
+            found = processor::exchange_add_locked(word);
             break;
         case Arena::plain_increment:
-            asm volatile("incq %0" : "+m"(word)::"memory", "cc");
+            processor::increment(word);
             break;
         case Arena::plain_store:
             found = word;

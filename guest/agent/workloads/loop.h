@@ -16,7 +16,7 @@ inline void settle_state() {
 }
 
 inline void pause_briefly() {
-    asm volatile("pause");
+    gpremap_pause();
 }
 
 // xorshift: every value but 0 in turn.

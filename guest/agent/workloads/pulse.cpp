@@ -1,7 +1,7 @@
 #include "guest/agent/workloads/pulse.h"
 
 #include "guest/runtime/call.h"
-#include "guest/runtime/timestamp.h"
+#include "guest/runtime/architecture.h"
 
 namespace gpremap {
 namespace {

@@ -46,7 +46,7 @@ struct Touch {
             workload.access == GPREMAP_ZIPF ? zipf(workload.cursor, pages) : workload.cursor % pages;
         auto* word = reinterpret_cast<volatile uint64_t*>(place.at + page * workload_page);
         if (workload.round)
-            asm volatile("lock orq $0, %0" : "+m"(*word));  // keeps what is there, whoever else writes
+            gpremap_touch_for_write(word);
         else
             (void)*word;
         gpremap_operation_ends(&area, sizeof *word);

@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "guest/linux/agent/vcpu.h"
-#include "guest/runtime/timestamp.h"
+#include "guest/runtime/architecture.h"
 
 namespace gpremap {
 namespace {

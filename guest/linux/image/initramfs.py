@@ -27,12 +27,15 @@ def require_programs():
 
 
 class Initramfs:
-    def __init__(self, root, init):
-        """Begins one in the folder `root`. `init` is a shell script, what comes after PREPARE."""
+    def __init__(self, root, init, system=pathlib.Path("/")):
+        """Begins one in the folder `root`. `init` is a shell script, what comes after PREPARE. `system` is where the
+        libraries and busybox of the machine are: here, or of another processor (arm64.py)."""
         self.root = root
+        self.system = system
         for name in ("bin", "dev", "proc", "sys", "tmp", "root"):
             (root / name).mkdir(parents=True)
-        shutil.copy(shutil.which("busybox"), root / "bin/busybox")
+        busybox = shutil.which("busybox") if system == pathlib.Path("/") else system / "bin/busybox"
+        shutil.copy(busybox, root / "bin/busybox")
         self.write("init", PREPARE + init, mode=0o755)
 
     def add_modules(self, modules):
@@ -49,7 +52,7 @@ class Initramfs:
                     self.add(inner)
             return
         self._copy(path)
-        for library in _libraries(path):
+        for library in _libraries(path) if self.system == pathlib.Path("/") else _libraries_in(self.system, path):
             self._copy(library)
 
     def add_program(self, name, path):
@@ -71,7 +74,8 @@ class Initramfs:
         return target
 
     def _copy(self, path):
-        target = self.root / path.relative_to("/")
+        inside = path.relative_to(self.system if path.is_relative_to(self.system) else "/")
+        target = self.root / inside
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
@@ -85,3 +89,23 @@ def _libraries(path):
     if "not found" in listed.stdout:
         raise SystemExit(f"{path} lacks a library:\n{listed.stdout}")
     return [pathlib.Path(found) for found in re.findall(r"(/\S+) \(0x", listed.stdout)]
+
+
+def _libraries_in(system, path):
+    """As the loader of `system` would find them, which does not run here: by what each file names."""
+    found, waiting = {}, [path]
+    while waiting:
+        listed = subprocess.run(["readelf", "--dynamic", "--program-headers", str(waiting.pop())], capture_output=True, text=True,
+                                check=False).stdout
+        for loader in re.findall(r"interpreter: (/[^\]]+)\]", listed):
+            found[loader] = system / loader.lstrip("/")
+        for name in re.findall(r"\(NEEDED\).*\[([^\]]+)\]", listed):
+            if name in found:
+                continue
+            places = [place / name for folder in ("lib", "usr/lib") for place in (system / folder).glob("*-linux-gnu")]
+            library = next((place for place in places if place.exists()), None)
+            if library is None:
+                raise SystemExit(f"{path} lacks a library: {name} is not in {system}")
+            found[name] = library
+            waiting.append(library)
+    return list(found.values())

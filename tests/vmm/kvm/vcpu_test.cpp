@@ -13,6 +13,7 @@
 #include "vmm/guests/agent/world.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/vcpus/instruction.h"
+#include "vmm/vcpus/store_origin_x86_64.h"
 
 namespace gpremap {
 namespace {
@@ -37,7 +38,7 @@ class VcpuTest : public KvmTest {
         void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         ASSERT_NE(memory, MAP_FAILED);
         memory_ = static_cast<uint64_t*>(memory);
-        vcpu_->set_special_registers(ring3_state(0, vcpu_->special_registers()));
+        vcpu_->set_special_registers(user_state(0, vcpu_->special_registers()));
     }
 
     void TearDown() override {

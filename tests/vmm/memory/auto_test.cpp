@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/vmm/code.h"
 #include "tests/vmm/kvm_test.h"
 #include "vmm/guests/agent/world.h"
 #include "vmm/kvm/vm.h"
@@ -135,21 +136,14 @@ TEST_P(AutoWithBackingTest, HugePagesOutliveOddMoves) {
 
 // Every increment of the other vCPU is in one of the two ranges, wherever they are.
 TEST_F(AutoTest, OddExchangesUnderIncrementsLoseNone) {
-    constexpr uint64_t size = 4 * mib, a = base, b = base + 64 * mib + page, code = base + gib;
+    constexpr uint64_t size = 4 * mib, a = base, b = base + 64 * mib + page, place = base + gib;
     constexpr int32_t rounds = 5'000'000;
     map(a, size);
     map(b, size);
-    ASSERT_GE(call(Call::map, code, 2 * mib, rw | GPREMAP_PROT_EXEC).report.result, 0);
-    abi::Step program = step(Op::write, code, 34);
-    const uint8_t bytes[] = {0x48, 0xb8, 0,    0,    0, 0, 1, 0, 0, 0,  //    mov $a,%rax
-                             0x48, 0xba, 0,    0x10, 0, 4, 1, 0, 0, 0,  //    mov $b,%rdx
-                             0xf0, 0x48, 0xff, 0x00,                    // 1: lock incq (%rax)
-                             0x48, 0xff, 0x02,                          //    incq (%rdx)
-                             0xff, 0xcf,                                //    dec %edi
-                             0x75, 0xf5,                                //    jnz 1b
-                             0xc3};
-    std::copy(std::begin(bytes), std::end(bytes), program.bytes);
-    program.arg[1] = sizeof bytes;
+    ASSERT_GE(call(Call::map, place, 2 * mib, rw | GPREMAP_PROT_EXEC).report.result, 0);
+    const code::Bytes bytes = code::count_both(a, b);
+    abi::Step program = step(Op::write, place, bytes.size());
+    std::ranges::copy(bytes, program.bytes);
     ASSERT_EQ(machine_->perform(0, program).report.outcome, Outcome::ok);
     auto sum = [&] {
         uint64_t total = 0;
@@ -159,7 +153,7 @@ TEST_F(AutoTest, OddExchangesUnderIncrementsLoseNone) {
         }
         return total;
     };
-    machine_->start(1, step(Op::exec, code, rounds));
+    machine_->start(1, step(Op::exec, place, rounds));
     int slots_moved = 0;
     for (int i = 0; sum() < 2ull * rounds && i < 100'000; ++i)
         if (way(call(Call::exchange, a, b, size)) == "memslot") ++slots_moved;

@@ -7,6 +7,7 @@
 #include <thread>
 #include <tuple>
 
+#include "tests/vmm/code.h"
 #include "tests/vmm/kvm_test.h"
 #include "vmm/kvm/vm.h"
 
@@ -27,19 +28,21 @@ struct AccessKind {
     std::string name;
     abi::Step step;
     FaultKind kind;
-    uint8_t prefix;  // that the instruction at the fault's rip begins with, 0 for any
+    bool (*is_at_rip)(code::Instruction);
 };
 
-constexpr uint8_t lock_prefix = 0xf0, rep_prefix = 0xf3;
+bool any(code::Instruction) {
+    return true;
+}
 
 const AccessKind access_kinds[] = {
-    {"read", step(Op::access, place, FaultKind::read), FaultKind::read, 0},
-    {"write", step(Op::access, place, FaultKind::write, 1), FaultKind::write, 0},
-    {"locked_rmw", step(Op::touch, place, 8, 1, 8), FaultKind::write, lock_prefix},
-    {"string_load", step(Op::copy, place, good, 64), FaultKind::read, rep_prefix},
-    {"string_store", step(Op::fill, place, 64, abi::Pattern::byte, 1), FaultKind::write, rep_prefix},
-    {"string_move", step(Op::copy, good, place, 64), FaultKind::write, rep_prefix},
-    {"execute", step(Op::exec, place, 0), FaultKind::execute, 0},
+    {"read", step(Op::access, place, FaultKind::read), FaultKind::read, any},
+    {"write", step(Op::access, place, FaultKind::write, 1), FaultKind::write, any},
+    {"locked_rmw", step(Op::touch, place, 8, 1, 8), FaultKind::write, code::is_locked},
+    {"string_load", step(Op::copy, place, good, 64), FaultKind::read, code::is_of_string},
+    {"string_store", step(Op::fill, place, 64, abi::Pattern::byte, 1), FaultKind::write, code::is_of_string},
+    {"string_move", step(Op::copy, good, place, 64), FaultKind::write, code::is_of_string},
+    {"execute", step(Op::exec, place, 0), FaultKind::execute, any},
 };
 
 enum class State { unmapped, read_only, no_access };
@@ -92,10 +95,9 @@ class FaultTest : public KvmTestWith<std::tuple<Variant, State, AccessKind>> {
         EXPECT_EQ(report.fault.cause, abi::FaultCause::stage2);
         EXPECT_GE(report.fault.rip, abi::image_base);
         EXPECT_LT(report.fault.rip, abi::image_limit);
-        uint8_t first = 0;
-        ASSERT_TRUE(machine_->guest().read(report.fault.rip, &first, 1));
-        EXPECT_TRUE(access().prefix == 0 || access().prefix == first)
-            << "at 0x" << std::hex << report.fault.rip;
+        code::Instruction instruction = 0;
+        ASSERT_TRUE(machine_->guest().read(report.fault.rip, &instruction, sizeof instruction));
+        EXPECT_TRUE(access().is_at_rip(instruction)) << "at 0x" << std::hex << report.fault.rip;
     }
 
     void expect_contents(uint64_t at) {
@@ -166,10 +168,9 @@ TEST_P(RunningCodeTest, FaultsWhereItStands) {
     const uint64_t size = size_with(variant);
     boot(config_of(variant, 2, gib));
     perform(call(Call::map, bad, size, rw | GPREMAP_PROT_EXEC));
-    const uint8_t turning[] = {0x90, 0xeb, 0xfd};  // 1: nop; jmp 1b
-    abi::Step code = step(Op::write, place, sizeof turning);
-    std::ranges::copy(turning, code.bytes);
-    perform(code);
+    abi::Step write = step(Op::write, place, code::turning.size());
+    std::ranges::copy(code::turning, write.bytes);
+    perform(write);
 
     machine_->start(1, step(Op::exec, place, 0));
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -183,7 +184,7 @@ TEST_P(RunningCodeTest, FaultsWhereItStands) {
     EXPECT_EQ(report.fault.cause, abi::FaultCause::stage2);
     EXPECT_EQ(report.fault.vcpu, 1u);
     EXPECT_EQ(report.fault.address, report.fault.rip);
-    EXPECT_LT(report.fault.rip - place, sizeof turning);
+    EXPECT_LT(report.fault.rip - place, code::turning.size());
 }
 
 INSTANTIATE_TEST_SUITE_P(Matrix, RunningCodeTest,

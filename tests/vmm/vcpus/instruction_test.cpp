@@ -6,6 +6,8 @@
 #include <initializer_list>
 #include <vector>
 
+#include "vmm/vcpus/store_origin_x86_64.h"
+
 namespace gpremap {
 
 void PrintTo(const Access& access, std::ostream* out) {

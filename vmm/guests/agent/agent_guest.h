@@ -10,6 +10,9 @@
 
 namespace gpremap {
 
+// An `out` of 4 bytes to that port.
+bool is_announcement(const exits::Io& io, uint16_t port);
+
 class AgentGuest final : public DeskGuest {
   public:
     // How the calls of steps reach the VMM: those that it is told to make by a ring go by an exit where they remap nothing.
@@ -40,9 +43,11 @@ class AgentGuest final : public DeskGuest {
         std::optional<uint64_t> fault_handler;
     };
 
-    void handle_exception(unsigned vcpu, Vcpu& state);
+    Known handle_exception(unsigned vcpu,
+                           Vcpu& state);  // agent_guest_<architecture>.cpp, as hypercall and last_words
 
     const Calls calls_;
+    const Aperture aperture_;
     const uint64_t entry_;
     std::vector<Agent> agents_;
 };

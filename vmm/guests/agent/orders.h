@@ -38,6 +38,8 @@ abi::Step write(uint64_t at, uint64_t value);
 // At most Step::inline_bytes.
 abi::Step write(uint64_t at, std::span<const uint8_t> bytes);
 abi::Step exec(uint64_t at);
+// A function that returns `value`, for exec: code_<architecture>.cpp.
+std::vector<uint8_t> code_returning(uint32_t value);
 // `entry` is that of a program, 0 for the agent's own workloads.
 abi::Step workload(uint64_t entry);
 // `pulse` is the address of an abi::Pulse in the agent's memory.

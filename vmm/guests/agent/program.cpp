@@ -22,8 +22,8 @@ class Image {
     Image(std::string_view file, const std::string& path) : file_(file), path_(path), bytes_(room) {
         header_ = at<Elf64_Ehdr>(0);
         require(std::memcmp(header_.e_ident, ELFMAG, SELFMAG) == 0 &&
-                    header_.e_ident[EI_CLASS] == ELFCLASS64 && header_.e_machine == EM_X86_64,
-                "a 64-bit ELF file for x86-64");
+                    header_.e_ident[EI_CLASS] == ELFCLASS64 && header_.e_machine == program_format.machine,
+                fmt::format("a 64-bit ELF file for {}", program_format.name));
         require(header_.e_type == ET_DYN && header_.e_entry < room,
                 "one that can be loaded anywhere: link with -static-pie");
         require(header_.e_phentsize == sizeof(Elf64_Phdr) && header_.e_phnum < 64, "program headers");
@@ -88,9 +88,9 @@ class Image {
         require(size <= room, "relocations within its segments");
         for (uint64_t done = 0; done + sizeof(Elf64_Rela) <= size; done += sizeof(Elf64_Rela)) {
             const auto entry = loaded<Elf64_Rela>(table + done);
-            require(
-                ELF64_R_TYPE(entry.r_info) == R_X86_64_RELATIVE && entry.r_offset <= room - sizeof(uint64_t),
-                "no symbol that is left open: link it whole, with -nostdlib");
+            require(ELF64_R_TYPE(entry.r_info) == program_format.relocation &&
+                        entry.r_offset <= room - sizeof(uint64_t),
+                    "no symbol that is left open: link it whole, with -nostdlib");
             const uint64_t value = base + static_cast<uint64_t>(entry.r_addend);
             std::memcpy(bytes_.data() + entry.r_offset, &value, sizeof value);
         }

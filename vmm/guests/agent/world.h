@@ -1,8 +1,8 @@
-// The agent's x86-64 world, as the VMM lays it out: descriptor tables, page tables and the state that
-// puts a vCPU straight into 64-bit ring 3.
+// The agent's world, as the VMM lays it out: page tables, what exceptions need, and the state that puts a vCPU straight
+// into 64-bit ring 3, or EL0.
 //
 //     0x0010'0000  the agent's image (abi::image_base), mapped as its ELF segments say
-//     0x0040'0000  GDT, IDT, ring 0 stubs, empty table, abi::Tables, spare tables    (a page each)
+//     0x0040'0000  GDT, IDT, stubs or vectors, empty table, abi::Tables, spare tables    (a page each)
 //     0x0041'0000  one block a vCPU: mailbox, stack, ring 0 stack, TSS; unmapped pages between
 //     0x0051'0000  shared pages: what the arguments of a step point to
 //     0x0052'0000  one buffer a vCPU: batches and extents of queries (orders.h), for the VMM's eyes only
@@ -10,6 +10,8 @@
 //     0x0060'0000  page tables
 //     0x0200'0000  the count of calls (abi/workload.h), and from 0x0220'0000 on the area of each vCPU's workload
 //     0x0400'0000  a program of the user's for each vCPU
+//
+// GDT, IDT, ring 0 stack and TSS are x86-64's; on aarch64 there is a doorbell (abi/aarch64.h).
 //
 // What is not listed is not mapped; ring 3 reaches the image, mailboxes, stacks, shared pages, rings, page tables and all
 // behind them. Programs may be written and executed: they are loaded after the tables are made, and harm only
@@ -19,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "guest/abi/agent.h"
 #include "vmm/kvm/kvm.h"
@@ -85,18 +88,28 @@ uint64_t build_agent_world(std::span<std::byte> memory, const Aperture& aperture
 // The registers of `vcpu` at an entry point of the agent (abi/agent.h: how a vCPU starts).
 kvm_regs entry_registers(unsigned vcpu, uint64_t entry);
 
-// Ring 3, 64-bit, paging on: what an entry point needs of the rest. `current` gives what is not ours to set.
-kvm_sregs ring3_state(unsigned vcpu, const kvm_sregs& current);
+// ---- world_<architecture>.cpp ----
 
-// What the ring 0 stub for an exception left on its stack, lowest address first.
-struct ExceptionFrame {
-    uint64_t rax;
-    uint64_t error_code;  // 0 where the exception has none
-    uint64_t rip;
-    uint64_t cs;
-    uint64_t rflags;
-    uint64_t rsp;
-    uint64_t ss;
+// Paging on, at the lowest privilege: what an entry point needs of the rest. `current` gives what is not ours to set.
+SpecialRegisters user_state(unsigned vcpu, const SpecialRegisters& current);
+
+// The 1:1 tables have four levels of 512 entries, with leaves of 4 KiB, 2 MiB and 1 GiB, on every architecture.
+enum Rights : unsigned {
+    user = 1,  // the agent's, and not only of what handles its exceptions
+    writable = 2,
+    executable = 4,
+    device = 8,  // no memory
 };
+uint64_t leaf_entry(uint64_t at, uint64_t leaf_size, unsigned rights);
+uint64_t table_entry(uint64_t at);
+
+// What exceptions need: pages to be mapped, and what lies there.
+struct Place {
+    uint64_t at;
+    uint64_t size;  // bytes, whole pages
+    unsigned rights;
+};
+std::vector<Place> places_of_exceptions();
+void write_exceptions(std::span<std::byte> memory);
 
 }  // namespace gpremap

@@ -21,7 +21,7 @@ constexpr uint64_t code = layout::stubs + layout::page / 2;
 // The agent's tables, in ring 0 in place of 3: its stub for exceptions then tells the vector.
 void begin_in_ring0(Vcpu& vcpu) {
     constexpr uint16_t ring0_code = 0x08, ring0_data = 0x10;
-    kvm_sregs sregs = ring3_state(0, vcpu.special_registers());
+    kvm_sregs sregs = user_state(0, vcpu.special_registers());
     sregs.cs.selector = ring0_code;
     sregs.ss.selector = ring0_data;
     sregs.cs.dpl = sregs.ss.dpl = 0;

@@ -1,9 +1,10 @@
-#include "vmm/vcpus/instruction.h"
-
 #include <Zydis/Zydis.h>
 
 #include <algorithm>
 #include <cstring>
+
+#include "vmm/vcpus/instruction.h"
+#include "vmm/vcpus/store_origin_x86_64.h"
 
 namespace gpremap {
 namespace {
