@@ -20,6 +20,7 @@
 #include "vmm/base/progress.h"
 #include "vmm/base/terminal.h"
 #include "vmm/base/text_file.h"
+#include "vmm/base/units.h"
 #include "vmm/control/protocol.h"
 #include "vmm/control/run_control.h"
 #include "vmm/guests/linux/linux_image.h"
