@@ -77,8 +77,9 @@ void allow_to_remap(CallList& list) {
 }
 
 void allow_to_run_a_vcpu(CallList& list) {
-    constexpr uint64_t requests[] = {KVM_RUN,       KVM_GET_REGS,        KVM_SET_REGS,       KVM_GET_SREGS,
-                                     KVM_SET_SREGS, KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS};
+    constexpr uint64_t requests[] = {
+        KVM_RUN,       KVM_GET_REGS,        KVM_SET_REGS,        KVM_GET_SREGS,
+        KVM_SET_SREGS, KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS, KVM_GET_TSC_KHZ};
     for (const uint64_t request : requests) allow_ioctl(list, request);
     list.allow({SCMP_SYS(rt_sigtimedwait)});
 }

@@ -45,13 +45,14 @@ class Line {
     void say() const { (void)!write(STDERR_FILENO, text_, size_); }
 
   private:
-    char text_[512];
+    char text_[1024];
     size_t size_ = 0;
 };
 
 std::string_view name_of_call(int number) {
     const auto index = static_cast<size_t>(number);
-    return index < call_names.size() && !call_names[index].empty() ? call_names[index] : "unknown";
+    if (index >= call_names.size() || call_names[index].empty()) return "unknown";
+    return call_names[index];
 }
 
 void end_here(int, siginfo_t* info, void* context) {
