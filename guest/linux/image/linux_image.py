@@ -1,11 +1,12 @@
 #!/usr/bin/env -S python3 -B
 """The Linux guest of `--guest linux`: writes `kernel` and `initramfs` into a folder, prints the kernel's release.
 
-    linux_image.py FOLDER [--kernel FILE --headers FOLDER] [--add FILE]...
+    linux_image.py FOLDER [--kernel FILE --headers FOLDER] [--add FILE]... [--run COMMAND]...
 
 --kernel: another than Debian's, which is downloaded; --headers: what its modules are built against. --add: a file or a folder
-for the initramfs, which is put where it lies here, with its libraries. Exit status: 3 where this machine lacks something, which
-is said.
+for the initramfs, which is put where it lies here, with its libraries; a program is found by its name, too. A name that is
+not there may be that of an example that comes with gpremap. --run: a shell command before the agent begins; where it
+fails, the guest ends. Exit status: 3 where this machine lacks something, which is said.
 """
 import argparse
 import pathlib
@@ -22,8 +23,9 @@ from unavailable import Unavailable
 HOST_LACKS = 3
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD_MODULE = HERE.parent / "module/build-module"
-# In the build folder it lies where it is built, and where it has been installed.
+# These lie where they are built, in the build folder, and beside this where they have been installed.
 AGENT = HERE.parent / "agent/linux_agent"
+EXAMPLES = HERE.parents[1] / "examples/linux"
 
 # All that Linux patches in its own code it patches before the agent runs. What goes wrong is said on the console, and the
 # VMM is told by a hypercall; where there is none, by a reboot, which is a triple fault.
@@ -32,6 +34,9 @@ ln -s /proc/self/fd /dev/fd
 mkdir -p /dev/shm && mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
 [ -c /dev/gpremap ] || { echo "gpremap: the module is not loaded"; linux_agent power_off 1; reboot -f; }
+for command in /run/*.sh; do
+    [ ! -e "$command" ] || sh "$command" || { echo "gpremap: $command has failed"; linux_agent power_off 1; }
+done
 linux_agent
 status=$?
 echo "gpremap: the agent has ended with status $status"
@@ -40,22 +45,36 @@ reboot -f
 """
 
 
-def build(folder, added, own_kernel, own_headers):
+def build(folder, wanted):
     """Returns the kernel's release, or the file that it was given. Raises Unavailable."""
     if not AGENT.exists():
         raise Unavailable(f"{AGENT} is missing: build it, with the target linux_guest")
     initramfs.require_programs()
-    linux = None if own_kernel else kernel.obtain()
+    linux = None if wanted.kernel else kernel.obtain()
     with tempfile.TemporaryDirectory() as work:
-        module = _module(pathlib.Path(work), own_headers or kernel.headers(linux))
+        module = _module(pathlib.Path(work), wanted.headers or kernel.headers(linux))
         image = initramfs.Initramfs(pathlib.Path(work) / "root", INIT)
         image.add_modules({"gpremap": module})
         image.add_program("bin/linux_agent", AGENT)
-        for path in added:
-            image.add(path)
+        for path in wanted.add:
+            _add(image, path)
+        for order, command in enumerate(wanted.run):
+            image.write(f"run/{order:02}.sh", command)
         image.pack(folder / "initramfs")
-    shutil.copyfile(own_kernel or linux.image, folder / "kernel")
-    return str(own_kernel) if own_kernel else linux.release
+    shutil.copyfile(wanted.kernel or linux.image, folder / "kernel")
+    return str(wanted.kernel) if wanted.kernel else linux.release
+
+
+def _add(image, path):
+    if not path.exists() and (EXAMPLES / path.name).exists():
+        path = EXAMPLES / path.name
+    if not path.exists():
+        raise Unavailable(f"there is no {path} to add")
+    path = path.resolve()
+    image.add(path)
+    by_name = image.root / "bin" / path.name
+    if path.is_file() and not by_name.exists():
+        by_name.symlink_to(path)
 
 
 def _module(folder, headers):
@@ -71,12 +90,13 @@ def main():
     parser.add_argument("--kernel", type=pathlib.Path)
     parser.add_argument("--headers", type=pathlib.Path)
     parser.add_argument("--add", type=pathlib.Path, action="append", default=[])
+    parser.add_argument("--run", action="append", default=[])
     wanted = parser.parse_args()
     if bool(wanted.kernel) != bool(wanted.headers):
         parser.error("--kernel and --headers go together: the module is built against exactly the kernel's headers")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as an exception: what was begun is removed
     try:
-        print(build(wanted.folder, [path.resolve() for path in wanted.add], wanted.kernel, wanted.headers))
+        print(build(wanted.folder, wanted))
     except Unavailable as reason:
         print(reason, file=sys.stderr)
         return HOST_LACKS

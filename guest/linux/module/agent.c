@@ -4,7 +4,7 @@
 #include <linux/smp.h>
 #include <linux/wait.h>
 
-#include "module.h"
+#include "guest/linux/module/module.h"
 
 // A lost interrupt costs as much.
 #define LONGEST_WAIT (HZ / 10)

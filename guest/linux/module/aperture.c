@@ -3,7 +3,7 @@
 #include <linux/pfn_t.h>
 #include <linux/sched.h>
 
-#include "module.h"
+#include "guest/linux/module/module.h"
 
 // As many pages around one that is touched are mapped with it: asking costs more than an entry.
 #define AROUND UINT64_C(0x10000)

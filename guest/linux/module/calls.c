@@ -3,7 +3,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "module.h"
+#include "guest/linux/module/module.h"
 
 enum { takes_first = 1, takes_second = 2, takes_both = 3 };
 

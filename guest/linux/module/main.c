@@ -5,7 +5,7 @@
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
 
-#include "module.h"
+#include "guest/linux/module/module.h"
 
 struct gpremap gpremap = {.lock = __RWSEM_INITIALIZER(gpremap.lock)};
 

@@ -11,7 +11,7 @@
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
-#include "module.h"
+#include "guest/linux/module/module.h"
 
 // One that is plugged. The module cannot be unloaded while there are any.
 struct plugged {
