@@ -84,6 +84,14 @@ void allow_to_run_a_vcpu(CallList& list) {
     list.allow({SCMP_SYS(rt_sigtimedwait)});
 }
 
+// The vCPU of a kernel: its processor before the first entry, interrupts, and where its own tables lead to.
+void allow_to_run_a_kernel(CallList& list) {
+    constexpr uint64_t set_cpuid2 = 0x4008ae90, set_msrs = 0x4008ae89;  // with the sizes that C has
+    for (const uint64_t request : {set_cpuid2, set_msrs, uint64_t{KVM_GET_LAPIC}, uint64_t{KVM_SET_LAPIC},
+                                   uint64_t{KVM_TRANSLATE}, uint64_t{KVM_IRQ_LINE}})
+        allow_ioctl(list, request);
+}
+
 // Threads of this process; clone3 cannot be looked into, and glibc does without.
 void allow_to_make_threads(CallList& list) {
     list.is_missing(SCMP_SYS(clone3));
@@ -122,6 +130,7 @@ void allow_what_a_track_does(CallList& list) {
     allow_to_read_files(list);
     allow_to_make_threads(list);  // of deadlines
     allow_to_tell(list);
+    allow_ioctl(list, KVM_IRQ_LINE);  // a kernel is told of a step
 }
 
 // It makes all the others that are to come, which cannot do what it could not; and it concludes.
@@ -157,6 +166,7 @@ void allow_what_it_does(ThreadKind kind, CallList& list) {
             return allow_what_a_track_does(list);
         case ThreadKind::vcpu:
             allow_to_run_a_vcpu(list);
+            allow_to_run_a_kernel(list);
             [[fallthrough]];
         case ThreadKind::rings:
         case ThreadKind::pool:

@@ -88,14 +88,10 @@ std::string_view name_of(CasesOn on) {
     }
 }
 
-RunOne runner_for(const CasesOptions& options) {
+RunOne runner_for(const CasesOptions& options, const MachineConfig& machine) {
     if (options.on == CasesOn::vm) {
-        MachineConfig machine;
-        override_vm(options.overrides, machine.memory);
-        override_guest(options.overrides, machine);
-        const auto image = std::make_shared<LinuxImage>(machine);
         const auto vm = std::make_shared<VmCases>(machine);
-        return [image, vm](const Case& c) { return vm->run(c); };
+        return [vm](const Case& c) { return vm->run(c); };
     }
     if (options.overrides.mechanism || options.overrides.backing)
         spdlog::warn("--mechanism and --backing are those of a VM, and say nothing --on {}",
@@ -125,12 +121,16 @@ class CasesRun {
 
     int run() {
         const HugePageReservation reservation(options_.huge_pages);
+        MachineConfig machine;
+        override_vm(options_.overrides, machine.memory);
+        override_guest(options_.overrides, machine);
+        const LinuxImage image(machine);  // by another program, so before this one is confined
         if (options_.on == CasesOn::vm) begin(options_.sandbox);
         const Interruption interruption;  // after the reservation, which forks
         if (options_.on == CasesOn::vm) confine_this_thread(ThreadKind::maker);
         try {
             if (options_.on == CasesOn::vm) require_limits(MemoryConfig().aperture_size);
-            const RunOne run_one = runner_for(options_);
+            const RunOne run_one = runner_for(options_, machine);
             for (const CaseFile& file : files_)
                 if (!interruption.requested()) run_file(file, run_one, interruption);
         } catch (...) {
