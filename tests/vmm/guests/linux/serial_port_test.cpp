@@ -1,0 +1,79 @@
+// The serial port as a driver uses it, and what is kept of a console.
+#include "vmm/guests/linux/serial_port.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "vmm/guests/linux/console.h"
+
+namespace gpremap {
+namespace {
+
+using testing::AllOf;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr unsigned data = 0, interrupt_enable = 1, identity = 2, line_control = 3, modem_control = 4,
+                   line_status = 5, modem_status = 6, scratch = 7;
+
+class Serial : public testing::Test {
+  protected:
+    std::string written_;
+    int interrupts_ = 0;
+    SerialPort port_{[this](char byte) { written_ += byte; }, [this] { interrupts_++; }};
+};
+
+TEST_F(Serial, WritesAndIsAlwaysReady) {
+    for (const char byte : std::string("hello")) port_.write(data, static_cast<uint8_t>(byte));
+    EXPECT_EQ(written_, "hello");
+    EXPECT_EQ(port_.read(line_status), 0x60);
+    EXPECT_EQ(interrupts_, 0);
+}
+
+TEST_F(Serial, InterruptsWhereItIsEmptyAndAskedTo) {
+    EXPECT_EQ(port_.read(identity), 1) << "no interrupt";
+    port_.write(interrupt_enable, 2);
+    EXPECT_EQ(interrupts_, 1);
+    EXPECT_EQ(port_.read(identity), 2) << "ready for more";
+    EXPECT_EQ(port_.read(identity), 1) << "told once";
+    port_.write(data, 'x');
+    EXPECT_EQ(interrupts_, 2);
+    EXPECT_EQ(port_.read(identity), 2);
+    port_.write(interrupt_enable, 0);
+    port_.write(data, 'y');
+    EXPECT_EQ(interrupts_, 2);
+}
+
+TEST_F(Serial, LooksLikeOneToADriver) {
+    port_.write(line_control, 0x83);
+    port_.write(data, 12);
+    EXPECT_EQ(port_.read(data), 12) << "the divisor";
+    EXPECT_EQ(written_, "");
+    port_.write(line_control, 3);
+    port_.write(scratch, 0xa5);
+    EXPECT_EQ(port_.read(scratch), 0xa5);
+    port_.write(modem_control, 0x1a);
+    EXPECT_EQ(port_.read(modem_status) & 0xf0, 0x90) << "looped back";
+    port_.write(data, 'x');
+    EXPECT_EQ(written_, "");
+    port_.write(modem_control, 0);
+    EXPECT_EQ(port_.read(modem_status), 0xb0);
+}
+
+// A guest may write for ever, and what it writes may be meant for a terminal.
+TEST(ConsoleOfAGuest, KeepsTheLastLinesWithoutControls) {
+    Console console("");
+    EXPECT_THAT(console.last_lines(3), HasSubstr("said nothing"));
+    for (int i = 0; i < 100000; i++)
+        for (const char byte : "line " + std::to_string(i) + "\r\n") console.put(byte);
+    for (const char byte : std::string("\x1b[31mpanic\n")) console.put(byte);
+    const std::string last = console.last_lines(2);
+    EXPECT_THAT(last, AllOf(HasSubstr("line 99999"), EndsWith("[31mpanic"), Not(HasSubstr("\x1b"))));
+    EXPECT_THAT(last, Not(HasSubstr("line 99998")));
+}
+
+}  // namespace
+}  // namespace gpremap
