@@ -36,7 +36,11 @@ class Installed(unittest.TestCase):
     def test_all_is_there(self):
         for path in ("bin/gpremap", "libexec/gpremap/baseline/resize_guest", "libexec/gpremap/baseline/resize_image.py",
                      "libexec/gpremap/linux/image/kernel.py", "libexec/gpremap/linux/image/initramfs.py",
-                     "libexec/gpremap/linux/image/unavailable.py", "libexec/gpremap/examples/hash-table",
+                     "libexec/gpremap/linux/image/unavailable.py", "libexec/gpremap/linux/image/linux_image.py",
+                     "libexec/gpremap/linux/agent/linux_agent", "libexec/gpremap/linux/module/build-module",
+                     "libexec/gpremap/linux/module/main.c", "libexec/gpremap/examples/linux/wx-views",
+                     "share/gpremap/guest/linux/module/gpremap.h", "share/gpremap/guest/abi/linux.h",
+                     "share/gpremap/guest/runtime/call.h", "libexec/gpremap/examples/hash-table",
                      "libexec/gpremap/examples/store", "share/gpremap/configs/quickstart.toml",
                      "share/gpremap/configs/domains/plain.xml", "share/gpremap/configs/experiments/huge-pages.toml",
                      "share/gpremap/schema/run.json", "share/gpremap/guest/runtime/program.h",
