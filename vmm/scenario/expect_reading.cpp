@@ -123,7 +123,8 @@ bool touches_memory(const Action& action) {
 }
 
 bool may_give_memory_back(const Action& action) {
-    if (std::holds_alternative<ResizeAction>(action)) return true;
+    if (std::holds_alternative<ResizeAction>(action) || std::holds_alternative<UnplugAction>(action))
+        return true;
     const auto* call = std::get_if<CallAction>(&action);
     if (!call) return false;
     const CallRow& row = *find_call(call->number);
@@ -147,7 +148,10 @@ bool has(const Action& action, const StepMetric& metric) {
 void require_fitting(const TomlValue& place, const Expect& expect, const ScenarioStep& step) {
     const auto* call = std::get_if<CallAction>(&step.action);
     bool returns_address = call && (call->effect == Effect::defines || call->effect == Effect::relocates);
-    if (expect.error && !makes_calls(step.action)) place.fail("only a call can end in an errno");
+    const bool is_of_ram =
+        std::holds_alternative<PlugAction>(step.action) || std::holds_alternative<UnplugAction>(step.action);
+    if (expect.error && !makes_calls(step.action) && !is_of_ram)
+        place.fail("only a call can end in an errno");
     if (expect.fault && !touches_memory(step.action)) place.fail("only an access to memory can fault");
     if (expect.at && !returns_address) place.fail(fmt::format("a '{}' returns no address", step.verb));
     if (expect.moved && !(call && call->effect == Effect::relocates))
