@@ -3,6 +3,7 @@
 #include <fmt/ostream.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <iosfwd>
@@ -20,6 +21,7 @@
 #include "vmm/base/progress.h"
 #include "vmm/base/terminal.h"
 #include "vmm/base/text_file.h"
+#include "vmm/base/units.h"
 #include "vmm/control/protocol.h"
 #include "vmm/control/run_control.h"
 #include "vmm/host/conditions.h"
