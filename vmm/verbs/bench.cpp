@@ -6,7 +6,6 @@
 #include <array>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <iosfwd>
 #include <map>
 #include <memory>
@@ -58,8 +57,7 @@ constexpr uint64_t mib = 1ull << 20;
 constexpr std::array<uint64_t, 6> sizes{2 * mib, 16 * mib, 64 * mib, 256 * mib, 1024 * mib, 4096 * mib};
 // The largest of the benches that are not a series of sizes.
 constexpr uint64_t single_size = 256 * mib;
-// Where an exit is much of what a move takes.
-constexpr uint64_t ring_size = 2 * mib;
+constexpr uint64_t ring_size = 2 * mib;  // where an exit is much of what a move takes
 constexpr unsigned stalls_per_run = 20;
 constexpr std::array<uint64_t, 4> extent_counts{10, 100, 1000, 30'000};
 
@@ -377,20 +375,6 @@ std::string describe(const Measurement& measurement) {
                        name_of(measurement.setting.backing), name_of(measurement.setting.mechanism));
 }
 
-// Until an interruption. `done` is told of each row. Throws as a Machine does.
-void measure_all(const std::vector<Measurement>& measurements, const Pinnings& pinnings,
-                 const BenchOptions& options, const Interruption& interruption,
-                 const std::function<void(const Row&)>& done) {
-    Progress progress(measurements.size(), options.progress);
-    for (const Measurement& measurement : measurements) {
-        if (interruption.requested()) break;
-        progress.show(describe(measurement));
-        const Row row{measurement, measure(measurement, pinnings.at(measurement.setting.vcpus))};
-        progress.advance();
-        done(row);
-    }
-}
-
 // Writes the table to `out`, row by row. Returns the exit status, 0 or what finish() makes of it. Throws
 // ConfigError for an unknown name, before anything runs, and HostLacks, GuestDied or std::system_error as a
 // Machine does.
@@ -407,26 +391,30 @@ int run_bench(const BenchOptions& options, Provenance provenance, std::ostream& 
     begin(options.sandbox);
     const Interruption interruption;  // after the reservation, which forks
     confine_this_thread(ThreadKind::maker);
+    Progress progress(measurements.size(), options.progress);
     JsonObject rows = JsonObject::array();
     print_header(out, host, options.runs, pinnings);
-    const auto conclude = [&](std::exception_ptr cause) {
-        provenance.after = read_conditions();
-        JsonObject result{{"schema", "gpremap.bench/1"},       {"tool", {{"version", GPREMAP_VERSION}}},
-                          {"host", gpremap::json_of(host)},    {"pinning", json_of(pinnings)},
-                          {"provenance", json_of(provenance)}, {"rows", rows}};
-        if (cause) add_cause(result, cause);
-        return finish(json, std::move(result), interruption, 0);
-    };
+    std::exception_ptr cause;
     try {
-        measure_all(measurements, pinnings, options, interruption, [&](const Row& row) {
+        for (const Measurement& measurement : measurements) {
+            if (interruption.requested()) break;
+            progress.show(describe(measurement));
+            const Row row{measurement, measure(measurement, pinnings.at(measurement.setting.vcpus))};
+            progress.advance();
             print_row(out, row);
             rows.push_back(json_of(row));
-        });
+        }
     } catch (...) {
-        conclude(std::current_exception());
-        throw;
+        cause = std::current_exception();
     }
-    return conclude(nullptr);
+    provenance.after = read_conditions();
+    JsonObject result{{"schema", "gpremap.bench/1"},       {"tool", {{"version", GPREMAP_VERSION}}},
+                      {"host", gpremap::json_of(host)},    {"pinning", json_of(pinnings)},
+                      {"provenance", json_of(provenance)}, {"rows", rows}};
+    if (cause) add_cause(result, cause);
+    const int status = finish(json, std::move(result), interruption, 0);
+    if (cause) std::rethrow_exception(cause);
+    return status;
 }
 
 }  // namespace
