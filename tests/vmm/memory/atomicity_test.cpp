@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <functional>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include "tests/vmm/kvm_test.h"
@@ -207,6 +209,10 @@ class AtomicityTest : public KvmTestWith<Variant> {
         pulse.stride = page;
         ASSERT_TRUE(machine_->guest().write(layout::shared, &pulse, sizeof pulse));
         machine_->start(1, step(abi::Op::pulse, layout::shared, 0));
+        // Its page is there before anybody counts.
+        for (int turn = 0; turn < 10'000 && accesses_of_pulse() == 0; turn++)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        ASSERT_GT(accesses_of_pulse(), 0u);
     }
 
     uint64_t accesses_of_pulse() {
