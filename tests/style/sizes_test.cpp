@@ -97,9 +97,12 @@ class Functions {
     void skip_continued_lines() {
         while (at_ < lines_.size() && lines_[at_ - 1].ends_with('\\')) at_++;
     }
+    static bool closes(const std::string& line, size_t indent) {
+        return line.size() > indent && line[indent] == '}';
+    }
     void skip_to_brace(size_t indent) {
         while (at_ < lines_.size() && lines_[at_].find_first_not_of(' ') != indent) at_++;
-        while (at_ < lines_.size() && lines_[at_].compare(indent, 1, "}") != 0) at_++;
+        while (at_ < lines_.size() && !closes(lines_[at_], indent)) at_++;
         if (at_ < lines_.size()) at_++;
     }
     static bool is_access(const std::string& head) {

@@ -8,7 +8,7 @@
 #include <sstream>
 #include <utility>
 
-#include "vmm/base/installation.h"
+#include "vmm/host/installation.h"
 
 namespace gpremap {
 

@@ -431,7 +431,6 @@ void Remapper::lift_seals() {
     std::lock_guard lock(state_->mutex);
     remap::Space& space = state_->space;
     for (remap::Extent extent : space.extents_in(space.aperture())) {
-        if (!extent.attributes.sealed) continue;
         space.take(extent.range);
         extent.attributes.sealed = false;
         space.put(extent);

@@ -25,7 +25,8 @@ bool Soak::add_round(size_t steps, bool is_ok, const Held& held) {
     if (rounds_++ == 0) first_ = held;
     last_ = held;
     steps_ += steps;
-    return is_ok && Clock::now() - began_ < longest_;
+    lasted_ = Clock::now() - began_;
+    return is_ok && lasted_ < longest_;
 }
 
 std::vector<std::string> Soak::grown() const {
@@ -44,14 +45,14 @@ std::vector<std::string> Soak::grown() const {
 
 std::string Soak::text() const {
     const auto more = grown();
-    return fmt::format("{} rounds, {} steps in {:.0f} s; {}", rounds_, steps_, seconds(),
+    return fmt::format("{} rounds, {} steps in {:.0f} s; {}", rounds_, steps_, lasted_.count(),
                        more.empty() ? "memory, descriptors, mappings, slots and huge pages have not grown"
                                     : fmt::format("grown: {}", fmt::join(more, "; ")));
 }
 
 JsonObject Soak::json() const {
-    return {{"seconds", seconds()},     {"rounds", rounds_},      {"steps", steps_},
-            {"first", json_of(first_)}, {"last", json_of(last_)}, {"grown", grown()}};
+    return {{"seconds", lasted_.count()}, {"rounds", rounds_},      {"steps", steps_},
+            {"first", json_of(first_)},   {"last", json_of(last_)}, {"grown", grown()}};
 }
 
 }  // namespace gpremap

@@ -39,10 +39,9 @@ class Soak {
   private:
     using Clock = std::chrono::steady_clock;
 
-    double seconds() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
-
     std::chrono::duration<double> longest_;
     Clock::time_point began_;
+    std::chrono::duration<double> lasted_ = {};  // until the end of the last round
     uint64_t rounds_ = 0, steps_ = 0;
     Held first_, last_;
 };

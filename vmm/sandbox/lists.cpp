@@ -48,6 +48,7 @@ void allow_to_run(CallList& list) {
                 SCMP_SYS(madvise),         SCMP_SYS(write),
                 SCMP_SYS(writev),          SCMP_SYS(exit),
                 SCMP_SYS(exit_group)});
+    list.allow_if(SCMP_SYS(prctl), {SCMP_A0(SCMP_CMP_EQ, PR_GET_NAME)});
     list.allow_if(SCMP_SYS(tgkill), {SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid()))});
     for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
         list.allow_if(call, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});

@@ -1,6 +1,7 @@
 #include "vmm/sandbox/sandbox.h"
 
 #include <linux/seccomp.h>
+#include <spdlog/spdlog.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -8,9 +9,13 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <map>
+#include <memory>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "vmm/base/errors.h"
 #include "vmm/sandbox/filter.h"
@@ -41,10 +46,27 @@ void confine(ThreadKind kind, const std::string& name) {
     if (const int error = install(filters.at(kind))) end_unconfined(kind, error);
 }
 
+// The allocator asks, the first time that it shrinks the heap of a thread, whether the host overcommits memory.
+void look_at_what_the_allocator_needs() {
+    constexpr std::size_t chunk = 64 << 10, chunks = 16;
+    std::thread([] {
+        std::vector<std::unique_ptr<char[]>> all;
+        for (std::size_t i = 0; i < chunks; i++) all.push_back(std::make_unique<char[]>(chunk));
+    }).join();
+}
+
+// The log asks the first time for the time zone, which is a file, and whether it writes to a terminal.
+void look_at_what_the_log_needs() {
+    tzset();
+    spdlog::default_logger_raw();
+}
+
 }  // namespace
 
 void confine_threads() {
     if (!filters.empty()) return;
+    look_at_what_the_allocator_needs();
+    look_at_what_the_log_needs();
     if (!kernel_has_filters())
         throw HostLacks(
             "this kernel has no filters of system calls (CONFIG_SECCOMP_FILTER), which confine the threads "

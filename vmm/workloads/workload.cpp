@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "guest/abi/agent.h"
-#include "vmm/base/installation.h"
+#include "vmm/host/installation.h"
 #include "vmm/base/units.h"
 #include "vmm/calls/words.h"
 

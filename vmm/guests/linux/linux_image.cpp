@@ -11,7 +11,7 @@
 
 #include "vmm/host/child_process.h"
 #include "vmm/base/errors.h"
-#include "vmm/base/installation.h"
+#include "vmm/host/installation.h"
 #include "vmm/base/text_file.h"
 
 namespace gpremap {

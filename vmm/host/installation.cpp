@@ -1,4 +1,4 @@
-#include "vmm/base/installation.h"
+#include "vmm/host/installation.h"
 
 #include <system_error>
 
