@@ -23,7 +23,8 @@ static inline void open_device(void) {
 }
 
 /* The result of a call, which succeeds. */
-static inline uint64_t call(const char* what, uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4) {
+static inline uint64_t call(const char* what, uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2,
+                            uint64_t a3, uint64_t a4) {
     const int64_t result = gpremap_device_call(device, number, a0, a1, a2, a3, a4, 0);
     if (result < 0 && result >= -4095) fail(what, (int)-result);
     return (uint64_t)result;
@@ -31,7 +32,8 @@ static inline uint64_t call(const char* what, uint64_t number, uint64_t a0, uint
 
 /* `size` bytes of new guest-physical memory: where. */
 static inline uint64_t new_memory(uint64_t size) {
-    return call("map", gpremap_map, 0, size, GPREMAP_PROT_READ | GPREMAP_PROT_WRITE, GPREMAP_FLAG_ANYWHERE, 0);
+    return call("map", gpremap_map, 0, size, GPREMAP_PROT_READ | GPREMAP_PROT_WRITE, GPREMAP_FLAG_ANYWHERE,
+                0);
 }
 
 /* Guest-physical memory at an address of this process; anywhere where `place` is NULL. */

@@ -48,7 +48,8 @@ static void save_by_snapshot(uint64_t size) {
     put_all(store, size, 1);
     const long before = page_tables();
     const uint64_t begin = now_us();
-    const uint64_t moment = call("snapshot", gpremap_snapshot, at, 0, size, GPREMAP_PROT_READ, GPREMAP_FLAG_ANYWHERE);
+    const uint64_t moment =
+        call("snapshot", gpremap_snapshot, at, 0, size, GPREMAP_PROT_READ, GPREMAP_FLAG_ANYWHERE);
     const uint64_t pause = now_us() - begin;
     put_all(store, size, 2);
     const char* saved = view(NULL, moment, size, PROT_READ);
@@ -56,7 +57,8 @@ static void save_by_snapshot(uint64_t size) {
         printf("the snapshot is not of one moment\n");
         exit(1);
     }
-    printf("snapshot: pause %llu us, page tables +%ld KiB\n", (unsigned long long)pause, page_tables() - before);
+    printf("snapshot: pause %llu us, page tables +%ld KiB\n", (unsigned long long)pause,
+           page_tables() - before);
     call("unmap", gpremap_unmap, moment, size, 0, 0, 0);
     call("unmap", gpremap_unmap, at, size, 0, 0, 0);
 }

@@ -49,8 +49,8 @@ int main(void) {
 
     open_device();
     const uint64_t to_write = new_memory(SIZE);
-    const uint64_t to_execute = call("alias", gpremap_alias, to_write, 0, SIZE, GPREMAP_PROT_READ | GPREMAP_PROT_EXEC,
-                                     GPREMAP_FLAG_ANYWHERE);
+    const uint64_t to_execute = call("alias", gpremap_alias, to_write, 0, SIZE,
+                                     GPREMAP_PROT_READ | GPREMAP_PROT_EXEC, GPREMAP_FLAG_ANYWHERE);
     char* writable = view(NULL, to_write, SIZE, PROT_READ | PROT_WRITE);
     char* executable = view(NULL, to_execute, SIZE, PROT_READ | PROT_EXEC);
     char* writable_there = view(NULL, to_execute, SIZE, PROT_READ | PROT_WRITE);

@@ -113,6 +113,15 @@ Settled settle(const VcpuState& state, abi::Fault& fault) {
     return Settled::repeat;
 }
 
+// What the VMM allows comes through sooner or later; but for RAM that has been plugged, which no process is shown.
+bool may_repeat(VcpuState& state, const abi::Fault& fault) {
+    constexpr unsigned most_repeats = 100'000;
+    const bool is_same = fault.address == state.repeated.address && fault.rip == state.repeated.rip;
+    state.repeats = is_same ? state.repeats + 1 : 0;
+    state.repeated = fault;
+    return state.repeats < most_repeats;
+}
+
 // The image goes on at its fault handler.
 void deliver(VcpuState& state, const abi::Fault& fault, ucontext_t& context) {
     state.mailbox.fault = fault;
@@ -145,7 +154,7 @@ void handle(int, siginfo_t*, void* argument) {
     if (is_hypercall(context)) return take_hypercall(state, context);
     abi::Fault fault = fault_of(state, context);
     if (state.device.in_aperture(fault.address) && fault.vector == vector_page_fault &&
-        settle(state, fault) == Settled::repeat)
+        settle(state, fault) == Settled::repeat && may_repeat(state, fault))
         return;
     deliver(state, fault, context);
 }

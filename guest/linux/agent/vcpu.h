@@ -12,6 +12,8 @@ struct VcpuState {
     uint64_t stack_top;
     uint64_t fault_handler = 0;  // rip, once the image has said so
     bool in_handler = false;     // a fault has been delivered, and is not dealt with
+    abi::Fault repeated = {};    // the last whose access was made once more
+    unsigned repeats = 0;        // of it
 };
 
 // Makes this thread a vCPU: its signals are hypercalls and faults of the image, on a stack of their own.

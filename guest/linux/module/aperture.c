@@ -52,23 +52,35 @@ static vm_fault_t refuse(void) {
     return VM_FAULT_SIGBUS;
 }
 
-// More than 102 extents fit into 2 MiB; then the extent is none that fills it.
-static vm_fault_t huge_fault(struct vm_fault* vmf, unsigned int order) {
+// An entry of 2 MiB, with `lock` held; VM_FAULT_FALLBACK where none fits. Who holds the lock at the same time comes to the same for
+// as long as the place is empty, so no table gets there meanwhile. Where there is one already, it stays until the mapping goes.
+static vm_fault_t insert_huge(struct vm_fault* vmf) {
     struct vm_area_struct* vma = vmf->vma;
-    const uint64_t start = vmf->address & PMD_MASK, at = (uint64_t)vmf->pgoff << PAGE_SHIFT,
-                   from = at & PMD_MASK;
-    vm_fault_t result = VM_FAULT_FALLBACK;
+    const uint64_t start = vmf->address & PMD_MASK, at = (uint64_t)vmf->pgoff << PAGE_SHIFT;
+    const uint64_t from = at & PMD_MASK;
+    const pmd_t now = pmdp_get_lockless(vmf->pmd);
     struct gpremap_extent_info extent;
+    vm_fault_t result;
 
-    if (order != PMD_ORDER || start < vma->vm_start || start + PMD_SIZE > vma->vm_end ||
+    if (!pmd_none(now) && !pmd_trans_huge(now)) return VM_FAULT_FALLBACK;
+    if (start < vma->vm_start || start + PMD_SIZE > vma->vm_end ||
         ((at ^ vmf->address) & ~PMD_MASK & PAGE_MASK))
         return VM_FAULT_FALLBACK;
-    down_read(&gpremap.lock);
+    // With more extents than extent_at looks at, there is none that fills it.
     extent = extent_at(at, max(gpremap.granule, (uint64_t)PMD_SIZE));
-    if (extent.at <= from && extent.at + extent.size >= from + PMD_SIZE && is_shown(vmf, &extent))
-        result = vmf_insert_pfn_pmd(vmf, phys_to_pfn_t(from, 0), (extent.prot & GPREMAP_PROT_WRITE) != 0);
-    up_read(&gpremap.lock);
+    if (extent.at > from || extent.at + extent.size < from + PMD_SIZE || !is_shown(vmf, &extent))
+        return VM_FAULT_FALLBACK;
+    result = vmf_insert_pfn_pmd(vmf, phys_to_pfn_t(from, 0), (extent.prot & GPREMAP_PROT_WRITE) != 0);
     if (result == VM_FAULT_NOPAGE) atomic64_inc(&gpremap.huge_faults);
+    return result;
+}
+
+static vm_fault_t huge_fault(struct vm_fault* vmf, unsigned int order) {
+    vm_fault_t result = VM_FAULT_FALLBACK;
+    if (order != PMD_ORDER) return result;
+    down_read(&gpremap.lock);
+    result = insert_huge(vmf);
+    up_read(&gpremap.lock);
     return result;
 }
 
@@ -90,13 +102,17 @@ static vm_fault_t insert(struct vm_fault* vmf, const struct gpremap_extent_info*
     return result;
 }
 
+// The kernel has asked for 2 MiB before, as a rule; a call may have been made since.
 static vm_fault_t fault(struct vm_fault* vmf) {
     struct gpremap_extent_info extent;
     vm_fault_t result;
 
     down_read(&gpremap.lock);
-    extent = extent_at((uint64_t)vmf->pgoff << PAGE_SHIFT, max(gpremap.granule, AROUND));
-    result = is_shown(vmf, &extent) ? insert(vmf, &extent) : refuse();
+    result = insert_huge(vmf);
+    if (result == VM_FAULT_FALLBACK) {
+        extent = extent_at((uint64_t)vmf->pgoff << PAGE_SHIFT, max(gpremap.granule, AROUND));
+        result = is_shown(vmf, &extent) ? insert(vmf, &extent) : refuse();
+    }
     up_read(&gpremap.lock);
     return result;
 }

@@ -15,12 +15,12 @@
 #define PAGE UINT64_C(4096)
 #define HUGE UINT64_C(0x200000)
 
-#define CHECK(condition)                                              \
-    do {                                                              \
-        if (!(condition)) {                                           \
+#define CHECK(condition)                                                  \
+    do {                                                                  \
+        if (!(condition)) {                                               \
             printf("device_test:%d: not so: %s\n", __LINE__, #condition); \
-            exit(1);                                                  \
-        }                                                             \
+            exit(1);                                                      \
+        }                                                                 \
     } while (0)
 
 /* ---- what the tests share ---- */
@@ -206,7 +206,8 @@ static void* write_on(void* argument) {
    over both is what it has made. */
 static void nothing_is_lost_under_exchanges(unsigned exchanges) {
     const uint64_t a = huge_memory(HUGE), b = huge_memory(HUGE);
-    char *at_a = view(NULL, a, HUGE, PROT_READ | PROT_WRITE), *at_b = view(NULL, b, HUGE, PROT_READ | PROT_WRITE);
+    char *at_a = view(NULL, a, HUGE, PROT_READ | PROT_WRITE),
+         *at_b = view(NULL, b, HUGE, PROT_READ | PROT_WRITE);
     memset(at_a, 0, HUGE);
     memset(at_b, 0, HUGE);
     struct writer writers[2] = {{(volatile uint64_t*)at_a, (_Atomic uint64_t*)(at_a + 64), 0},
@@ -223,8 +224,8 @@ static void nothing_is_lost_under_exchanges(unsigned exchanges) {
         plain[0] += *(const uint64_t*)seen;
         plain[1] += *(const uint64_t*)(seen + 128);
     }
-    printf("device_test: %u exchanges, %llu and %llu increments\n", exchanges, (unsigned long long)writers[0].made,
-           (unsigned long long)writers[1].made);
+    printf("device_test: %u exchanges, %llu and %llu increments\n", exchanges,
+           (unsigned long long)writers[0].made, (unsigned long long)writers[1].made);
     CHECK(writers[0].made && writers[1].made);
     CHECK(locked == writers[0].made + writers[1].made);
     for (int i = 0; i < 2; i++) CHECK(plain[i] == writers[i].made);
@@ -263,7 +264,8 @@ static void ram_comes_and_goes(void) {
     CHECK(gpremap_device_call(device, gpremap_unmap, plug.at, PAGE, 0, 0, 0, 0) == -EBUSY);
     char* seen = view(NULL, plug.at, PAGE, PROT_READ);
     CHECK(signal_of(reading, seen) == SIGBUS);
-    struct gpremap_unplug absent = {plug.at - block, block, 1000, 0}, wrong = {plug.at + PAGE, block, 1000, 0};
+    struct gpremap_unplug absent = {plug.at - block, block, 1000, 0},
+                          wrong = {plug.at + PAGE, block, 1000, 0};
     CHECK(ioctl(device, GPREMAP_IOC_UNPLUG, &absent) == -1 && errno == ENOENT);
     CHECK(ioctl(device, GPREMAP_IOC_UNPLUG, &wrong) == -1 && errno == EINVAL);
     struct gpremap_unplug half = {plug.at + block, block, 60000, 0}, rest = {plug.at, block, 60000, 0};
@@ -281,7 +283,8 @@ static void an_unplug_ends_by_its_deadline(void) {
     CHECK(ioctl(device, GPREMAP_IOC_PLUG, &plug) == 0);
     /* All that is free, but for what the kernel itself needs. */
     const uint64_t size = (uint64_t)sysconf(_SC_AVPHYS_PAGES) * PAGE - (UINT64_C(48) << 20);
-    char* taken = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char* taken =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(taken != MAP_FAILED);
     for (uint64_t at = 0; at < size; at += PAGE) taken[at] = 1;
     struct timespec begin, end;
@@ -289,9 +292,11 @@ static void an_unplug_ends_by_its_deadline(void) {
     clock_gettime(CLOCK_MONOTONIC, &begin);
     const int error = ioctl(device, GPREMAP_IOC_UNPLUG, &unplug) ? errno : 0;
     clock_gettime(CLOCK_MONOTONIC, &end);
-    printf("device_test: unplugged %llu of %llu MiB, error %d, after %lld s\n", (unsigned long long)unplug.unplugged >> 20,
-           (unsigned long long)plug.size >> 20, error, (long long)(end.tv_sec - begin.tv_sec));
-    CHECK(error ? error == ETIMEDOUT || error == EBUSY : unplug.unplugged > 0 && unplug.unplugged < plug.size);
+    printf("device_test: unplugged %llu of %llu MiB, error %d, after %lld s\n",
+           (unsigned long long)unplug.unplugged >> 20, (unsigned long long)plug.size >> 20, error,
+           (long long)(end.tv_sec - begin.tv_sec));
+    CHECK(error ? error == ETIMEDOUT || error == EBUSY
+                : unplug.unplugged > 0 && unplug.unplugged < plug.size);
     CHECK(end.tv_sec - begin.tv_sec < 30);
     for (uint64_t at = 0; at < size; at += PAGE) CHECK(taken[at] == 1);
     munmap(taken, size);
@@ -314,7 +319,7 @@ int main(int argc, char** argv) {
     entries_are_of_2_mib_where_they_fit();
     queries_and_batches_take_structures_of_the_process();
     printf("device_test: mappings are as they should be\n");
-    nothing_is_lost_under_exchanges(argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1000);
+    nothing_is_lost_under_exchanges(argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 300);
     ram_comes_and_goes();
     printf("device_test: RAM comes and goes\n");
     an_unplug_ends_by_its_deadline();
