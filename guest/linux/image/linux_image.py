@@ -1,12 +1,11 @@
 #!/usr/bin/env -S python3 -B
 """The Linux guest of `--guest linux`: writes `kernel` and `initramfs` into a folder, prints the kernel's release.
 
-    linux_image.py FOLDER [--kernel FILE --headers FOLDER] [--add FILE]... [--run COMMAND]...
+    linux_image.py FOLDER [--kernel FILE --headers FOLDER] [--add FILE]...
 
 --kernel: another than Debian's, which is downloaded; --headers: what its modules are built against. --add: a file or a folder
 for the initramfs, which is put where it lies here, with its libraries; a program is found by its name, too. A name that is
-not there may be that of an example that comes with gpremap. --run: a shell command before the agent begins; where it
-fails, the guest ends. Exit status: 3 where this machine lacks something, which is said.
+not there may be that of an example that comes with gpremap. Exit status: 3 where this machine lacks something, which is said.
 """
 import argparse
 import pathlib
@@ -34,9 +33,6 @@ ln -s /proc/self/fd /dev/fd
 mkdir -p /dev/shm && mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
 [ -c /dev/gpremap ] || { echo "gpremap: the module is not loaded"; linux_agent power_off 1; reboot -f; }
-for command in /run/*.sh; do
-    [ ! -e "$command" ] || sh "$command" || { echo "gpremap: $command has failed"; linux_agent power_off 1; }
-done
 linux_agent
 status=$?
 echo "gpremap: the agent has ended with status $status"
@@ -58,8 +54,6 @@ def build(folder, wanted):
         image.add_program("bin/linux_agent", AGENT)
         for path in wanted.add:
             _add(image, path)
-        for order, command in enumerate(wanted.run):
-            image.write(f"run/{order:02}.sh", command)
         image.pack(folder / "initramfs")
     shutil.copyfile(wanted.kernel or linux.image, folder / "kernel")
     return str(wanted.kernel) if wanted.kernel else linux.release
@@ -90,7 +84,6 @@ def main():
     parser.add_argument("--kernel", type=pathlib.Path)
     parser.add_argument("--headers", type=pathlib.Path)
     parser.add_argument("--add", type=pathlib.Path, action="append", default=[])
-    parser.add_argument("--run", action="append", default=[])
     wanted = parser.parse_args()
     if bool(wanted.kernel) != bool(wanted.headers):
         parser.error("--kernel and --headers go together: the module is built against exactly the kernel's headers")

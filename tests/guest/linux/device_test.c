@@ -2,10 +2,10 @@
  * /dev/gpremap, from a process of a Linux guest: mappings, faults, rights, the size of entries, exchanges under two writers, RAM that comes
  * and goes. Runs as root in a guest; ends with 1 where something is not as it should be, which it says.
  */
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,9 +25,9 @@
 
 /* ---- what the tests share ---- */
 
-static __thread sigjmp_buf before;
-static __thread volatile int signal_taken;
-static __thread void* volatile address_taken;
+static sigjmp_buf before;
+static volatile int signal_taken;
+static void* volatile address_taken;
 
 static void handle(int signal, siginfo_t* info, void* context) {
     (void)context;
@@ -65,7 +65,7 @@ static uint64_t huge_memory(uint64_t size) {
     struct gpremap_linux_world world;
     CHECK(ioctl(device, GPREMAP_IOC_WORLD, &world) == 0);
     static uint64_t next;
-    if (!next) next = world.aperture_base + (UINT64_C(64) << 20);
+    if (!next) next = (world.aperture_base + world.aperture_size / 2) & ~(HUGE - 1);
     const uint64_t at = call("map", gpremap_map, next, size, GPREMAP_PROT_READ | GPREMAP_PROT_WRITE, 0, 0);
     next += size + HUGE;
     return at;
@@ -184,53 +184,62 @@ static void queries_and_batches_take_structures_of_the_process(void) {
 
 /* ---- exchanges under two writers ---- */
 
-struct writer {
-    volatile uint64_t* plain;
-    _Atomic uint64_t* locked; /* both writers' */
-    uint64_t made;
+/* What the processes share beside the ranges. */
+struct writers {
+    atomic_int stop;
+    volatile uint64_t made[2];
 };
-static atomic_int stop;
 
-static void* write_on(void* argument) {
-    struct writer* writer = argument;
-    while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-        /* One instruction: it reads and writes the same memory, wherever that is. */
-        __asm__ volatile("incq %0" : "+m"(*writer->plain));
-        atomic_fetch_add(writer->locked, 1);
-        writer->made++;
-    }
-    return NULL;
+/* In one range: a word that both count in, and one of each. */
+static volatile uint64_t* word_of(char* range, int writer) {
+    return (volatile uint64_t*)(range + 64 * (writer + 1));
 }
 
-/* Counters in two ranges that change places all the time: what a writer counts in is now this memory, now that, so the sum
-   over both is what it has made. */
-static void nothing_is_lost_under_exchanges(unsigned exchanges) {
-    const uint64_t a = huge_memory(HUGE), b = huge_memory(HUGE);
-    char *at_a = view(NULL, a, HUGE, PROT_READ | PROT_WRITE),
-         *at_b = view(NULL, b, HUGE, PROT_READ | PROT_WRITE);
-    memset(at_a, 0, HUGE);
-    memset(at_b, 0, HUGE);
-    struct writer writers[2] = {{(volatile uint64_t*)at_a, (_Atomic uint64_t*)(at_a + 64), 0},
-                                {(volatile uint64_t*)(at_a + 128), (_Atomic uint64_t*)(at_a + 64), 0}};
-    pthread_t threads[2];
-    for (int i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, write_on, &writers[i]) == 0);
-    for (unsigned i = 0; i < exchanges; i++) call("exchange", gpremap_exchange, a, b, HUGE, 0, 0);
-    atomic_store(&stop, 1);
-    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
-    uint64_t locked = 0, plain[2] = {0, 0};
-    for (int half = 0; half < 2; half++) {
-        const char* seen = half ? at_b : at_a;
-        locked += *(const uint64_t*)(seen + 64);
-        plain[0] += *(const uint64_t*)seen;
-        plain[1] += *(const uint64_t*)(seen + 128);
+/* Has a mapping of its own. The plain increment is one instruction, which reads and writes the same memory wherever that is. */
+static void write_on(struct writers* writers, int writer, uint64_t at) {
+    char* range = view(NULL, at, HUGE, PROT_READ | PROT_WRITE);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (!atomic_load_explicit(&writers->stop, memory_order_relaxed)) {
+        __asm__ volatile("incq %0" : "+m"(*word_of(range, writer)));
+        atomic_fetch_add((_Atomic uint64_t*)range, 1);
+        writers->made[writer]++;
     }
-    printf("device_test: %u exchanges, %llu and %llu increments\n", exchanges,
-           (unsigned long long)writers[0].made, (unsigned long long)writers[1].made);
-    CHECK(writers[0].made && writers[1].made);
-    CHECK(locked == writers[0].made + writers[1].made);
-    for (int i = 0; i < 2; i++) CHECK(plain[i] == writers[i].made);
-    call("unmap", gpremap_unmap, a, HUGE, 0, 0, 0);
-    call("unmap", gpremap_unmap, b, HUGE, 0, 0, 0);
+    _exit(0);
+}
+
+/* Two ranges change places all the time, so what a writer counts in is now this memory, now that: the sum over both is what it
+   has made. */
+static void nothing_is_lost_under_exchanges(unsigned exchanges) {
+    const uint64_t ranges[2] = {huge_memory(HUGE), huge_memory(HUGE)};
+    struct writers* writers = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t pids[2];
+    CHECK(writers != MAP_FAILED);
+    for (int i = 0; i < 2; i++) {
+        pids[i] = fork();
+        CHECK(pids[i] >= 0);
+        if (pids[i] == 0) write_on(writers, i, ranges[0]);
+    }
+    for (unsigned i = 0; i < exchanges; i++)
+        call("exchange", gpremap_exchange, ranges[0], ranges[1], HUGE, 0, 0);
+    for (int tries = 0; tries < 60000 && !(writers->made[0] && writers->made[1]); tries++) usleep(1000);
+    atomic_store(&writers->stop, 1);
+    uint64_t both = 0, plain[2] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        int status = -1;
+        CHECK(waitpid(pids[i], &status, 0) == pids[i] && status == 0);
+    }
+    for (int half = 0; half < 2; half++) {
+        char* range = view(NULL, ranges[half], HUGE, PROT_READ | PROT_WRITE);
+        both += *(volatile uint64_t*)range;
+        for (int i = 0; i < 2; i++) plain[i] += *word_of(range, i);
+        munmap(range, HUGE);
+        call("unmap", gpremap_unmap, ranges[half], HUGE, 0, 0, 0);
+    }
+    const uint64_t made[2] = {writers->made[0], writers->made[1]};
+    printf("device_test: %u exchanges, %llu and %llu increments\n", exchanges, (unsigned long long)made[0],
+           (unsigned long long)made[1]);
+    CHECK(made[0] && made[1] && both == made[0] + made[1]);
+    for (int i = 0; i < 2; i++) CHECK(plain[i] == made[i]);
 }
 
 /* ---- RAM ---- */
