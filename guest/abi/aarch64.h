@@ -20,7 +20,7 @@
  *     x2    the Tables, the same for every vCPU; their root is a table of level 0
  *     sp    the top of its stack
  *
- * A time stamp is CNTVCT_EL0, `rip` is the pc. Of an exception, Fault::vector is the class in ESR_EL1, error_code the rest
+ * The processor has LSE atomics. A time stamp is CNTVCT_EL0, `rip` is the pc. Of an exception, Fault::vector is the class in ESR_EL1, error_code the rest
  * of it, address FAR_EL1. What `svc` asks for is that the translations of its tables are dropped, of all vCPUs at once;
  * call flush_tlb is -ENOSYS.
  */

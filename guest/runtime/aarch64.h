@@ -38,14 +38,10 @@ static inline void gpremap_pause(void) {
     __asm__ volatile("yield");
 }
 
-/* Keeps what the word holds, whoever else writes: an exclusive pair, where the word is aligned as these need it. */
+/* Keeps what the word holds, whoever else writes. One instruction, which is a write where it faults: of an exclusive pair
+   the load would be what faults. */
 static inline void gpremap_touch_for_write(volatile void* word) {
-    uint64_t value;
-    uint32_t failed;
-    __asm__ volatile("1: ldaxr %0, [%2]; stlxr %w1, %0, [%2]; cbnz %w1, 1b"
-                     : "=&r"(value), "=&r"(failed)
-                     : "r"(word)
-                     : "memory");
+    __asm__ volatile(".arch_extension lse; stset xzr, [%0]" : : "r"(word) : "memory");
 }
 
 /* 0, by a load that the processor cannot do without. */

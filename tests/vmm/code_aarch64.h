@@ -75,9 +75,9 @@ inline constexpr bool can_shut_down = false;
 // ---- the instruction at a fault ----
 
 using Instruction = uint32_t;
-// A load or store that is exclusive.
+// An atomic of LSE.
 inline bool is_locked(Instruction word) {
-    return (word & 0x3f800000) == 0x08000000;
+    return (word & 0x3f200c00) == 0x38200000;
 }
 // Of a pair, with write-back.
 inline bool is_of_string(Instruction word) {

@@ -20,7 +20,7 @@ struct HugePages {
 struct HostFacts {
     std::string kernel;             // "6.18.44"
     std::string cpu;                // the processor's own name
-    std::string mmu;                // "ept", "npt", "shadow"; "none" where KVM cannot be used
+    std::string mmu;                // "ept", "npt", "shadow", "stage2"; "none" where KVM cannot be used
     std::string thp;                // "always", "madvise", "never"; "none" where the kernel has no huge pages
     std::string thp_shmem;          // "advise", "never", ...; "none"
     uint64_t memory_total = 0;      // bytes

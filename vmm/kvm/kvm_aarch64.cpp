@@ -1,3 +1,6 @@
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
 #include "vmm/base/errors.h"
 #include "vmm/kvm/kvm.h"
 
@@ -17,6 +20,8 @@ void Kvm::examine_processor() {
     }
     if (check_extension(fd_, KVM_CAP_ARM_NISV_TO_USER) == 0)
         throw HostLacks("this host's KVM lacks KVM_CAP_ARM_NISV_TO_USER: Linux 5.5 or later has it");
+    if ((getauxval(AT_HWCAP) & HWCAP_ATOMICS) == 0)
+        throw HostLacks("this host's processor lacks LSE atomics, which the agent uses: ARMv8.1 has them");
     capabilities_.mmu = MmuKind::stage2;
     capabilities_.gigabyte_pages = true;
     capabilities_.slot_zap_all_optional = true;

@@ -15,6 +15,7 @@ using remap::stage2::Piece;
 std::optional<std::string> obstacle(const KvmCapabilities& capabilities) {
     if (capabilities.mmu == MmuKind::shadow)
         return "KVM counts pages with EPT and NPT only, and here it uses shadow paging";
+    if (capabilities.mmu == MmuKind::stage2) return "KVM counts no pages on ARM";
     if (!capabilities.pre_fault) return "this KVM lacks KVM_PRE_FAULT_MEMORY: Linux 6.11 has it";
     if (!capabilities.statistics) return "this KVM lacks KVM_GET_STATS_FD: Linux 5.14 has it";
     return std::nullopt;

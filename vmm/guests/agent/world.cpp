@@ -16,6 +16,7 @@ namespace gpremap {
 namespace {
 
 using layout::page;
+using namespace stage1;
 
 constexpr uint64_t large_page = 2ull << 20;
 constexpr uint64_t gigabyte_page = 1ull << 30;
@@ -139,7 +140,8 @@ uint64_t build_agent_world(std::span<std::byte> memory, const Aperture& aperture
     if (tables.root() != layout::page_tables) throw std::logic_error("the root is the first of the tables");
     uint64_t entry = load_image(memory, tables);
 
-    for (const Place& place : places_of_exceptions()) map_pages(tables, place.at, place.size, place.rights);
+    for (const ExceptionPages& pages : pages_of_exceptions())
+        map_pages(tables, pages.at, pages.size, pages.rights);
     map_pages(tables, layout::tables_block, page, user);
     map_pages(tables, layout::spare_tables, 2 * page, user | writable);
     for (unsigned vcpu = 0; vcpu < abi::max_vcpus; vcpu++) map_vcpu_block(tables, vcpu);

@@ -94,22 +94,24 @@ kvm_regs entry_registers(unsigned vcpu, uint64_t entry);
 SpecialRegisters user_state(unsigned vcpu, const SpecialRegisters& current);
 
 // The 1:1 tables have four levels of 512 entries, with leaves of 4 KiB, 2 MiB and 1 GiB, on every architecture.
+namespace stage1 {
 enum Rights : unsigned {
     user = 1,  // the agent's, and not only of what handles its exceptions
     writable = 2,
     executable = 4,
     device = 8,  // no memory
 };
+}
 uint64_t leaf_entry(uint64_t at, uint64_t leaf_size, unsigned rights);
 uint64_t table_entry(uint64_t at);
 
 // What exceptions need: pages to be mapped, and what lies there.
-struct Place {
+struct ExceptionPages {
     uint64_t at;
     uint64_t size;  // bytes, whole pages
     unsigned rights;
 };
-std::vector<Place> places_of_exceptions();
+std::vector<ExceptionPages> pages_of_exceptions();
 void write_exceptions(std::span<std::byte> memory);
 
 }  // namespace gpremap

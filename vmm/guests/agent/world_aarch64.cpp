@@ -10,6 +10,7 @@ namespace gpremap {
 namespace {
 
 using layout::page;
+using namespace stage1;
 
 constexpr uint64_t valid = 1, table_or_page = 2;
 // Kinds of memory, as places in MAIR.
@@ -34,7 +35,7 @@ uint64_t table_entry(uint64_t at) {
     return at | valid | table_or_page;
 }
 
-std::vector<Place> places_of_exceptions() {
+std::vector<ExceptionPages> pages_of_exceptions() {
     return {{layout::stubs, page, executable}, {GPREMAP_DOORBELL, page, user | writable | device}};
 }
 

@@ -8,6 +8,7 @@ namespace gpremap {
 namespace {
 
 using layout::page;
+using namespace stage1;
 
 // ---- page tables ----
 
@@ -143,13 +144,13 @@ uint64_t table_entry(uint64_t at) {
     return at | any_table;
 }
 
-std::vector<Place> places_of_exceptions() {
-    std::vector<Place> places = {{layout::gdt, 2 * page, 0}, {layout::stubs, page, executable}};
+std::vector<ExceptionPages> pages_of_exceptions() {
+    std::vector<ExceptionPages> all = {{layout::gdt, 2 * page, 0}, {layout::stubs, page, executable}};
     for (unsigned vcpu = 0; vcpu < abi::max_vcpus; vcpu++) {
-        places.push_back({layout::block(vcpu) + layout::ring0_stack_in_block, page, writable});
-        places.push_back({tss_address(vcpu), layout::tss_pages * page, writable});
+        all.push_back({layout::block(vcpu) + layout::ring0_stack_in_block, page, writable});
+        all.push_back({tss_address(vcpu), layout::tss_pages * page, writable});
     }
-    return places;
+    return all;
 }
 
 void write_exceptions(std::span<std::byte> memory) {
