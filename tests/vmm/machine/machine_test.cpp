@@ -131,7 +131,7 @@ TEST_F(MachineTest, StampsTellPagesApartAndFindTheByte) {
 
     uint64_t word = abi::stamp_word(abi::stamp_page(7, 102), 3);
     auto expected = static_cast<uint8_t>(word >> 16);
-    write(base + 2 * page + 3 * 8 + 2, {expected ^ 0xff});
+    write(base + 2 * page + 3 * 8 + 2, {static_cast<uint8_t>(~expected)});
     abi::Report report = perform(step(Op::verify, base, 3 * mib, abi::Pattern::stamp, 7, 100));
     EXPECT_EQ(report.outcome, Outcome::mismatch);
     EXPECT_EQ(report.mismatch_at, base + 2 * page + 3 * 8 + 2);
