@@ -113,7 +113,7 @@ static void a_hole_is_a_sigbus_with_its_address(void) {
     CHECK(pipe(ends) == 0 && write(ends[1], seen + 5 * PAGE, 1) == -1 && errno == EFAULT);
     close(ends[0]);
     close(ends[1]);
-    call("unmap", gpremap_unmap, at, HUGE, 0, 0, 0);
+    call("munmap", gpremap_linux_munmap, at, HUGE, 0, 0, 0);
     CHECK(signal_of(reading, seen) == SIGBUS);
     munmap(seen, 2 * HUGE);
 }
@@ -131,7 +131,7 @@ static void rights_are_the_vms(void) {
     CHECK(signal_of(reading, seen + 8) == 0 && signal_of(writing, seen + 8) == SIGBUS);
     call("protect", gpremap_protect, at, HUGE, GPREMAP_PROT_READ | GPREMAP_PROT_WRITE, 0, 0);
     CHECK(signal_of(writing, seen + 8) == 0);
-    call("unmap", gpremap_unmap, at, HUGE, 0, 0, 0);
+    call("munmap", gpremap_linux_munmap, at, HUGE, 0, 0, 0);
     munmap(seen, HUGE);
 }
 
@@ -146,7 +146,7 @@ static void only_what_may_be_executed_is(void) {
     CHECK(mprotect(seen, HUGE, PROT_READ | PROT_EXEC) == 0);
     CHECK(signal_of(executing, seen) == 0);
     CHECK(signal_of(executing, seen + PAGE) == SIGBUS && address_taken == seen + PAGE);
-    call("unmap", gpremap_unmap, at, HUGE, 0, 0, 0);
+    call("munmap", gpremap_linux_munmap, at, HUGE, 0, 0, 0);
     munmap(seen, HUGE);
 }
 
@@ -162,7 +162,7 @@ static void entries_are_of_2_mib_where_they_fit(void) {
         if (offset != 3 * HUGE) CHECK(seen[offset] == 7);
     CHECK(count("huge_faults") - huge == 8);
     CHECK(count("small_faults") - small == 32); /* 16 pages each */
-    call("unmap", gpremap_unmap, at, 8 * HUGE, 0, 0, 0);
+    call("munmap", gpremap_linux_munmap, at, 8 * HUGE, 0, 0, 0);
     munmap(seen, 8 * HUGE);
 }
 
@@ -179,7 +179,7 @@ static void queries_and_batches_take_structures_of_the_process(void) {
     CHECK(call("query", gpremap_query, at, HUGE, (uintptr_t)extents, 2, 0) == 3 && extents[1].size == PAGE);
     CHECK(gpremap_device_call(device, gpremap_query, at, HUGE, 8, 2, 0, 0) == -EFAULT);
     CHECK(gpremap_device_call(device, gpremap_batch, 8, 2, 0, 0, 0, 0) == -EFAULT);
-    call("unmap", gpremap_unmap, at, HUGE, 0, 0, 0);
+    call("munmap", gpremap_linux_munmap, at, HUGE, 0, 0, 0);
 }
 
 /* ---- exchanges under two writers ---- */
@@ -233,7 +233,7 @@ static void nothing_is_lost_under_exchanges(unsigned exchanges) {
         both += *(volatile uint64_t*)range;
         for (int i = 0; i < 2; i++) plain[i] += *word_of(range, i);
         munmap(range, HUGE);
-        call("unmap", gpremap_unmap, ranges[half], HUGE, 0, 0, 0);
+        call("munmap", gpremap_linux_munmap, ranges[half], HUGE, 0, 0, 0);
     }
     const uint64_t made[2] = {writers->made[0], writers->made[1]};
     printf("device_test: %u exchanges, %llu and %llu increments\n", exchanges, (unsigned long long)made[0],
