@@ -12,6 +12,8 @@
 
 #include <utility>
 
+#include "vmm/sandbox/vcpu_requests.h"
+
 namespace gpremap {
 namespace {
 
@@ -78,19 +80,14 @@ void allow_to_remap(CallList& list) {
 }
 
 void allow_to_run_a_vcpu(CallList& list) {
-    constexpr uint64_t requests[] = {
-        KVM_RUN,       KVM_GET_REGS,        KVM_SET_REGS,        KVM_GET_SREGS,
-        KVM_SET_SREGS, KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS, KVM_GET_TSC_KHZ};
-    for (const uint64_t request : requests) allow_ioctl(list, request);
+    allow_ioctl(list, KVM_RUN);
+    for (const uint64_t request : vcpu_requests()) allow_ioctl(list, request);
     list.allow({SCMP_SYS(rt_sigtimedwait)});
 }
 
-// The vCPU of a kernel: its processor before the first entry, interrupts, and where its own tables lead to.
 void allow_to_run_a_kernel(CallList& list) {
-    constexpr uint64_t set_cpuid2 = 0x4008ae90, set_msrs = 0x4008ae89;  // with the sizes that C has
-    for (const uint64_t request : {set_cpuid2, set_msrs, uint64_t{KVM_GET_LAPIC}, uint64_t{KVM_SET_LAPIC},
-                                   uint64_t{KVM_TRANSLATE}, uint64_t{KVM_IRQ_LINE}})
-        allow_ioctl(list, request);
+    for (const uint64_t request : kernel_requests()) allow_ioctl(list, request);
+    allow_ioctl(list, KVM_IRQ_LINE);
 }
 
 // Threads of this process; clone3 cannot be looked into, and glibc does without.

@@ -22,11 +22,12 @@ from unavailable import Unavailable
 PACKAGE = re.compile(r"^linux-image-6\.12\.(\d+)\+deb12-cloud-arm64(-unsigned)?$")
 
 # What the program and its tests are linked with, as far as it is no header alone, and the machine's user space.
-LIBRARIES = ["libspdlog-dev", "libfmt-dev", "nettle-dev", "duktape-dev", "libmicrohttpd-dev", "libgtest-dev", "libgmock-dev",
+LIBRARIES = ["libspdlog-dev", "libseccomp-dev", "libfmt-dev", "nettle-dev", "duktape-dev", "libmicrohttpd-dev", "libgtest-dev",
+             "libgmock-dev",
              "librapidcheck-dev", "libbenchmark-dev", "libxml2-dev", "libasio-dev", "libtomlplusplus-dev", "libcli11-dev",
              "nlohmann-json3-dev", "libexpected-dev", "libstdc++-12-dev", "busybox-static"]
 # Rises when LIBRARIES changes: a folder of another number is not looked at.
-VERSION = 1
+VERSION = 2
 
 
 def folder():

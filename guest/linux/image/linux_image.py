@@ -31,7 +31,6 @@ EXAMPLES = HERE.parents[1] / "examples/linux"
 INIT = """
 ln -s /proc/self/fd /dev/fd
 mkdir -p /dev/shm && mount -t tmpfs tmpfs /dev/shm
-mount -t tmpfs tmpfs /tmp
 [ -c /dev/gpremap ] || { echo "gpremap: the module is not loaded"; linux_agent power_off 1; reboot -f; }
 linux_agent
 status=$?
