@@ -5,9 +5,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "vmm/host/child_process.h"
 #include "vmm/base/errors.h"
 #include "vmm/compare/needs.h"
+#include "vmm/host/child_process.h"
 
 namespace gpremap {
 

@@ -9,9 +9,9 @@
 #include <numeric>
 
 #include "guest/abi/agent.h"
-#include "vmm/host/installation.h"
 #include "vmm/base/units.h"
 #include "vmm/calls/words.h"
+#include "vmm/host/installation.h"
 
 namespace gpremap {
 

@@ -1,7 +1,7 @@
 #include "guest/agent/workloads/pulse.h"
 
-#include "guest/runtime/call.h"
 #include "guest/runtime/architecture.h"
+#include "guest/runtime/call.h"
 
 namespace gpremap {
 namespace {

@@ -102,8 +102,10 @@ TEST(InstructionAarch64, AccessesWhatItSays) {
 }
 
 TEST(InstructionAarch64, WhatAccessesNothingIsNotInTheList) {
-    const Case none[] = {{"prfm pldl1keep, [x1]", 0xf9800020, {}}, {"add x0, x1, x2", 0x8b020020, {}},
-                         {"b .", 0x14000000, {}},                  {"nop", 0xd503201f, {}},
+    const Case none[] = {{"prfm pldl1keep, [x1]", 0xf9800020, {}},
+                         {"add x0, x1, x2", 0x8b020020, {}},
+                         {"b .", 0x14000000, {}},
+                         {"nop", 0xd503201f, {}},
                          {"udf #0", 0, {}}};
     for (const Case& one : none) EXPECT_THAT(data_of(one.word), IsEmpty()) << one.text;
 }

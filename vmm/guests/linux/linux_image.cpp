@@ -9,10 +9,10 @@
 #include <thread>
 #include <vector>
 
-#include "vmm/host/child_process.h"
 #include "vmm/base/errors.h"
-#include "vmm/host/installation.h"
 #include "vmm/base/text_file.h"
+#include "vmm/host/child_process.h"
+#include "vmm/host/installation.h"
 
 namespace gpremap {
 namespace {
