@@ -483,7 +483,7 @@ class Confinement(Case):
     """The filters of a run's threads; tests/vmm/sandbox has what they refuse."""
 
     SCENARIO = ('[vm]\nvcpus = 2\npool = "2MiB"\nring = true\ndeadline = 100\n' + HEAP + '[[step]]\ngrow = { range = "heap", '
-                'new_size = "8MiB" }\ntrack = "beside"\n[[step]]\nsleep = 3\ntrack = "beside"\n[[step]]\nsleep = 3\n')
+                'new_size = "8MiB" }\ntrack = "beside"\nvcpu = 1\n[[step]]\nsleep = 3\ntrack = "beside"\nvcpu = 1\n[[step]]\nsleep = 3\n')
 
     def filtered(self, *arguments):
         """The names of the threads of a run while it sleeps: those that have filters, and those that have none."""
@@ -506,7 +506,7 @@ class Confinement(Case):
         self.assertEqual(free, set())
         self.assertLessEqual({"gpremap", "vcpu0", "vcpu1", "rings", "pool", "signals", "deadline", "beside", "control",
                               "control-calls", "control-jobs"}, confined)
-        self.assertEqual(said, "")
+        self.assertNotIn("--no-sandbox", said)
 
     def test_can_be_left_out(self):
         confined, _, said = self.filtered("--no-sandbox")
@@ -1595,12 +1595,12 @@ class Bench(Case):
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
             while not running.stdout.readline().startswith("move "):
                 self.assertIsNone(running.poll())
-            resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (3, 3))  # the next VM cannot be made
+            resource.prlimit(running.pid, resource.RLIMIT_AS, (8 * GIB, 8 * GIB))  # the next VM has no place
             _, said = running.communicate(timeout=60)
         self.assertEqual(running.returncode, HOST_LACKS, said)
         result = self.result(self.path("b.json"))
         self.assertGreater(len(result["rows"]), 0)
-        self.assertIn("/dev/kvm", result["host_error"])
+        self.assertIn("Cannot allocate memory", result["host_error"])
 
     def test_schema(self):
         rows = self.bench("--runs", "1", "--max-size", "4MiB")
