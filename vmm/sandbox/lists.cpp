@@ -61,14 +61,14 @@ void allow_to_read_files(CallList& list) {
     list.allow_if(SCMP_SYS(openat), {SCMP_A2(SCMP_CMP_MASKED_EQ, writes, 0)});
     list.allow({SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(lseek), SCMP_SYS(close),
                 SCMP_SYS(newfstatat), SCMP_SYS(fstat), SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat),
-                SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(getdents64), SCMP_SYS(getcwd),
-                SCMP_SYS(fcntl), SCMP_SYS(prlimit64), SCMP_SYS(sysinfo), SCMP_SYS(uname)});
+                SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents64),
+                SCMP_SYS(getcwd), SCMP_SYS(fcntl), SCMP_SYS(prlimit64), SCMP_SYS(sysinfo), SCMP_SYS(uname)});
 }
 
 void allow_to_write_files(CallList& list) {
     list.allow({SCMP_SYS(openat), SCMP_SYS(ftruncate), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(rename),
-                SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(lstat), SCMP_SYS(stat),
-                SCMP_SYS(fchmod), SCMP_SYS(fchown), SCMP_SYS(umask)});
+                SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
+                SCMP_SYS(lstat), SCMP_SYS(stat), SCMP_SYS(fchmod), SCMP_SYS(fchown), SCMP_SYS(umask)});
 }
 
 // A call of the guest, from its plan to its end, and what became of guest memory.
@@ -107,11 +107,12 @@ void allow_to_tell(CallList& list) {
 }
 
 void allow_to_serve(CallList& list) {
-    list.allow({SCMP_SYS(epoll_wait),      SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl),  SCMP_SYS(poll),
-                SCMP_SYS(accept),          SCMP_SYS(accept4),     SCMP_SYS(recvfrom),   SCMP_SYS(recvmsg),
-                SCMP_SYS(sendto),          SCMP_SYS(sendmsg),     SCMP_SYS(sendfile),   SCMP_SYS(shutdown),
-                SCMP_SYS(getsockname),     SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
-                SCMP_SYS(timerfd_settime), SCMP_SYS(read),        SCMP_SYS(close),      SCMP_SYS(fcntl)});
+    list.allow({SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),     SCMP_SYS(epoll_ctl),   SCMP_SYS(poll),
+                SCMP_SYS(ppoll),      SCMP_SYS(accept),          SCMP_SYS(accept4),     SCMP_SYS(recvfrom),
+                SCMP_SYS(recvmsg),    SCMP_SYS(sendto),          SCMP_SYS(sendmsg),     SCMP_SYS(sendfile),
+                SCMP_SYS(shutdown),   SCMP_SYS(getsockname),     SCMP_SYS(getpeername), SCMP_SYS(getsockopt),
+                SCMP_SYS(setsockopt), SCMP_SYS(timerfd_settime), SCMP_SYS(read),        SCMP_SYS(close),
+                SCMP_SYS(fcntl)});
     allow_ioctl(list, FIONBIO);
 }
 
@@ -138,7 +139,7 @@ void allow_what_the_main_thread_does(CallList& list) {
     allow_what_a_track_does(list);
     allow_to_write_files(list);
     list.allow({SCMP_SYS(wait4), SCMP_SYS(sched_setaffinity), SCMP_SYS(getrusage), SCMP_SYS(poll),
-                SCMP_SYS(shutdown), SCMP_SYS(geteuid), SCMP_SYS(getegid), SCMP_SYS(getuid),
+                SCMP_SYS(ppoll), SCMP_SYS(shutdown), SCMP_SYS(geteuid), SCMP_SYS(getegid), SCMP_SYS(getuid),
                 SCMP_SYS(getgid)});
     // That of violations stays.
     list.allow_if(SCMP_SYS(rt_sigaction), {SCMP_A0(SCMP_CMP_NE, SIGSYS)});
@@ -176,7 +177,7 @@ void allow_what_it_does(ThreadKind kind, CallList& list) {
         case ThreadKind::deadline:
             return;
         case ThreadKind::signals:
-            return list.allow({SCMP_SYS(poll), SCMP_SYS(read)});
+            return list.allow({SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(read)});
         case ThreadKind::control_calls:  // a checkpoint is a file
             allow_to_write_files(list);
             [[fallthrough]];
