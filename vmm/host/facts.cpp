@@ -1,10 +1,13 @@
 #include "vmm/host/facts.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <system_error>
 
@@ -61,15 +64,35 @@ std::string folder_of(uint64_t size) {
     return "/sys/kernel/mm/hugepages/hugepages-" + std::to_string(size >> 10) + "kB/";
 }
 
+Descriptor open_to_read(const std::string& path) {
+    return Descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+// From the beginning of the file, each time.
+std::optional<uint64_t> number_in(const Descriptor& file) {
+    char text[32];
+    const ssize_t size = file.valid() ? pread(file.get(), text, sizeof text, 0) : -1;
+    uint64_t number = 0;
+    if (size <= 0 || std::from_chars(text, text + size, number).ec != std::errc()) return std::nullopt;
+    return number;
+}
+
 }  // namespace
 
-std::optional<HugePages> read_huge_pages(uint64_t size) {
-    const std::string folder = folder_of(size);
-    auto total = number_in(folder + "nr_hugepages");
-    auto free = number_in(folder + "free_hugepages");
+OpenHugePages::OpenHugePages(uint64_t size)
+    : total_(open_to_read(folder_of(size) + "nr_hugepages")),
+      free_(open_to_read(folder_of(size) + "free_hugepages")),
+      promised_(open_to_read(folder_of(size) + "resv_hugepages")) {}
+
+std::optional<HugePages> OpenHugePages::read() const {
+    const auto total = number_in(total_), free = number_in(free_);
     if (!total || !free) return std::nullopt;
-    auto promised = number_in(folder + "resv_hugepages").value_or(0);
+    const uint64_t promised = number_in(promised_).value_or(0);
     return HugePages{*total, *free - std::min(*free, promised), promised};
+}
+
+std::optional<HugePages> read_huge_pages(uint64_t size) {
+    return OpenHugePages(size).read();
 }
 
 std::optional<uint64_t> unused_huge_2m_of_node(unsigned node) {

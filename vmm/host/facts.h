@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "vmm/base/descriptor.h"
 #include "vmm/config/memory_config.h"
 
 namespace gpremap {
@@ -31,7 +32,16 @@ struct HostFacts {
 
 HostFacts read_host();
 
-// Of huge pages of `size` bytes; nothing where the kernel does not support that size.
+// The host's pool of huge pages of `size` bytes, for a thread that is to look later, and then may open no file.
+class OpenHugePages {
+  public:
+    explicit OpenHugePages(uint64_t size);
+    // Nothing where the kernel does not support that size.
+    std::optional<HugePages> read() const;
+
+  private:
+    Descriptor total_, free_, promised_;
+};
 std::optional<HugePages> read_huge_pages(uint64_t size);
 // Pages, those among them that mappings have been promised: of nodes, the kernel does not tell these apart.
 // Nothing where the host has no such node.

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "vmm/base/errors.h"
+#include "vmm/host/huge_page_account.h"
 #include "vmm/vcpus/vcpu_thread.h"
 
 namespace gpremap {
@@ -86,10 +87,12 @@ void VcpuThread::deliver(const Access& access, uint64_t rip) {
 
 namespace {
 
-// What the host may not have had for an access to memory of this backing. A vCPU's thread is confined, and cannot look.
-const char* doubt_of_host(Backing backing) {
-    if (huge_page_of(backing) == 0) return "Is the host out of memory?";
-    return "Is its pool of huge pages too small for what it has promised? See gpremap doctor";
+// What the host may not have had for an access to memory of this backing.
+std::string doubt_of_host(Backing backing, const OpenHugePages& open) {
+    const auto pool = open.read();
+    if (!pool) return "Is the host out of memory?";
+    return "Is its pool of huge pages too small for what it has promised? It has " +
+           describe(*pool, huge_page_of(backing));
 }
 
 }  // namespace
@@ -116,7 +119,7 @@ void VcpuThread::check_progress(const kvm_regs& regs, const std::vector<Access>&
     fault.vcpu = index_;
     die("no progress: the map allows the access, but the host did not let it through " +
         std::to_string(stuck_.retries) + " times: " + describe(fault) + ". " +
-        doubt_of_host(crew_.remapper.backing()));
+        doubt_of_host(crew_.remapper.backing(), pool_));
 }
 
 }  // namespace gpremap

@@ -20,7 +20,12 @@ void Crew::stop(std::exception_ptr cause) {
 }
 
 VcpuThread::VcpuThread(unsigned index, std::optional<unsigned> cpu, std::unique_ptr<Vcpu> vcpu, Crew& crew)
-    : index_(index), cpu_(cpu), vcpu_(std::move(vcpu)), crew_(crew), thread_([this] { run(); }) {}
+    : index_(index),
+      cpu_(cpu),
+      vcpu_(std::move(vcpu)),
+      crew_(crew),
+      pool_(huge_page_of(crew.remapper.backing())),
+      thread_([this] { run(); }) {}
 
 VcpuThread::~VcpuThread() {
     thread_.join();

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "vmm/host/facts.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/remapper.h"
@@ -103,6 +104,7 @@ class VcpuThread {
     bool in_remap_ = false;  // the exit being handled is a remapping call
     Activity activity_;
     Stuck stuck_;
+    const OpenHugePages pool_;  // that memory is made of, if it is
 
     std::thread thread_;
 };
