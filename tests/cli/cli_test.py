@@ -1600,7 +1600,7 @@ class Bench(Case):
         self.assertEqual(running.returncode, HOST_LACKS, said)
         result = self.result(self.path("b.json"))
         self.assertGreater(len(result["rows"]), 0)
-        self.assertIn("Cannot allocate memory", result["host_error"])
+        self.assertIn("of host address space for the aperture", result["host_error"])
 
     def test_schema(self):
         rows = self.bench("--runs", "1", "--max-size", "4MiB")
