@@ -126,8 +126,11 @@ class Steered(Case):
         self.ctl("job.wait", f"id={json.loads(self.ctl('resize', 'range=x', 'new_size=2MiB', '--json'))['job']}", status=1)
         events = subprocess.Popen([GPREMAP, "ctl", self.socket, "events", "--from", "0", "--json"],
                                   stdout=subprocess.PIPE, text=True)
+        first = events.stdout.readline()  # it is connected before all ends
         self.assertIn("stopping: true", self.ctl("stop"))
-        lines, _ = events.communicate(timeout=LONGEST)
+        lines = first + events.stdout.read()
+        events.stdout.close()
+        events.wait(timeout=LONGEST)
         self.assertEqual(events.returncode, 0)
         events = [json.loads(line) for line in lines.splitlines()]
         self.assertEqual([event["seq"] for event in events], list(range(len(events))))
