@@ -102,6 +102,11 @@ static vm_fault_t insert(struct vm_fault* vmf, const struct gpremap_extent_info*
     return result;
 }
 
+// What is at the page that was touched, and around it.
+static struct gpremap_extent_info extent_touched(const struct vm_fault* vmf) {
+    return extent_at((uint64_t)vmf->pgoff << PAGE_SHIFT, max(gpremap.granule, AROUND));
+}
+
 // The kernel has asked for 2 MiB before, as a rule; a call may have been made since.
 static vm_fault_t fault(struct vm_fault* vmf) {
     struct gpremap_extent_info extent;
@@ -110,7 +115,7 @@ static vm_fault_t fault(struct vm_fault* vmf) {
     down_read(&gpremap.lock);
     result = insert_huge(vmf);
     if (result == VM_FAULT_FALLBACK) {
-        extent = extent_at((uint64_t)vmf->pgoff << PAGE_SHIFT, max(gpremap.granule, AROUND));
+        extent = extent_touched(vmf);
         result = is_shown(vmf, &extent) ? insert(vmf, &extent) : refuse();
     }
     up_read(&gpremap.lock);
@@ -123,7 +128,7 @@ static vm_fault_t pfn_mkwrite(struct vm_fault* vmf) {
     vm_fault_t result;
 
     down_read(&gpremap.lock);
-    extent = extent_at((uint64_t)vmf->pgoff << PAGE_SHIFT, max(gpremap.granule, AROUND));
+    extent = extent_touched(vmf);
     result = is_shown(vmf, &extent) ? 0 : refuse();
     up_read(&gpremap.lock);
     return result;

@@ -7,10 +7,6 @@
 #include "vmm/vcpus/post_mortem.h"
 
 namespace gpremap {
-bool is_announcement(const exits::Io& io, uint16_t port) {
-    return io.port == port && io.direction == exits::Io::Direction::out && io.size == 4 && io.count == 1;
-}
-
 AgentGuest::AgentGuest(Vm& vm, unsigned vcpus, const Aperture& aperture, Calls calls)
     : DeskGuest(vm, vcpus, 0),
       calls_(calls),

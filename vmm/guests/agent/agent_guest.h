@@ -10,9 +10,6 @@
 
 namespace gpremap {
 
-// An `out` of 4 bytes to that port.
-bool is_announcement(const exits::Io& io, uint16_t port);
-
 class AgentGuest final : public DeskGuest {
   public:
     // How the calls of steps reach the VMM: those that it is told to make by a ring go by an exit where they remap nothing.
@@ -22,7 +19,6 @@ class AgentGuest final : public DeskGuest {
     AgentGuest(Vm& vm, unsigned vcpus, const Aperture& aperture, Calls calls);
 
     void start(unsigned vcpu, Vcpu& state) override;
-    std::optional<Hypercall> hypercall(const exits::Io& io, const kvm_regs& regs) const override;
     std::optional<int64_t> control(unsigned vcpu, Vcpu& state, const Hypercall& call,
                                    Activity& activity) override;
     Known port(unsigned vcpu, Vcpu& state, const exits::Io& io) override;
@@ -44,7 +40,7 @@ class AgentGuest final : public DeskGuest {
     };
 
     Known handle_exception(unsigned vcpu,
-                           Vcpu& state);  // agent_guest_<architecture>.cpp, as hypercall and last_words
+                           Vcpu& state);  // agent_guest_<architecture>.cpp, as last_words
 
     const Calls calls_;
     const Aperture aperture_;

@@ -26,7 +26,7 @@ std::string AgentGuest::last_words(unsigned) const {
     return {};
 }
 
-std::optional<Hypercall> AgentGuest::hypercall(const exits::Io& io, const kvm_regs& regs) const {
+std::optional<Hypercall> DeskGuest::hypercall(const exits::Io& io, const kvm_regs& regs) const {
     if (!is_announcement(io, GPREMAP_HYPERCALL_PORT)) return std::nullopt;
     const auto& x = regs.regs.regs;
     return Hypercall{static_cast<abi::Call>(x[8]), {x[0], x[1], x[2], x[3], x[4], x[5]}};

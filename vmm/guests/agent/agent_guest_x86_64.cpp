@@ -33,7 +33,7 @@ std::string AgentGuest::last_words(unsigned vcpu) const {
     return out.str();
 }
 
-std::optional<Hypercall> AgentGuest::hypercall(const exits::Io& io, const kvm_regs& regs) const {
+std::optional<Hypercall> DeskGuest::hypercall(const exits::Io& io, const kvm_regs& regs) const {
     if (!is_announcement(io, GPREMAP_HYPERCALL_PORT)) return std::nullopt;
     return Hypercall{static_cast<abi::Call>(regs.rax),
                      {regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9}};

@@ -8,6 +8,10 @@
 
 namespace gpremap {
 
+bool is_announcement(const exits::Io& io, uint16_t port) {
+    return io.port == port && io.direction == exits::Io::Direction::out && io.size == 4 && io.count == 1;
+}
+
 void DeskGuest::require_version(uint64_t version) {
     if (version == GPREMAP_ABI_VERSION) return;
     throw GuestEnds("the agent speaks version " + std::to_string(version) + " of the ABI, this program " +

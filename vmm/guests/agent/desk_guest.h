@@ -13,8 +13,13 @@
 
 namespace gpremap {
 
+// An `out` of 4 bytes to that port.
+bool is_announcement(const exits::Io& io, uint16_t port);
+
 class DeskGuest : public Guest {
   public:
+    // agent_guest_<architecture>.cpp
+    std::optional<Hypercall> hypercall(const exits::Io& io, const kvm_regs& regs) const override;
     std::byte* own_memory(uint64_t gpa, std::size_t size) override { return memory_.find(gpa, size); }
     bool owns(uint64_t gpa) const override { return memory_.contains(gpa); }
     uint64_t empty_page_table() const override { return layout::empty_table; }

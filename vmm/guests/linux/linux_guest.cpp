@@ -71,14 +71,6 @@ std::optional<uint64_t> LinuxGuest::translate(unsigned vcpu, uint64_t address) c
 
 // ---- hypercalls ----
 
-std::optional<Hypercall> LinuxGuest::hypercall(const exits::Io& io, const kvm_regs& regs) const {
-    if (io.port != GPREMAP_HYPERCALL_PORT || io.direction != exits::Io::Direction::out || io.size != 4 ||
-        io.count != 1)
-        return std::nullopt;
-    return Hypercall{static_cast<abi::Call>(regs.rax),
-                     {regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9}};
-}
-
 std::optional<int64_t> LinuxGuest::control(unsigned vcpu, Vcpu&, const Hypercall& call, Activity& activity) {
     Processor& processor = processors_.at(vcpu);
     switch (call.number) {

@@ -21,7 +21,6 @@ class LinuxGuest final : public DeskGuest {
     LinuxGuest(Vm& vm, unsigned vcpus, const Aperture& aperture, const LinuxConfig& config);
 
     void start(unsigned vcpu, Vcpu& state) override;
-    std::optional<Hypercall> hypercall(const exits::Io& io, const kvm_regs& regs) const override;
     std::optional<int64_t> control(unsigned vcpu, Vcpu& state, const Hypercall& call,
                                    Activity& activity) override;
     Known port(unsigned vcpu, Vcpu& state, const exits::Io& io) override;
