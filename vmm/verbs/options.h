@@ -18,6 +18,7 @@
 #include "vmm/config/machine_config.h"
 #include "vmm/report/json.h"
 #include "vmm/report/provenance.h"
+#include "vmm/verbs/huge_page_reservation.h"
 #include "vmm/verbs/verb.h"
 
 namespace gpremap {
@@ -57,7 +58,7 @@ void add_pool(CLI::App& verb, Overrides& overrides);
 void add_parameters(CLI::App& verb, Overrides& overrides);
 
 // --reserve-hugepages
-void add_reservation(CLI::App& verb, uint64_t& huge_pages);
+void add_reservation(CLI::App& verb, HugePagesWanted& huge_pages);
 
 // An option whose texts stand for values; any other text is a usage error.
 template <typename T>

@@ -59,7 +59,7 @@ struct RunOptions {
     RunControl::After after = RunControl::After::end;  // the last step
     std::string csv;                                   // where the workloads' series go; empty: nowhere
     std::optional<TableFormat> dump_stage2;            // as entries of that format, after the steps
-    uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
+    HugePagesWanted huge_pages;  // that the host's pool has more for the time of the run
     OnFailure on_failure = OnFailure::go_on;
     ShowProgress progress = ShowProgress::yes;  // on standard error, where that is a terminal
 };
