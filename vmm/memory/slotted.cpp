@@ -272,10 +272,12 @@ int SlottedStage2::destroy(const remap::Change& change) {
 
 // The guest, or a copy, may put something into new pages of the object before a later change fails.
 int SlottedStage2::make(const change::Map& change) {
-    if (change.memory.kind == MemoryKind::object)
-        journal_.undo({.kind = HostAction::Kind::punch_hole,
+    if (change.memory.kind == MemoryKind::object) {
+        journal_.undo({.kind = HostAction::Kind::free,
                        .size = change.range.size().bytes,
                        .offset = change.memory.offset.value});
+        take_from_pool(remap::ObjectRange::of(change.memory.offset, change.range.size()));
+    }
     return map_new(change.range, change.memory, change.prot);
 }
 

@@ -81,6 +81,14 @@ std::vector<uint64_t> sizes_for(const BenchSetting& setting, const BenchChoice& 
     return fitting;
 }
 
+// Beside the size, a warm pool of as much, and a second VM without one.
+bool fits_with_pool(const BenchSetting& setting) {
+    const uint64_t huge_page = huge_page_of(setting.backing);
+    if (huge_page == 0) return true;
+    const auto pages = read_huge_pages(huge_page);
+    return pages && pages->free * huge_page >= 3 * setting.size + 4 * std::max(large_page, setting.granule);
+}
+
 class Plan {
   public:
     Plan(const BenchChoice& choice, const Settings& settings, const HostFacts& host, bool can_pre_fault)
@@ -151,19 +159,23 @@ class Plan {
     }
 
     void add_single(const BenchSetting& setting) {
-        bool anon = traits_of(setting.backing).begins_anonymous;
+        const bool anon = traits_of(setting.backing).begins_anonymous, pool = fits_with_pool(setting);
+        const std::string alone = anon ? "madvise alone" : "fallocate alone";
         all_.push_back({"retouch", setting, "ns", "the same before the move", bench_retouch});
         all_.push_back({"retouch", setting, "ns, and move", "the guest's memmove", bench_move_and_reread});
         if (can_pre_fault_)
             all_.push_back({"retouch", with_pre_fault(setting), "ns, pre-faulted", "guest's memmove",
                             bench_move_and_reread});
-        all_.push_back({"reclaim", setting, "ns", anon ? "madvise alone" : "fallocate alone", bench_reclaim});
-        if (anon)
-            all_.push_back({"reclaim", setting, "ns, to the pool", "madvise alone", bench_reclaim_to_pool});
-        if (anon) add_beside("reclaim", setting, "ns, pool", bench_reclaim_to_pool_beside);
+        all_.push_back({"reclaim", setting, "ns", alone, bench_reclaim});
+        if (pool) {
+            all_.push_back({"reclaim", setting, "ns, to the pool", alone, bench_reclaim_to_pool});
+            add_beside("reclaim", setting, "ns, pool", bench_reclaim_to_pool_beside);
+        }
         all_.push_back({"install", setting, "ns", "the same, both cold", bench_install});
-        if (anon) all_.push_back({"install", setting, "ns, from the pool", "cold", bench_install_from_pool});
-        if (anon) add_beside("install", setting, "ns, pool", bench_install_from_pool_beside);
+        if (pool) {
+            all_.push_back({"install", setting, "ns, from the pool", "cold", bench_install_from_pool});
+            add_beside("install", setting, "ns, pool", bench_install_from_pool_beside);
+        }
         add_beside("exchange", setting, "ns", bench_exchange_beside);
         add_stall(setting);
         // The first alias of anonymous memory copies it into a memfd, which it then is.

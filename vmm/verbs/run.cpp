@@ -96,11 +96,6 @@ void require_host_memory(const VmDomain& domain, const HostFacts& host) {
                     domain.file, domain.mapped() >> 10, host.memory_total >> 10));
 }
 
-void warn_of_idle_pool(const MemoryConfig& memory) {
-    if (memory.pool > 0 && !can_use_pool(memory.backing))
-        spdlog::warn("pool is of anonymous memory: with backing {} it is not used", name_of(memory.backing));
-}
-
 void warn_of_idle_pre_fault(const MachineConfig& config, const KvmCapabilities& capabilities) {
     if (config.memory.pre_fault && !capabilities.pre_fault)
         spdlog::warn(
@@ -175,7 +170,6 @@ void look_at_host(const Scenario& scenario, RunResult& run) {
     }
     require_huge_pages(scenario.machine.memory);
     require_limits(scenario.machine.memory.aperture_size);
-    warn_of_idle_pool(scenario.machine.memory);
     if (run.pinning.note) spdlog::warn("{}", *run.pinning.note);
 }
 
