@@ -1392,14 +1392,15 @@ class Run(Case):
 
     @needs_kvm
     def test_a_pool_of_each_backing(self):
-        again = ('[[step]]\nunmap = "heap"\n[[step]]\nwait = { pool = "2MiB" }\n'
-                 '[[step]]\nmap = { name = "again", size = "2MiB" }\n[[step]]\nverify = { range = "again", with = "zero" }\n')
+        again = ('[[step]]\nunmap = { range = "heap" }\n[[step]]\nwait = { pool = "2MiB" }\n'
+                 '[[step]]\nmap = { name = "again", at = "8GiB", size = "4MiB" }\n'
+                 '[[step]]\nverify = { range = "again", with = "zero" }\n')
         for backing in "anon", "memfd":
             with self.subTest(backing):
                 _, result = self.run_scenario('[vm]\npool = "2MiB"\n' + HEAP + again, "--backing", backing)
                 self.assertEqual(result["vm"]["pool"], 2 * MIB)
                 mapped = [step for step in result["steps"] if step["call"] == "map"]
-                self.assertEqual([step["stage2"]["pool_bytes"] for step in mapped], [2 * MIB, 2 * MIB])
+                self.assertEqual([step["pool_bytes"] for step in mapped], [2 * MIB, 2 * MIB])
 
     @needs_kvm
     def test_pre_fault(self):
