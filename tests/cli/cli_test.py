@@ -1581,16 +1581,16 @@ class Bench(Case):
                 self.assertIn(size, [4096 << i for i in range(11)])  # up to twice 2 MiB: not even that won
 
     def test_beside_an_earlier_run(self):
-        chosen = ["hypercall", "--runs", "5", "--backing", "anon", "--mechanism", "window", "--max-size", "2MiB"]
+        chosen = ["hypercall", "--runs", "9", "--backing", "anon", "--mechanism", "window", "--max-size", "2MiB"]
         self.bench(*chosen)
         with open(self.path("bench.json"), encoding="utf-8") as file:
             base = json.load(file)
-        for faster, verdict, status in (0, "slower", 1), (1000, "faster", 0):
+        for faster, verdict, status in (0, "slower", 1), (10**6, "faster", 0):
             for row in base["rows"]:
                 row["samples"] = [sample * faster + 1 for sample in row["samples"]]
             done = self.gpremap("bench", *chosen, "--compare", self.write("base.json", json.dumps(base)), status=status)
             self.assertEqual(sum(line.startswith(verdict) for line in done.stdout.splitlines()), len(base["rows"]))
-            base["rows"] = [dict(row, samples=[1000] * 5) for row in base["rows"]]
+            base["rows"] = [dict(row, samples=[1000] * 9) for row in base["rows"]]
         other = self.write("other.json", json.dumps(dict(base, rows=[dict(row, size=3) for row in base["rows"]])))
         done = self.gpremap("bench", *chosen, "--compare", other, status=BAD_USAGE)
         self.assertIn("expected a result with rows that this run measures, too", done.stderr)
