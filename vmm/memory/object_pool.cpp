@@ -54,14 +54,17 @@ remap::Store::Offer ObjectPool::offer() {
 }
 
 // Every lane of which some was offered begins there, or behind another one that was.
-void ObjectPool::take(const ObjectRange& pages) {
+uint64_t ObjectPool::take(const ObjectRange& pages) {
     lanes_.note_call();
+    uint64_t done = 0;
     lanes_.visit_ready([&](Lane& lane) {
         const auto taken = pages.intersection(left_in(lane));
         if (!taken) return;
-        counts_.taken += taken->size().bytes;
+        done += taken->size().bytes;
         lanes_.take_front(lane, taken->size().bytes);
     });
+    counts_.taken += done;
+    return done;
 }
 
 int ObjectPool::free(HostCalls& calls, const ObjectRange& pages) {

@@ -23,8 +23,8 @@ class ObjectPool final : public Pool {
 
     // What a plan that is made now may use.
     remap::Store::Offer offer();
-    // These pages, some of which have been offered, are the guest's from now on.
-    void take(const remap::ObjectRange& pages);
+    // These pages, some of which may have been offered, are the guest's from now on. Returns how many bytes had been.
+    uint64_t take(const remap::ObjectRange& pages);
 
     // Pages that no extent maps any more: the pool keeps as many as it has room for, and the others go to the host.
     // Returns the errno of a host call that failed; then none has gone, and none is kept. Throws std::system_error where

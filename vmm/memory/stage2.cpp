@@ -177,8 +177,8 @@ int Stage2::free_with_copy(const change::Free& change) {
     return calls_.zero_hugetlb_file(object_.fd(), offset, size);
 }
 
-void Stage2::take_from_pool(const remap::ObjectRange& pages) {
-    if (object_pool_) object_pool_->take(pages);
+uint64_t Stage2::take_from_pool(const remap::ObjectRange& pages) {
+    return object_pool_ ? object_pool_->take(pages) : 0;
 }
 
 int Stage2::free_now(const change::Free& change) {

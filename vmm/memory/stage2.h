@@ -97,8 +97,8 @@ class Stage2 {
     // ... of what the pool gives and gets, where so many bytes are mapped, and reclaimed.
     uint64_t flushes_of_map(uint64_t size) const;
     uint64_t flushes_of_reclaim(uint64_t size) const;
-    // New pages of the object are the guest's from now on, those that the pool has offered among them.
-    void take_from_pool(const remap::ObjectRange& pages);
+    // New pages of the object are the guest's from now on. Returns how many bytes of them the pool had offered.
+    uint64_t take_from_pool(const remap::ObjectRange& pages);
     int free_now(const remap::change::Free& change);
     int free_undoably(const remap::change::Free& change);
 
