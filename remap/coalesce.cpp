@@ -79,8 +79,8 @@ std::optional<Change> joined(const change::Discard& low, const change::Discard& 
 
 std::optional<Change> joined(const change::Free& low, const change::Free& high) {
     auto pages = together(low.pages, high.pages);
-    if (!pages) return std::nullopt;
-    return change::Free{*pages};
+    if (!pages || low.are != high.are) return std::nullopt;
+    return change::Free{*pages, low.are};
 }
 
 // The others never follow one another but with a change of another kind in between.

@@ -13,6 +13,14 @@ bool keeps_contents(const Extent& extent, Scope scope) {
     return extent.attributes.shared && scope == Scope::private_only;
 }
 
+// Whether memory whose pages are given back had better be made of others: nobody else sees them, so that they are
+// unmapped then, and kept.
+bool may_move_elsewhere(const Space& space, const Extent& extent) {
+    const auto pages = ObjectRange::of(extent.memory.offset, extent.range.size());
+    return space.store().keeps_some_of(extent.range.size()) && !extent.attributes.locked &&
+           space.store().exclusive(pages) == std::vector<ObjectRange>{pages};
+}
+
 }  // namespace
 
 bool releases_pinned(const Space& space, const std::vector<Extent>& extents, Scope scope) {
@@ -54,20 +62,33 @@ std::vector<Range> Draft::anonymous_in(const Range& run) const {
 
 bool Draft::map_fresh(Extent model) {
     model.memory = {};
-    if (after().fresh_memory() == FreshMemory::object) {
-        auto pages = after().allocate(model.range.size(), model.range.start());
-        if (!pages) return false;
-        model.memory = {MemoryKind::object, pages->start()};
+    if (after().fresh_memory() == FreshMemory::anon) {
+        map_piece(model);
+        return true;
     }
-    after().put(model);
-    add(change::Map{model.range, model.memory, model.prot});
-    if (model.attributes.locked) add(change::Populate{model.range, model.prot});
+    const auto pieces = after().allocate_ready(model.range);
+    if (pieces.empty()) return false;
+    Gpa at = model.range.start();
+    for (const ObjectRange& pages : pieces) {
+        Extent piece = model.clipped(Range::of(at, pages.size()));
+        piece.memory = {MemoryKind::object, pages.start()};
+        map_piece(piece);
+        at = piece.range.end();
+    }
     return true;
 }
 
+void Draft::map_piece(const Extent& piece) {
+    after().put(piece);
+    add(change::Map{piece.range, piece.memory, piece.prot});
+    if (piece.attributes.locked) add(change::Populate{piece.range, piece.prot});
+}
+
 bool Draft::map_fresh_for_copy(const Extent& model) {
+    const size_t before = plan_.changes.size();
     if (!map_fresh(model)) return false;
-    std::get<change::Map>(plan_.changes.back()).prot = read_write;
+    for (size_t i = before; i < plan_.changes.size(); ++i)
+        if (auto* map = std::get_if<change::Map>(&plan_.changes[i])) map->prot = read_write;
     return true;
 }
 
@@ -103,7 +124,12 @@ bool Draft::release(const Extent& extent, Scope scope) {
             add(change::Discard{extent.range, extent.prot});
             return true;
         case MemoryKind::object:
-            add(change::Free{ObjectRange::of(extent.memory.offset, extent.range.size())});
+            if (may_move_elsewhere(after(), extent)) {
+                unmap(extent.range);
+                return map_fresh(extent);
+            }
+            add(change::Free{ObjectRange::of(extent.memory.offset, extent.range.size()),
+                             change::Free::Pages::mapped});
             return true;
         case MemoryKind::cow:
             // Dropping the private pages would bring the object's back: it becomes fresh memory instead.
@@ -142,7 +168,8 @@ void Draft::free_dropped() {
     for (const ObjectRange& range : dropped_) {
         if (range.end() <= done) continue;
         auto rest = ObjectRange::between(std::max(range.start(), done), range.end());
-        for (const ObjectRange& pages : after().store().unused(rest)) add(change::Free{pages});
+        for (const ObjectRange& pages : after().store().unused(rest))
+            add(change::Free{pages, change::Free::Pages::unmapped});
         done = range.end();
     }
 }

@@ -24,7 +24,7 @@ class Draft {
 
     // What needs memory of the object is false when that is used up.
 
-    // New zero-filled memory like `model` (its rights, attributes and lineage).
+    // New zero-filled memory like `model` (its rights, attributes and lineage); one mapping, in one or more extents.
     [[nodiscard]] bool map_fresh(Extent model);
     // The same, but the changes leave it writable for now.
     [[nodiscard]] bool map_fresh_for_copy(const Extent& model);
@@ -40,6 +40,7 @@ class Draft {
     tl::expected<Plan, Cause> finish(Gpa result, Size bytes);
 
   private:
+    void map_piece(const Extent& piece);
     std::vector<Extent> take(const Range& range);
     std::vector<Range> anonymous_in(const Range& run) const;
     void free_dropped();

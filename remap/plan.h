@@ -100,9 +100,12 @@ struct Discard {
     Prot prot;
 };
 
-// Pages of the object are given back; they read zero wherever they are still mapped.
+// Pages of the object are given back. They read zero wherever they are still `mapped`; what is unmapped may be kept, and
+// has to be zeroed before it is offered again.
 struct Free {
+    enum class Pages { mapped, unmapped };
     ObjectRange pages;
+    Pages are = Pages::mapped;
 };
 
 }  // namespace change

@@ -155,13 +155,19 @@ tl::expected<Plan, Cause> plan_for(const Space& space, const request::Snapshot& 
     Draft draft(space);
     draft.unmap(Range::of(*at, source.size()));
     draft.note_move(source, *at);
-    for (const Extent& extent : draft.after().extents_in(source)) {
-        Extent copy = extent;
-        copy.range = Range::of(at->advanced(extent.range.start().above(source.start())), extent.range.size());
-        copy.prot = snapshot.prot.value_or(extent.prot);
+    for (const Extent& mapping : draft.after().mappings_in(source)) {
+        Extent copy = mapping;
+        copy.range =
+            Range::of(at->advanced(mapping.range.start().above(source.start())), mapping.range.size());
+        copy.prot = snapshot.prot.value_or(mapping.prot);
         copy.attributes = {};
         copy.lineage = draft.after().new_lineage(copy);
-        if (!snapshot_extent(draft, extent, copy)) return Refused(Cause::memory_limit);
+        for (const Extent& extent : draft.after().extents_in(mapping.range)) {
+            const Gpa to = copy.range.start().advanced(extent.range.start().above(mapping.range.start()));
+            Extent part = copy.clipped(Range::of(to, extent.range.size()));
+            part.memory = extent.memory;
+            if (!snapshot_extent(draft, extent, part)) return Refused(Cause::memory_limit);
+        }
     }
     return draft.finish(*at, source.size());
 }

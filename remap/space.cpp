@@ -176,4 +176,26 @@ std::optional<ObjectRange> Space::allocate(Size size, Gpa at) {
     return store_.allocate(size, std::max(modulus, granule_), at.value);
 }
 
+std::vector<ObjectRange> Space::allocate_ready(const Range& range) {
+    constexpr size_t most_pieces = 8;
+    std::vector<ObjectRange> pieces;
+    Gpa at = range.start();
+    auto add = [&](std::optional<ObjectRange> piece) {
+        if (piece) at = at.advanced(piece->size());
+        if (piece) pieces.push_back(*piece);
+        return piece.has_value();
+    };
+    const std::optional<Size> unit = store_.offered();
+    const bool may_cut = extent_count() + most_pieces < limits_.extents / 2;
+    const uint64_t before = unit ? (unit->bytes - at.value % unit->bytes) % unit->bytes : 0;
+    if (unit && may_cut && range.size().bytes >= before + unit->bytes) {
+        if (before > 0 && !add(allocate(Size{before}, at))) return {};
+        while (pieces.size() < most_pieces && at < range.end() &&
+               add(store_.take_offered(range.end().above(at)))) {
+        }
+    }
+    if (at < range.end() && !add(allocate(range.end().above(at), at))) return {};
+    return pieces;
+}
+
 }  // namespace remap

@@ -79,6 +79,11 @@ class Space {
     Lineage adopted_lineage(const Extent& orphan);
     // Offsets for `size` bytes of the object that are not in use, placed so that huge pages fit at `at`.
     std::optional<ObjectRange> allocate(Size size, Gpa at);
+    // The same for all of `range`, in order: pieces of what is offered, as far as there is any, and the rest fresh. Where
+    // many extents would come of it, nothing of what is offered. Empty when the object is used up.
+    std::vector<ObjectRange> allocate_ready(const Range& range);
+    // See Store::offer.
+    void offer(const Store::Offer& offer) { store_.offer(offer); }
 
   private:
     void cut(Gpa at);

@@ -4,6 +4,7 @@ namespace remap {
 namespace {
 
 constexpr uint64_t object_end = uint64_t{1} << 62;
+constexpr ObjectRange everywhere = ObjectRange::between(Offset{0}, Offset{INT64_MAX});  // as files end
 
 }  // namespace
 
@@ -14,6 +15,35 @@ std::optional<ObjectRange> Store::allocate(Size size, Size modulus, uint64_t pha
     auto range = ObjectRange::of(Offset{at}, size);
     next_ = range.end();
     return range;
+}
+
+void Store::offer(const Offer& offer) {
+    ready_ = {};
+    for (const ObjectRange& range : offer.ready) ready_.insert({range});
+    unit_ = offer.unit;
+    room_ = offer.room;
+}
+
+std::optional<Size> Store::offered() const {
+    return ready_.size() > 0 ? std::optional(unit_) : std::nullopt;
+}
+
+std::optional<ObjectRange> Store::take_offered(Size size) {
+    const Size wanted{ready_.size() > 0 ? size.bytes / unit_.bytes * unit_.bytes : 0};
+    if (wanted.bytes == 0) return std::nullopt;
+    std::optional<ObjectRange> best;
+    ready_.visit_overlapping(everywhere, [&](const Ready& ready) {
+        const Size has = ready.range.size();
+        const bool suffices = best && best->size() >= wanted;
+        if (!best || (suffices ? has >= wanted && has < best->size() : has > best->size()))
+            best = ready.range;
+        return true;
+    });
+    ready_.erase_starting_in(*best);
+    if (best->size() <= wanted) return best;
+    const auto taken = ObjectRange::of(best->start(), wanted);
+    ready_.insert({ObjectRange::between(taken.end(), best->end())});
+    return taken;
 }
 
 void Store::add_view(const ObjectRange& range) {

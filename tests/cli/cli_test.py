@@ -201,7 +201,7 @@ class Usage(Case):
                           ["run", self.path("absent.toml")], ["run", scenario, "--json", "/proc/no/such"],
                           ["run", scenario, "--log", "/proc/no/such"],
                           ["run", scenario, "--log", self.path("absent/log")],
-                          ["run", scenario, "--reserve-hugepages", "-1"],
+                          ["run", scenario, "--reserve-hugepages", "-1"], ["run", scenario, "--reserve-hugepages", "4K:1"],
                           # What is wrong with the file is found before the host is asked for anything.
                           ["run", self.path("absent.toml"), "--reserve-hugepages", "1000000"],
                           ["cases", self.path("absent.toml"), "--reserve-hugepages", "1000000"],
@@ -1459,10 +1459,16 @@ class Run(Case):
         self.assertEqual([step["ok"] for step in result["steps"]], [True, True, True, False])
 
     @needs_kvm
-    def test_a_pool_beside_a_backing_that_cannot_use_it(self):
-        done, result = self.run_scenario('[vm]\npool = "2MiB"\n' + HEAP, "--backing", "memfd")
-        self.assertIn("pool is of anonymous memory: with backing memfd it is not used", done.stderr)
-        self.assertEqual(result["vm"]["pool"], 2 * MIB)
+    def test_a_pool_of_each_backing(self):
+        again = ('[[step]]\nunmap = { range = "heap" }\n[[step]]\nwait = { pool = "2MiB" }\n'
+                 '[[step]]\nmap = { name = "again", at = "8GiB", size = "4MiB" }\n'
+                 '[[step]]\nverify = { range = "again", with = "zero" }\n')
+        for backing in "anon", "memfd":
+            with self.subTest(backing):
+                _, result = self.run_scenario('[vm]\npool = "2MiB"\n' + HEAP + again, "--backing", backing)
+                self.assertEqual(result["vm"]["pool"], 2 * MIB)
+                mapped = [step for step in result["steps"] if step["call"] == "map"]
+                self.assertEqual([step["pool_bytes"] for step in mapped], [2 * MIB, 2 * MIB])
 
     @needs_kvm
     def test_pre_fault(self):
@@ -1607,10 +1613,11 @@ class Bench(Case):
         # A row more where KVM can pre-fault.
         self.assertEqual([row["bench"] for row in rows if row["backing"] == "memfd" and row["mechanism"] == "window"
                           and row["unit"] != "ns, pre-faulted"],
-                         ["move", "move", "move", "move", "overhead", "overhead", "retouch", "retouch", "reclaim", "install", "exchange",
-                          "exchange", "stall", "stall", "stall", "stall", "alias"])
+                         ["move", "move", "move", "move", "break-even", "break-even", "break-even", "break-even", "overhead", "overhead", "retouch", "retouch"] + ["reclaim"] * 4 +
+                         ["install"] * 4 + ["exchange", "exchange", "stall", "stall", "stall", "stall", "alias"])
         self.assertEqual({row["bench"] for row in rows},
-                         {"move", "overhead", "retouch", "reclaim", "install", "exchange", "stall", "alias", "scale", "hypercall"})
+                         {"move", "break-even", "overhead", "retouch", "reclaim", "install", "exchange", "stall", "alias", "scale",
+                          "hypercall"})
         self.assertLessEqual({("anon", "window"), ("anon", "memslot"), ("memfd", "window"), ("memfd", "memslot")},
                              {(row["backing"], row["mechanism"]) for row in rows})
         for row in rows:
@@ -1619,7 +1626,7 @@ class Bench(Case):
                                          "baseline_samples", "ratio"])
             self.assertEqual((len(row["samples"]), len(row["baseline_samples"])), (row["runs"], row["runs"]))
             self.assertEqual((min(row["samples"]), max(row["samples"])), (row["min"], row["max"]))
-            self.assertTrue(row["unit"].startswith("ns"), row)
+            self.assertTrue(row["unit"].startswith("bytes" if row["bench"] == "break-even" else "ns"), row)
             self.assertGreater(row["baseline_median"], 0, row)
             self.assertGreater(row["min"], 0, row)
             if row["bench"] == "stall":
@@ -1643,6 +1650,30 @@ class Bench(Case):
         for row in rows:
             self.assertEqual((row["backing"], row["mechanism"], row["runs"]), ("anon", "window", 3))
             self.assertTrue(row["min"] <= row["median"] <= row["p99"] <= row["max"], row)
+
+
+    def test_break_even_is_a_size(self):
+        rows = self.bench("break-even", "--runs", "1", "--max-size", "4MiB", "--backing", "memfd", "--mechanism", "memslot")
+        self.assertEqual([row["unit"] for row in rows], ["bytes" + what for what in ("", ", ring", ", beside a writer",
+                                                                                     ", beside a reader")])
+        for row in rows:
+            for size in row["samples"] + row["baseline_samples"]:
+                self.assertIn(size, [4096 << i for i in range(11)])  # up to twice 2 MiB: not even that won
+
+    def test_beside_an_earlier_run(self):
+        chosen = ["hypercall", "--runs", "9", "--backing", "anon", "--mechanism", "window", "--max-size", "2MiB"]
+        self.bench(*chosen)
+        with open(self.path("bench.json"), encoding="utf-8") as file:
+            base = json.load(file)
+        for faster, verdict, status in (0, "slower", 1), (10**6, "faster", 0):
+            for row in base["rows"]:
+                row["samples"] = [sample * faster + 1 for sample in row["samples"]]
+            done = self.gpremap("bench", *chosen, "--compare", self.write("base.json", json.dumps(base)), status=status)
+            self.assertEqual(sum(line.startswith(verdict) for line in done.stdout.splitlines()), len(base["rows"]))
+            base["rows"] = [dict(row, samples=[1000] * 9) for row in base["rows"]]
+        other = self.write("other.json", json.dumps(dict(base, rows=[dict(row, size=3) for row in base["rows"]])))
+        done = self.gpremap("bench", *chosen, "--compare", other, status=BAD_USAGE)
+        self.assertIn("expected a result with rows that this run measures, too", done.stderr)
 
 
 class RunWithoutKvm(Case):

@@ -76,5 +76,35 @@ TEST(Store, EndsWhereTheObjectDoes) {
     EXPECT_FALSE(store.allocate(Size{page}, kib4, 0));
 }
 
+ObjectRange pages_of(uint64_t first, uint64_t count) {
+    return ObjectRange::of(Offset{first * mib2.bytes}, Size{count * mib2.bytes});
+}
+
+TEST(Store, TakesWhatIsOfferedFromTheSmallestThatHasAsMuch) {
+    Store store;
+    EXPECT_FALSE(store.offered());
+    EXPECT_FALSE(store.keeps_some_of(mib2));
+    store.offer({{pages_of(0, 8), pages_of(100, 2), pages_of(200, 4)}, mib2, mib2});
+    EXPECT_EQ(store.offered(), mib2);
+    EXPECT_TRUE(store.keeps_some_of(mib2));
+    EXPECT_FALSE(store.keeps_some_of(Size{mib2.bytes - page}));
+    EXPECT_FALSE(store.take_offered(Size{mib2.bytes - page}));
+    EXPECT_EQ(store.take_offered(Size{3 * mib2.bytes + page}), pages_of(200, 3));
+    EXPECT_EQ(store.take_offered(mib2), pages_of(203, 1));
+    EXPECT_EQ(store.take_offered(Size{20 * mib2.bytes}), pages_of(0, 8));
+    EXPECT_EQ(store.take_offered(Size{20 * mib2.bytes}), pages_of(100, 2));
+    EXPECT_FALSE(store.take_offered(mib2));
+    EXPECT_FALSE(store.offered());
+}
+
+TEST(Store, OffersReplaceOlderOnes) {
+    Store store;
+    store.offer({{pages_of(0, 8)}, mib2, Size{0}});
+    EXPECT_FALSE(store.keeps_some_of(mib2));
+    store.offer({{pages_of(10, 1)}, mib2, Size{0}});
+    EXPECT_EQ(store.take_offered(Size{20 * mib2.bytes}), pages_of(10, 1));
+    EXPECT_FALSE(store.take_offered(mib2));
+}
+
 }  // namespace
 }  // namespace remap

@@ -21,7 +21,7 @@ BenchSamples bench_retouch(const BenchSetting& setting);
 BenchSamples bench_move_and_reread(const BenchSetting& setting);
 // A shrink of touched memory by that size, from exit to entry | madvise or fallocate alone.
 BenchSamples bench_reclaim(const BenchSetting& setting);
-// The same, to a warm pool that has room for all of it | madvise alone.
+// The same, to a warm pool that has room for all of it | madvise or fallocate alone.
 BenchSamples bench_reclaim_to_pool(const BenchSetting& setting);
 // A grow by that size and the first touch of every page, by the guest's clock | the same.
 BenchSamples bench_install(const BenchSetting& setting);

@@ -1,46 +1,10 @@
 #include "vmm/bench/beside.h"
 
-#include <algorithm>
-
-#include "vmm/bench/neighbour.h"
 #include "vmm/bench/ranges.h"
+#include "vmm/bench/shared_rig.h"
 
 namespace gpremap {
 namespace {
-
-constexpr uint64_t accessed = 2ull << 20;  // bytes, by the second vCPU
-constexpr uint64_t elsewhere = Rig::place(3);
-
-// A rig whose second vCPU has memory of its own.
-class SharedRig {
-  public:
-    // `limit`: bytes of the ranges that calls are about.
-    SharedRig(const BenchSetting& setting, uint64_t limit)
-        : rig_(setting, limit + accessed_by(setting)),
-          neighbour_(rig_, setting.neighbour, {elsewhere, elsewhere}, accessed) {
-        rig_.map(elsewhere, accessed_by(setting));
-        rig_.write(elsewhere, accessed);
-    }
-
-    Rig& rig() { return rig_; }
-    // The ns that `call` returns, with the second vCPU at work.
-    template <typename Call>
-    uint64_t beside(Call call) {
-        uint64_t ns = 0;
-        neighbour_.longest_gap([&] { ns = call(); });
-        return ns;
-    }
-    template <typename Call>
-    uint64_t longest_gap(Call call) {
-        return neighbour_.longest_gap(call);
-    }
-
-  private:
-    static uint64_t accessed_by(const BenchSetting& setting) { return std::max(accessed, setting.granule); }
-
-    Rig rig_;
-    Neighbour neighbour_;
-};
 
 // `prepare` is not measured, and `call` returns ns.
 template <typename Prepare, typename Call>

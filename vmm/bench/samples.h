@@ -26,14 +26,14 @@ struct BenchSetting {
     std::vector<unsigned> cpus = {};  // host processors of the vCPUs' threads, one each; empty: any
 };
 
-// In ns, in the order in which they were taken.
+// In the unit of the row, in the order in which they were taken.
 struct BenchSamples {
     std::vector<uint64_t> ours;
     std::vector<uint64_t> baseline;
 };
 
 // Ours and the baseline in turn, so that what disturbs the host disturbs both. A first round is not counted:
-// it opens slots and fills tables. Both return ns.
+// it opens slots and fills tables. Both return what is measured.
 template <typename Ours, typename Baseline>
 BenchSamples take_turns(unsigned runs, Ours ours, Baseline baseline) {
     BenchSamples samples;

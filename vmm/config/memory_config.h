@@ -64,17 +64,12 @@ struct MemoryConfig {
     Backing backing = Backing::automatic;
     Mechanism mechanism = Mechanism::automatic;
     Pause pause = Pause::automatic;
-    uint64_t pool = 0;  // bytes of the warm pool, of anonymous memory; in addition to `limit`
+    uint64_t pool = 0;  // bytes of the warm pool, of what new ranges are made of; in addition to `limit`
     PoolCleaner pool_cleaner = PoolCleaner::runs;
     // Whether KVM maps what a call has moved, or had from the warm pool, before the guest goes on. Without
     // KvmCapabilities::pre_fault it cannot.
     bool pre_fault = false;
 };
-
-// The warm pool is of anonymous memory.
-inline bool can_use_pool(Backing backing) {
-    return traits_of(backing).begins_anonymous;
-}
 
 // Bytes; 0 where it is not made of reserved huge pages.
 inline uint64_t huge_page_of(Backing backing) {

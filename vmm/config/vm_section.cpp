@@ -126,9 +126,11 @@ void check_vm(const TomlTable& root, const Overrides& overrides, const MemoryCon
     if (memory.aperture_base % memory.granule != 0 || memory.aperture_size % memory.granule != 0)
         blame(root, "aperture", false,
               "base and size of aperture must be multiples of the granule, " + format_size(memory.granule));
-    if (memory.pool % large_page != 0 || memory.pool > memory.limit)
+    const uint64_t unit = std::max(large_page, memory.granule);
+    if (memory.pool % unit != 0 || memory.pool > memory.limit)
         blame(root, "pool", overrides.pool.has_value(),
-              "pool must be a multiple of 2 MiB and not above limit; got " + format_size(memory.pool));
+              fmt::format("pool must be a multiple of {} and not above limit; got {}", format_size(unit),
+                          format_size(memory.pool)));
     if (const BackingTraits& backing = traits_of(memory.backing); memory.granule < backing.least_granule) {
         const std::string_view least = name_of_granule(backing.least_granule);
         const std::string problem =

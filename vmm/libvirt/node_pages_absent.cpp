@@ -3,7 +3,7 @@
 
 namespace gpremap {
 
-std::optional<std::string> set_huge_pages_through_libvirt(uint64_t) {
+std::optional<std::string> set_huge_pages_through_libvirt(uint64_t, uint64_t) {
     return std::nullopt;
 }
 

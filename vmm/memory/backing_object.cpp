@@ -20,8 +20,8 @@
 namespace gpremap {
 namespace {
 
-// As far as remap::Store hands out offsets; nothing is allocated before it is touched.
-constexpr off_t file_size = off_t{1} << 62;
+// As far as anybody hands out offsets; nothing is allocated before it is touched.
+constexpr off_t file_size = off_t{3} << 61;
 
 Descriptor create_memfd(unsigned flags, const char* what, const char* mend) {
     int fd = memfd_create("gpremap", MFD_CLOEXEC | flags);
@@ -92,6 +92,10 @@ int BackingObject::copy_in(HostCalls& calls, std::byte* from, uint64_t offset, u
     if (pages_ == Pages::hugetlb) return calls.copy_to_hugetlb_file(from, fd(), offset, size);
     auto through = pages_ == Pages::transparent ? Through::huge_mapping : Through::system_call;
     return calls.copy_to_file(from, fd(), offset, size, through, shown);
+}
+
+int BackingObject::make_pages(HostCalls& calls, uint64_t offset, uint64_t size) const {
+    return calls.make_hugetlb_pages(fd(), offset, size);
 }
 
 int BackingObject::punch_hole(HostCalls& calls, uint64_t offset, uint64_t size) const {

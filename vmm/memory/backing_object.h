@@ -14,6 +14,9 @@ namespace gpremap {
 
 class BackingObject {
   public:
+    // Below it the offsets are remap::Store's; those of the pool are above.
+    static constexpr uint64_t offsets_of_store = uint64_t{1} << 62;
+
     enum class Pages {
         small,        // 4 KiB
         transparent,  // 2 MiB where a mapping asks for them (MADV_HUGEPAGE) and holds all of one
@@ -42,6 +45,8 @@ class BackingObject {
     // private copies of pages of the file, `shown` is where those begin.
     int copy_in(HostCalls& calls, std::byte* from, uint64_t offset, uint64_t size,
                 std::optional<uint64_t> shown = {}) const;
+    // Of hugetlb: makes those exist that were never touched.
+    int make_pages(HostCalls& calls, uint64_t offset, uint64_t size) const;
     // Gives the pages back; they read zero from then on. What fails has given none back.
     int punch_hole(HostCalls& calls, uint64_t offset, uint64_t size) const;
 

@@ -110,6 +110,14 @@ int HostCalls::punch_hole(int fd, uint64_t offset, uint64_t size) {
     return allocate(fd, FALLOC_FL_PUNCH_HOLE, offset, size);
 }
 
+int HostCalls::make_hugetlb_pages(int fd, uint64_t offset, uint64_t size) {
+    if (fails_now()) return ENOMEM;
+    int error;
+    while ((error = allocate(fd, 0, offset, size)) == EINTR) {
+    }
+    return error;
+}
+
 // Mapping reserves huge pages, and only a page that exists takes its reservation along when it goes: what was
 // never touched would stay reserved as long as the object lives. So it is made to exist first, page by page,
 // for where nothing is reserved that may fail, and nothing is to be given back.

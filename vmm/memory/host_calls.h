@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "vmm/kvm/kvm.h"
-#include "vmm/memory/ballast.h"
+#include "vmm/host/ballast.h"
 #include "vmm/memory/caller.h"
 
 namespace gpremap {
@@ -46,6 +46,8 @@ class HostCalls {
     int punch_hole(int fd, uint64_t offset, uint64_t size);
     // The same for a file of hugetlb with pages of `huge_page` bytes: their reservations go, too.
     int punch_hole_in_hugetlb_file(int fd, uint64_t offset, uint64_t size, uint64_t huge_page);
+    // Makes pages of such a file exist.
+    int make_hugetlb_pages(int fd, uint64_t offset, uint64_t size);
     // Copies the pages of `from` that hold something into the file, which gets small pages for it, or
     // (huge_mapping) transparent huge ones. Where `from` is a private mapping of the same file, `shown` is
     // the offset of what it shows.

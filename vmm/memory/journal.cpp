@@ -29,6 +29,11 @@ constexpr const char* finishing = "finishing a call that had succeeded";
 Journal::Journal(Vm& vm, const BackingObject& object, HostCalls& calls)
     : vm_(vm), object_(object), calls_(calls) {}
 
+Pool* Journal::any_pool() const {
+    if (object_pool_) return object_pool_;
+    return pool_;
+}
+
 void Journal::begin() {
     undo_.clear();
     finish_.clear();
@@ -47,13 +52,13 @@ void Journal::undo_all() {
         [&] {
             calls_.cancel_failure();
             calls_.make_room();
-            if (pool_) pool_->take_back(calls_);
+            if (Pool* pool = any_pool()) pool->take_back(calls_);
             for (; !undo_.empty(); undo_.pop_back())
                 if (int error = perform(undo_.back()))
                     throw std::system_error(error, std::generic_category(), undoing);
         },
         undoing);
-    if (pool_) pool_->settle();
+    if (Pool* pool = any_pool()) pool->settle();
 }
 
 // The ballast goes only if something is refused: most calls never need it.
@@ -65,7 +70,7 @@ void Journal::finish_all() {
                     throw std::system_error(error, std::generic_category(), finishing);
         },
         finishing);
-    if (pool_) pool_->settle();
+    if (Pool* pool = any_pool()) pool->settle();
 }
 
 // What is closed or dropped at the end is in the middle of nowhere: no vCPU sees it. Where it is also in the middle of
@@ -92,6 +97,11 @@ int Journal::perform(const HostAction& action) {
             return object_.map(calls_, action.at, action.size, action.offset, action.prot);
         case Kind::punch_hole:
             return object_.punch_hole(calls_, action.offset, action.size);
+        case Kind::free: {
+            const auto pages = remap::ObjectRange::of(remap::Offset{action.offset}, remap::Size{action.size});
+            return object_pool_ ? object_pool_->free(calls_, pages)
+                                : object_.punch_hole(calls_, action.offset, action.size);
+        }
         case Kind::put_back:
             return object_.copy_in(calls_, action.at, action.offset, action.size);
         case Kind::discard:

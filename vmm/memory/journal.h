@@ -13,6 +13,7 @@
 
 #include "vmm/memory/backing_object.h"
 #include "vmm/memory/host_calls.h"
+#include "vmm/memory/object_pool.h"
 #include "vmm/memory/warm_pool.h"
 
 namespace gpremap {
@@ -21,13 +22,25 @@ class Vm;
 
 // One host call that undoes or finishes something. Plain data, so that noting it allocates nothing else.
 struct HostAction {
-    enum class Kind { move, close, protect, view, punch_hole, put_back, discard, drop, set_slot, reclaim };
+    enum class Kind {
+        move,
+        close,
+        protect,
+        view,
+        punch_hole,
+        free,
+        put_back,
+        discard,
+        drop,
+        set_slot,
+        reclaim
+    };
     Kind kind;
     std::byte* at = nullptr;
     std::byte* to = nullptr;  // of a move
     uint64_t size = 0;        // bytes
     int prot = 0;             // protect, view
-    uint64_t offset = 0;      // view, punch_hole, put_back: in the backing object
+    uint64_t offset = 0;      // view, punch_hole, free, put_back: in the backing object
     uint32_t slot = 0;        // set_slot
     uint64_t gpa = 0;         // set_slot
 };
@@ -37,8 +50,9 @@ class Journal {
     // All must outlive it.
     Journal(Vm& vm, const BackingObject& object, HostCalls& calls);
 
-    // Where memory goes that is reclaimed; it must outlive this.
+    // Where memory goes that is reclaimed, or freed pages of the object; it must outlive this.
     void use(WarmPool& pool) { pool_ = &pool; }
+    void use(ObjectPool& pool) { object_pool_ = &pool; }
 
     // Forgets the call before.
     void begin();
@@ -63,7 +77,10 @@ class Journal {
     Vm& vm_;
     const BackingObject& object_;
     HostCalls& calls_;
+    Pool* any_pool() const;
+
     WarmPool* pool_ = nullptr;  // where there is one
+    ObjectPool* object_pool_ = nullptr;
     std::vector<HostAction> undo_, finish_;
 };
 

@@ -17,6 +17,7 @@
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/backing_object.h"
 #include "vmm/memory/memslots.h"
+#include "vmm/memory/object_pool.h"
 #include "vmm/memory/prediction.h"
 #include "vmm/memory/warm_pool.h"
 #include "vmm/memory/window.h"
@@ -79,8 +80,14 @@ std::vector<Range> targets_of(const std::vector<remap::Change>& changes) {
 }
 
 std::unique_ptr<WarmPool> pool_for(const MemoryConfig& config) {
-    if (config.pool == 0 || !can_use_pool(config.backing)) return nullptr;
+    if (config.pool == 0 || !traits_of(config.backing).begins_anonymous) return nullptr;
     return std::make_unique<WarmPool>(config.pool, config.pool_cleaner);
+}
+
+std::unique_ptr<ObjectPool> pool_for(const MemoryConfig& config, const BackingObject& object) {
+    if (config.pool == 0 || traits_of(config.backing).begins_anonymous) return nullptr;
+    const uint64_t unit = std::max(config.granule, remap::mib2.bytes);
+    return std::make_unique<ObjectPool>(object, config.pool, unit, config.pool_cleaner);
 }
 
 }  // namespace
@@ -93,8 +100,10 @@ struct Remapper::State {
           backing_pages(gpremap::backing_pages(object)),
           space(empty_space(config)),
           pool(pool_for(config)),
+          object_pool(pool_for(config, object)),
           stage2(stage2_for(vm, config, space.aperture(), object)) {
         if (pool) stage2->use(*pool);
+        if (object_pool) stage2->use(*object_pool);
         if (config.pre_fault) open_page_map();  // which vCPUs ask
     }
 
@@ -110,6 +119,8 @@ struct Remapper::State {
     std::optional<PausedVcpus> keep_out(unsigned vcpu, const char* need, const char* run_on,
                                         BesideCall& beside);
     std::optional<PauseCosts> pause_costs_of(unsigned vcpu);
+    Pool* any_pool() const;
+    void offer_ready_pages();
     void begin_counting();
     void end_counting(CallRecord& record);
     std::vector<remap::stage2::Piece> possible_pieces(const Range& range) const;
@@ -122,7 +133,8 @@ struct Remapper::State {
 
     mutable std::mutex mutex;  // held by the call in progress; guards all below
     remap::Space space;
-    std::unique_ptr<WarmPool> pool;  // where one is configured
+    std::unique_ptr<WarmPool> pool;  // one of them, where one is configured
+    std::unique_ptr<ObjectPool> object_pool;
     std::unique_ptr<Stage2> stage2;
     // Of so many others that run, once measured.
     std::array<std::optional<PauseCosts>, abi::max_vcpus + 1> pause_costs;
@@ -170,6 +182,7 @@ int64_t Remapper::State::call(const Caller& caller, abi::Call number, const std:
                               Called& called) {
     if (number == abi::Call::query) return query(caller, args);
     if (number == abi::Call::batch) return batch(caller, args, called);
+    offer_ready_pages();
     auto plan = plan_call(space, number, args);
     if (!plan) return minus(plan.error());
     if (int error = apply(caller, *plan, called, nullptr)) return -error;
@@ -274,7 +287,7 @@ int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& call
     space = std::move(plan.after);
     called.targets = std::move(where);
     record.bytes += plan.bytes.bytes;
-    if (pool) record.pool = pool->counts();
+    if (Pool* any = any_pool()) record.pool = any->counts();
     record.moved = record.moved || plan.moved;
     record.huge_kept = record.huge_kept && plan.huge_kept;
     return 0;
@@ -294,9 +307,19 @@ int Remapper::State::apply_or_stop(const Caller& caller, const remap::Plan& plan
     }
 }
 
+Pool* Remapper::State::any_pool() const {
+    if (object_pool) return object_pool.get();
+    return pool.get();
+}
+
+// To whatever is planned next.
+void Remapper::State::offer_ready_pages() {
+    if (object_pool) space.offer(object_pool->offer());
+}
+
 void Remapper::State::begin_counting() {
     stage2->calls().reset_counts();
-    if (pool) pool->reset_counts();
+    if (Pool* any = any_pool()) any->reset_counts();
 }
 
 // Whoever waits now will wait no longer: the call is over.
@@ -341,6 +364,7 @@ int64_t Remapper::State::batch(const Caller& caller, const std::array<uint64_t, 
 
 int64_t Remapper::State::batch(const Caller& caller, std::span<abi::BatchCall> calls, Called& called) {
     if (!is_batch_size(calls.size())) return minus(remap::Errno::einval);
+    offer_ready_pages();
     auto plan = plan_batch(space, calls);
     if (!plan) return minus(plan.error());
     return -apply(caller, *plan, called, "nobody is to see half of a batch");
@@ -408,7 +432,9 @@ std::vector<remap::stage2::Piece> Remapper::resident_pieces() const {
 
 uint64_t Remapper::resident_bytes() const {
     std::lock_guard lock(state_->mutex);
-    return state_->stage2->anonymous_bytes() + state_->object.allocated();
+    const ObjectPool* pool = state_->object_pool.get();
+    return state_->stage2->anonymous_bytes() +
+           (pool ? pool->allocated_elsewhere() : state_->object.allocated());
 }
 
 Backing Remapper::backing() const {
@@ -416,7 +442,7 @@ Backing Remapper::backing() const {
 }
 
 PoolContents Remapper::pool() const {
-    const WarmPool* pool = state_->pool.get();
+    const Pool* pool = state_->any_pool();
     if (!pool) return {};
     return {pool->ready(), pool->unclean(), pool->resident_bytes()};
 }

@@ -272,10 +272,15 @@ int SlottedStage2::destroy(const remap::Change& change) {
 
 // The guest, or a copy, may put something into new pages of the object before a later change fails.
 int SlottedStage2::make(const change::Map& change) {
-    if (change.memory.kind == MemoryKind::object)
-        journal_.undo({.kind = HostAction::Kind::punch_hole,
-                       .size = change.range.size().bytes,
+    if (change.memory.kind == MemoryKind::object) {
+        // Offsets that nobody had before are handed out again if the call fails: the pool must not keep those.
+        const Size size = change.range.size();
+        journal_.make_room();
+        const bool is_kept = take_from_pool(remap::ObjectRange::of(change.memory.offset, size)) == size.bytes;
+        journal_.undo({.kind = is_kept ? HostAction::Kind::free : HostAction::Kind::punch_hole,
+                       .size = size.bytes,
                        .offset = change.memory.offset.value});
+    }
     return map_new(change.range, change.memory, change.prot);
 }
 

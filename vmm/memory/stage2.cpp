@@ -34,6 +34,11 @@ void Stage2::use(WarmPool& pool) {
     journal_.use(pool);
 }
 
+void Stage2::use(ObjectPool& pool) {
+    object_pool_ = &pool;
+    journal_.use(pool);
+}
+
 int Stage2::apply(const std::vector<remap::Change>& changes, Mechanism mechanism, Others others) {
     mechanism_ = mechanism;
     others_ = others;
@@ -149,7 +154,8 @@ int Stage2::populate(std::byte* at, uint64_t size, remap::Prot prot) {
 // zero there: in a batch, that is.
 int Stage2::free_undoably(const change::Free& change) {
     if (read_later_) return free_with_copy(change);
-    journal_.finish({.kind = HostAction::Kind::punch_hole,
+    const bool unmapped = change.are == change::Free::Pages::unmapped;
+    journal_.finish({.kind = unmapped ? HostAction::Kind::free : HostAction::Kind::punch_hole,
                      .size = change.pages.size().bytes,
                      .offset = change.pages.start().value});
     return 0;
@@ -171,7 +177,13 @@ int Stage2::free_with_copy(const change::Free& change) {
     return calls_.zero_hugetlb_file(object_.fd(), offset, size);
 }
 
+uint64_t Stage2::take_from_pool(const remap::ObjectRange& pages) {
+    return object_pool_ ? object_pool_->take(pages) : 0;
+}
+
 int Stage2::free_now(const change::Free& change) {
+    if (object_pool_ && change.are == change::Free::Pages::unmapped)
+        return object_pool_->free(calls_, change.pages);
     return object_.punch_hole(calls_, change.pages.start().value, change.pages.size().bytes);
 }
 

@@ -14,6 +14,7 @@
 #include "vmm/memory/backing_object.h"
 #include "vmm/memory/host_calls.h"
 #include "vmm/memory/journal.h"
+#include "vmm/memory/object_pool.h"
 #include "vmm/memory/reservation.h"
 #include "vmm/memory/warm_pool.h"
 
@@ -54,6 +55,8 @@ class Stage2 {
 
     // From now on anonymous memory is taken from the pool and given to it. It must outlive this.
     void use(WarmPool& pool);
+    // The same of pages of the object.
+    void use(ObjectPool& pool);
 
     // Bytes of anonymous host memory that the guest's ranges hold now, as the kernel counts them.
     uint64_t anonymous_bytes() const;
@@ -94,6 +97,8 @@ class Stage2 {
     // ... of what the pool gives and gets, where so many bytes are mapped, and reclaimed.
     uint64_t flushes_of_map(uint64_t size) const;
     uint64_t flushes_of_reclaim(uint64_t size) const;
+    // New pages of the object are the guest's from now on. Returns how many bytes of them the pool had offered.
+    uint64_t take_from_pool(const remap::ObjectRange& pages);
     int free_now(const remap::change::Free& change);
     int free_undoably(const remap::change::Free& change);
 
@@ -119,6 +124,7 @@ class Stage2 {
     HostCalls::HugePages begin_ = HostCalls::HugePages::at_their_size;
     bool has_private_hugetlb_ = false;  // whether there has ever been a private view of such pages
     WarmPool* pool_ = nullptr;          // where there is one
+    ObjectPool* object_pool_ = nullptr;
 };
 
 }  // namespace gpremap

@@ -1,53 +1,30 @@
-// Zeroed huge pages of anonymous memory, ready for the next grow. What a call gives back moves in at
-// page-table speed, and is used again only after it has been zeroed.
-//
-//     lane    0            1            2            3
-//           | [zero|old ] | [zero    ] |            | [old     ] |       the rest is closed
-//
-// A lane holds what one call gave, or what a refill fetched: zeroed from the front. Three may touch it:
-//   - a call gives memory into a free lane and takes zeroed memory off the front; calls follow one another;
-//   - the cleaner, a thread of the lowest priority, zeroes what is old, and a second after the last call
-//   refills
-//     what is missing with fresh memory.
-// They share no lock: a thread that gets hardly any time must never hold one that a call waits for.
+// Zeroed huge pages, ready for the next grow: what a call gives back is kept, and used again only after it has been
+// zeroed. Of anonymous memory they move in and out at page-table speed (here); pages of the backing object stay where they
+// are (object_pool.h). Both are made of lanes (vmm/pool).
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <semaphore>
-#include <thread>
 
 #include "vmm/memory/caller.h"
 #include "vmm/memory/host_calls.h"
 #include "vmm/memory/move_memory.h"
-#include "vmm/memory/remapper.h"
 #include "vmm/memory/reservation.h"
+#include "vmm/pool/lanes.h"
 
 namespace gpremap {
 
-class WarmPool {
+// What both have in common. Calls follow one another.
+class Pool : protected LaneMemory {
   public:
-    // `capacity`: bytes, a multiple of 2 MiB. Full when it returns. Throws HostLacks where the host does not
-    // have as much memory or address space.
-    explicit WarmPool(uint64_t capacity, PoolCleaner cleaner);
-    ~WarmPool();
-    WarmPool(const WarmPool&) = delete;
-    WarmPool& operator=(const WarmPool&) = delete;
+    // Throws HostLacks where the host does not have as much address space.
+    Pool(uint64_t capacity, uint64_t unit);
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
 
-    // ---- of calls, which follow one another ----
-
-    // Moves zeroed memory, readable and writable, to `at`, a multiple of 2 MiB, in place of what is there.
-    // Returns how many bytes, from `at` on. Behind them there may be nothing, not even what was there.
-    uint64_t take(HostCalls& calls, std::byte* at, uint64_t size);
-
-    // Moves the 2 MiB pages of a range of anonymous memory into the pool, as many as it has room for; none
-    // where the host refuses, or lets us have no memory for the attempt. Returns how many bytes.
-    uint64_t give(HostCalls& calls, std::byte* at, uint64_t size, Leaves leaves);
-    // The call came to nothing: all that was given since the last settle() goes back to where it was. Throws
-    // std::system_error where that fails.
-    void take_back(HostCalls& calls);
+    // The call came to nothing: all that was given since the last settle() is as it was. Throws std::system_error where
+    // that fails.
+    virtual void take_back(HostCalls& calls) = 0;
     // What was given belongs to the pool from now on.
     void settle();
 
@@ -56,54 +33,47 @@ class WarmPool {
     PoolCounts counts() const { return counts_; }  // of calls, too
     void reset_counts() { counts_ = {}; }
 
-    // Bytes of zeroed memory, and of memory that the cleaner has yet to zero.
-    uint64_t ready() const;
-    uint64_t unclean() const;
-    // Bytes that it could be given.
-    uint64_t room() const { return capacity_ - bytes_; }
+    // Bytes of zeroed memory, of memory that the cleaners have yet to zero, and that it could be given.
+    uint64_t ready() const { return lanes_.ready(); }
+    uint64_t unclean() const { return lanes_.unclean(); }
+    uint64_t room() const { return lanes_.room(); }
     // Bytes of host memory that it holds, as the kernel counts them.
-    uint64_t resident_bytes() const;
+    virtual uint64_t resident_bytes() const = 0;
+
+  protected:
+    static bool is_one_huge_page(const std::byte* at);
+    // HostLacks, for memory that there is not.
+    [[noreturn]] void throw_no_memory(int error) const;
+
+    Reservation reservation_;  // both of its halves, lane after lane
+    Lanes lanes_;
+    PoolCounts counts_;
+};
+
+// Of anonymous memory.
+class WarmPool final : public Pool {
+  public:
+    // `capacity`: bytes, a multiple of 2 MiB. Full when it returns. Throws HostLacks where the host does not
+    // have as much memory or address space.
+    explicit WarmPool(uint64_t capacity, PoolCleaner cleaner);
+    ~WarmPool() override { lanes_.stop(); }
+
+    // Moves zeroed memory, readable and writable, to `at`, a multiple of 2 MiB, in place of what is there.
+    // Returns how many bytes, from `at` on. Behind them there may be nothing, not even what was there.
+    uint64_t take(HostCalls& calls, std::byte* at, uint64_t size);
+
+    // Moves the 2 MiB pages of a range of anonymous memory into the pool, as many as it has room for; none
+    // where the host refuses, or lets us have no memory for the attempt. Returns how many bytes.
+    uint64_t give(HostCalls& calls, std::byte* at, uint64_t size, Leaves leaves);
+    void take_back(HostCalls& calls) override;
+
+    uint64_t resident_bytes() const override;
 
   private:
-    // free -> held -> unclean -> clean -> free. Only the cleaner ends `unclean`, only calls leave `clean`.
-    enum class State : uint8_t { free, held, unclean, clean };
-    struct Lane {
-        std::atomic<State> state = State::free;
-        std::byte* at = nullptr;           // set while held
-        std::atomic<uint64_t> size = 0;    // set while held
-        std::byte* origin = nullptr;       // of calls
-        std::atomic<uint64_t> taken = 0;   // bytes from the front that have left, changed by calls
-        std::atomic<uint64_t> zeroed = 0;  // bytes from the front, those that have left included
-    };
-
-    bool move_in(HostCalls& calls, Lane& lane, Leaves leaves);
-    Lane* free_lane();
-    std::byte* start_of(const Lane& lane) const;
-    Lane* best_for(uint64_t size);
-    void release_empty_lanes();
-    uint64_t room_for(uint64_t wanted);
-    void fill();
-
-    void clean();
-    Lane* next_unclean();
-    void zero_some(Lane& lane);
-    bool make_writable(Lane& lane);
-    bool refill_some();
-    void call_cleaner();
-
-    static constexpr size_t lane_count = 64;
-
-    const uint64_t capacity_;
-    const uint64_t lane_size_;
-    Reservation reservation_;  // both of its halves, lane after lane
-    std::array<Lane, lane_count> lanes_;
-    std::atomic<uint64_t> bytes_ = 0;  // in lanes, or about to be
-    std::atomic<int64_t> last_call_ns_;
-    PoolCounts counts_;
-
-    std::atomic<bool> stops_ = false;
-    std::counting_semaphore<> work_{0};
-    std::thread cleaner_;
+    uint64_t give_share(HostCalls& calls, std::byte* from, uint64_t size, Leaves leaves);
+    bool open(Lane& lane) override;
+    void zero(std::byte* at) override;
+    bool fetch(Lane& lane) override;
 };
 
 }  // namespace gpremap

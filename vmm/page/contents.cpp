@@ -110,6 +110,12 @@ JsonObject json_of(const ShownMap& map, const Labels& labels) {
     return {{"when", map.when}, {"extents", extents}, {"all", map.extents.size()}};
 }
 
+// As the page's script knows it: of times and rates there are charts.
+const char* name_of(MetricUnit unit) {
+    if (unit == MetricUnit::bytes) return "B";
+    return unit == MetricUnit::ns ? "ns" : "rate";
+}
+
 // Of benches and merged results; a run's own curves say more.
 JsonObject metrics_of(const ShownRun& run) {
     JsonObject metrics = JsonObject::array();
@@ -119,7 +125,7 @@ JsonObject metrics_of(const ShownRun& run) {
             if (metrics.size() == most_metrics) return metrics;
             const Interval interval = median_interval(metric.samples, 1);
             metrics.push_back({{"name", with_parameters(metric.name, measured.parameters)},
-                               {"unit", metric.better == Better::higher ? "rate" : "ns"},
+                               {"unit", name_of(unit_of(metric.name, metric.better))},
                                {"median", spread_of(metric.samples).median},
                                {"low", interval.low},
                                {"high", interval.high}});

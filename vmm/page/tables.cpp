@@ -97,9 +97,11 @@ Table copies_table(const std::vector<ShownRun>& runs) {
     return table;
 }
 
-// In ns but for those of `better` higher, which are operations a second.
-std::string shown_metric(Better better, double value) {
-    return better == Better::higher ? shown_rate(value, "") : shown_ns(value);
+using Shown = std::string (*)(double);
+Shown shown_in(MetricUnit unit) {
+    if (unit == MetricUnit::bytes) return shown_bytes;
+    if (unit == MetricUnit::ns) return shown_ns;
+    return [](double value) { return shown_rate(value, ""); };
 }
 
 Table comparison_table(const ShownRun& base, const ShownRun& fresh) {
@@ -116,11 +118,10 @@ Table comparison_table(const ShownRun& base, const ShownRun& fresh) {
     }
     for (const ComparedMetric& each : comparison.metrics) {
         const Judgement& judgement = each.judgement;
-        const Better better = each.samples.better;
+        const Shown shown = shown_in(unit_of(each.name, each.samples.better));
         table.rows.push_back(
             {with_parameters(each.name, each.parameters), std::string(name_of(judgement.verdict)),
-             shown_metric(better, judgement.base), shown_metric(better, judgement.fresh),
-             fmt::format("{:.3f}", judgement.ratio),
+             shown(judgement.base), shown(judgement.fresh), fmt::format("{:.3f}", judgement.ratio),
              fmt::format("{:.3f} ... {:.3f}", judgement.interval.low, judgement.interval.high),
              fmt::format("{:.4f}", judgement.p)});
     }
@@ -138,15 +139,13 @@ Table comparison_table(const ShownRun& base, const ShownRun& fresh) {
 Table metrics_table(const ShownRun& run) {
     Table table{"All that is measured: " + run.name, "", {"metric", "n", "median", "95 % interval"}, {}};
     for (const MeasuredRun& measured : run.measured)
-        for (const Metric& metric : measured.metrics)
+        for (const Metric& metric : measured.metrics) {
+            const Shown shown = shown_in(unit_of(metric.name, metric.better));
             table.rows.push_back({with_parameters(metric.name, measured.parameters),
                                   shown_count(static_cast<double>(metric.samples.size())),
-                                  shown_metric(metric.better, spread_of(metric.samples).median),
-                                  metric.better == Better::lower
-                                      ? median_interval_of(metric.samples, shown_ns)
-                                      : median_interval_of(metric.samples, [](double value) {
-                                            return shown_rate(value, "");
-                                        })});
+                                  shown(spread_of(metric.samples).median),
+                                  median_interval_of(metric.samples, shown)});
+        }
     return table;
 }
 

@@ -85,13 +85,21 @@ std::vector<Metric> metrics_of_run(const JsonObject& result) {
     return metrics.take();
 }
 
+std::string name_of_bench_row(const JsonObject& row) {
+    return fmt::format("{} {} {} {}: {}", row.at("bench").get<std::string>(), row.at("size").get<uint64_t>(),
+                       row.at("backing").get<std::string>(), row.at("mechanism").get<std::string>(),
+                       row.at("unit").get<std::string>());
+}
+
+MetricUnit unit_of(std::string_view name, Better better) {
+    if (better == Better::higher) return MetricUnit::operations_a_second;
+    return name.find(": bytes") != name.npos ? MetricUnit::bytes : MetricUnit::ns;
+}
+
 std::vector<Metric> metrics_of_bench(const JsonObject& result) {
     Metrics metrics;
     for (const JsonObject& row : result.at("rows")) {
-        const std::string name =
-            fmt::format("{} {} {} {}: {}", row.at("bench").get<std::string>(), row.at("size").get<uint64_t>(),
-                        row.at("backing").get<std::string>(), row.at("mechanism").get<std::string>(),
-                        row.at("unit").get<std::string>());
+        const std::string name = name_of_bench_row(row);
         for (const JsonObject& sample : row.at("samples")) metrics.add(name, Better::lower, sample);
     }
     return metrics.take();

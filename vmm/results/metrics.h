@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vmm/base/json_file.h"
@@ -21,8 +22,13 @@ struct Metric {
 // nlohmann::json::exception where it is not what its schema says.
 std::vector<Metric> metrics_of_run(const JsonObject& result);
 
-// Of a result of schema gpremap.bench/1: a metric for each row, in ns.
+// Of a result of schema gpremap.bench/1: a metric for each row, in the row's unit.
 std::vector<Metric> metrics_of_bench(const JsonObject& result);
+std::string name_of_bench_row(const JsonObject& row);
+
+// What a metric is in, whose name says so where that is none of the first two.
+enum class MetricUnit { ns, operations_a_second, bytes };
+MetricUnit unit_of(std::string_view name, Better better);
 
 // As merged results hold them.
 JsonObject json_of(const std::vector<Metric>& metrics);

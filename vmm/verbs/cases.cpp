@@ -39,7 +39,7 @@ struct CasesOptions {
     std::string json;  // where the result goes, too; empty: nowhere
     // The granule is for the cases that state none; mechanism and backing are a VM's.
     Overrides overrides;
-    uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
+    HugePagesWanted huge_pages;  // that the host's pool has more for the time of the run
     Sandbox sandbox = Sandbox::on;
     ShowProgress progress = ShowProgress::yes;
 };

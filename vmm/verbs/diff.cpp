@@ -1,16 +1,12 @@
 // `gpremap diff BASE NEW`: what has become faster or slower.
-#include <fmt/format.h>
-#include <fmt/ostream.h>
-#include <spdlog/spdlog.h>
-
 #include <iosfwd>
 #include <memory>
-#include <ostream>
 #include <string>
 
 #include "vmm/base/errors.h"
 #include "vmm/base/json_file.h"
 #include "vmm/results/comparison.h"
+#include "vmm/results/comparison_table.h"
 #include "vmm/verbs/options.h"
 #include "vmm/verbs/verb.h"
 
@@ -31,34 +27,13 @@ std::vector<MeasuredRun> read(const std::string& path) {
     return read_runs(path, schemas);
 }
 
-void print(const ResultComparison& comparison, const JudgementOptions& options, std::ostream& out) {
-    constexpr std::string_view row = "{:<16} {:>11} {:>11} {:>7}  {:<17} {:>7}  {}\n";
-    fmt::print(out, row, "verdict", "base", "new", "ratio", "95 % interval", "p", "metric");
-    for (const ComparedMetric& each : comparison.metrics) {
-        const Judgement& judgement = each.judgement;
-        std::string name = each.name;
-        for (const auto& [key, value] : each.parameters.items())
-            name += fmt::format("; {}={}", key, value.dump());
-        fmt::print(out, row, name_of(judgement.verdict), fmt::format("{:.6g}", judgement.base),
-                   fmt::format("{:.6g}", judgement.fresh), fmt::format("{:.3f}", judgement.ratio),
-                   fmt::format("{:.3f} ... {:.3f}", judgement.interval.low, judgement.interval.high),
-                   fmt::format("{:.4f}", judgement.p), name);
-    }
-    fmt::print(out, "effect {:.3g} %, alpha {}, seed {}", options.effect * 100, options.alpha, options.seed);
-    if (comparison.too_few > 0) fmt::print(out, "; {} metrics have too few samples", comparison.too_few);
-    if (comparison.only_in_one > 0)
-        fmt::print(out, "; {} are in one of the two only", comparison.only_in_one);
-    fmt::print(out, "\n");
-}
-
 // Returns 0; 1 where something has become slower. Throws ConfigError.
 int diff(const DiffOptions& options, std::ostream& out) {
     if (options.judgement.effect <= 0) throw ConfigError("--effect: expected more than 0");
     if (options.judgement.alpha <= 0) throw ConfigError("--alpha: expected more than 0");
     JsonFile json(options.json);
     const ResultComparison comparison = compare(read(options.base), read(options.fresh), options.judgement);
-    if (comparison.other_hosts)
-        spdlog::warn("the two results are of different hosts: a difference may be one between these");
+    warn_of_other_hosts(comparison);
     print(comparison, options.judgement, out);
     return json.write(json_of(comparison, options.judgement), comparison.has_slower() ? 1 : 0);
 }

@@ -9,10 +9,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <fstream>
 #include <stdexcept>
 
 #include "vmm/base/errors.h"
+#include "vmm/base/units.h"
 #include "vmm/host/facts.h"
 #include "vmm/libvirt/node_pages.h"
 
@@ -20,20 +22,24 @@ namespace gpremap {
 
 namespace {
 
-constexpr uint64_t page_size = 2ull << 20;  // bytes
-constexpr const char* setting = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+std::string setting_of(uint64_t size) {
+    return fmt::format("/sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages", size >> 10);
+}
 
-uint64_t pool_size() {
-    std::ifstream file(setting);
+uint64_t pool_size(uint64_t size) {
+    std::ifstream file(setting_of(size));
     uint64_t pages = 0;
     if (!(file >> pages))
-        throw HostLacks(fmt::format("huge pages of 2 MiB: {} cannot be read: this kernel has none", setting));
+        throw HostLacks(
+            fmt::format("huge pages of {}: {} cannot be read: this kernel has none, on this processor",
+                        format_size(size), setting_of(size)));
     return pages;
 }
 
 // The kernel takes as many as it finds, and does not say that they are fewer. Returns who was asked.
-std::string set_pool_size(uint64_t pages) {
-    if (auto connection = set_huge_pages_through_libvirt(pages)) return "libvirt (" + *connection + ")";
+std::string set_pool_size(uint64_t size, uint64_t pages) {
+    if (auto connection = set_huge_pages_through_libvirt(size, pages)) return "libvirt (" + *connection + ")";
+    const std::string setting = setting_of(size);
     std::ofstream file(setting);
     file << pages << std::flush;
     if (!file) throw HostLacks(fmt::format("{} cannot be written: run as root", setting));
@@ -41,13 +47,14 @@ std::string set_pool_size(uint64_t pages) {
 }
 
 // The pool keeps `least`. Others may have changed it meanwhile: only what was added goes.
-void give_back(uint64_t pages, uint64_t least) {
+void give_back(const HugePagesWanted& added, uint64_t least) {
     try {
-        const uint64_t now = pool_size();
-        const uint64_t then = std::max(least, now > pages ? now - pages : 0);
-        if (then < now) set_pool_size(then);
+        const uint64_t now = pool_size(added.size);
+        const uint64_t then = std::max(least, now > added.count ? now - added.count : 0);
+        if (then < now) set_pool_size(added.size, then);
     } catch (const std::exception& error) {
-        spdlog::error("{} huge pages stay reserved: {}", pages, error.what());
+        spdlog::error("{} huge pages of {} stay reserved: {}", added.count, format_size(added.size),
+                      error.what());
     }
 }
 
@@ -68,12 +75,27 @@ void write_byte(int to) {
 
 }  // namespace
 
-HugePageReservation::HugePageReservation(uint64_t pages) : pages_(pages) {
-    if (pages == 0) return;
-    before_ = pool_size();
+tl::expected<HugePagesWanted, std::string_view> parse_huge_pages(std::string_view text) {
+    constexpr std::string_view expected = "N or 2M:N, of 2 MiB, or 1G:N, of 1 GiB; N is a number of pages";
+    HugePagesWanted wanted;
+    if (const auto colon = text.find(':'); colon != text.npos) {
+        const std::string_view size = text.substr(0, colon);
+        if (size != "2M" && size != "1G") return tl::unexpected(expected);
+        if (size == "1G") wanted.size = 1ull << 30;
+        text.remove_prefix(colon + 1);
+    }
+    const char* end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, wanted.count);
+    if (error != std::errc() || stopped != end) return tl::unexpected(expected);
+    return wanted;
+}
+
+HugePageReservation::HugePageReservation(const HugePagesWanted& wanted) : wanted_(wanted) {
+    if (wanted.count == 0) return;
+    before_ = pool_size(wanted.size);
     // The kernel would take all memory that is left before it found out.
-    if (uint64_t most = read_host().memory_available / page_size; pages > most)
-        throw HostLacks(fmt::format("{} huge pages of 2 MiB: the host has memory for {}", pages, most));
+    if (uint64_t most = read_host().memory_available / wanted.size; wanted.count > most)
+        throw HostLacks(fmt::format("{}: the host has memory for {}", name(), most));
     start_guardian();
     try {
         add_pages();
@@ -84,19 +106,23 @@ HugePageReservation::HugePageReservation(uint64_t pages) : pages_(pages) {
 }
 
 HugePageReservation::~HugePageReservation() {
-    if (pages_ > 0) end_guardian();
+    if (wanted_.count > 0) end_guardian();
+}
+
+std::string HugePageReservation::name() const {
+    return fmt::format("{} huge pages of {}", wanted_.count, format_size(wanted_.size));
 }
 
 void HugePageReservation::add_pages() {
-    const std::string through = set_pool_size(before_ + pages_);
-    const uint64_t now = pool_size();
-    if (uint64_t got = now > before_ ? now - before_ : 0; got < pages_)
+    const std::string through = set_pool_size(wanted_.size, before_ + wanted_.count);
+    const uint64_t now = pool_size(wanted_.size);
+    if (uint64_t got = now > before_ ? now - before_ : 0; got < wanted_.count)
         throw HostLacks(
-            fmt::format("{} huge pages of 2 MiB: the host could make {}, through {}: free memory, or "
+            fmt::format("{}: the host could make {}, through {}: free memory, or "
                         "reserve them soon after the host has started",
-                        pages_, got, through));
+                        name(), got, through));
     write_byte(alive_.get());
-    spdlog::info("{} huge pages of 2 MiB reserved through {}", pages_, through);
+    spdlog::info("{} reserved through {}", name(), through);
 }
 
 void HugePageReservation::start_guardian() {
@@ -122,7 +148,7 @@ void HugePageReservation::guard(int parent) const {
     write_byte(parent);
     const bool all_were_added = read_byte(parent);
     if (all_were_added) read_byte(parent);
-    give_back(pages_, all_were_added ? 0 : before_);
+    give_back(wanted_, all_were_added ? 0 : before_);
     _exit(0);
 }
 

@@ -1,20 +1,30 @@
-// The host's pool of 2 MiB huge pages, made larger for the time of one run.
+// One of the host's pools of huge pages, made larger for the time of one run.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
+#include <string_view>
+#include <tl/expected.hpp>
 
 #include "vmm/kvm/kvm.h"
 
 namespace gpremap {
 
+struct HugePagesWanted {
+    uint64_t size = 2ull << 20;  // of each, bytes
+    uint64_t count = 0;
+};
+
+// "8" and "2M:8" of 2 MiB, "1G:2" of 1 GiB. The error is what was expected in its place.
+tl::expected<HugePagesWanted, std::string_view> parse_huge_pages(std::string_view text);
+
 class HugePageReservation {
   public:
-    // Adds `pages` to the pool: through libvirt where a system daemon answers, else by the kernel's own
+    // Adds `wanted` to the pool of that size: through libvirt where a system daemon answers, else by the kernel's own
     // setting. Throws HostLacks, with the pool as it was, where the host has not that many or this user may
     // not. None are nothing to do. Made before any thread: it forks.
-    explicit HugePageReservation(uint64_t pages);
+    explicit HugePageReservation(const HugePagesWanted& wanted);
     // Takes them out again. However this process ends, and be it while they are added, a second one that waits for
     // its end does so.
     ~HugePageReservation();
@@ -27,7 +37,9 @@ class HugePageReservation {
     [[noreturn]] void guard(int parent) const;
     void end_guardian();
 
-    uint64_t pages_;
+    std::string name() const;
+
+    const HugePagesWanted wanted_;
     uint64_t before_ = 0;  // pages in the pool
     Descriptor alive_;     // the guardian has the other end, and sees this process end
     pid_t guardian_ = -1;

@@ -143,10 +143,17 @@ void begin(Sandbox sandbox) {
         "only what that thread needs");
 }
 
-void add_reservation(CLI::App& verb, uint64_t& huge_pages) {
-    verb.add_option("--reserve-hugepages", huge_pages,
-                    "add that many huge pages of 2 MiB to the host's pool for the time of this run")
-        ->check(CLI::NonNegativeNumber)
+void add_reservation(CLI::App& verb, HugePagesWanted& huge_pages) {
+    verb.add_option_function<std::string>(
+            "--reserve-hugepages",
+            [&huge_pages](const std::string& text) {
+                const auto wanted = parse_huge_pages(text);
+                if (!wanted)
+                    throw ConfigError("--reserve-hugepages: expected " + std::string(wanted.error()));
+                huge_pages = *wanted;
+            },
+            "add that many huge pages to the host's pool for the time of this run: N or 2M:N of 2 MiB, 1G:N "
+            "of 1 GiB")
         ->type_name("N");
 }
 

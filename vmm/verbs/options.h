@@ -19,6 +19,7 @@
 #include "vmm/config/machine_config.h"
 #include "vmm/report/json.h"
 #include "vmm/report/provenance.h"
+#include "vmm/verbs/huge_page_reservation.h"
 #include "vmm/verbs/verb.h"
 
 namespace gpremap {
@@ -70,7 +71,7 @@ void add_sandbox(CLI::App& verb, Sandbox& sandbox);
 void begin(Sandbox sandbox);
 
 // --reserve-hugepages
-void add_reservation(CLI::App& verb, uint64_t& huge_pages);
+void add_reservation(CLI::App& verb, HugePagesWanted& huge_pages);
 
 // An option whose texts stand for values; any other text is a usage error.
 template <typename T>

@@ -63,7 +63,7 @@ struct RunOptions {
     RunControl::After after = RunControl::After::end;  // the last step
     std::string csv;                                   // where the workloads' series go; empty: nowhere
     std::optional<TableFormat> dump_stage2;            // as entries of that format, after the steps
-    uint64_t huge_pages = 0;  // of 2 MiB, that the host's pool has more for the time of the run
+    HugePagesWanted huge_pages;  // that the host's pool has more for the time of the run
     Sandbox sandbox = Sandbox::on;
     std::optional<std::chrono::duration<double>> soak;  // how long the steps are done again and again
     OnFailure on_failure = OnFailure::go_on;
@@ -100,11 +100,6 @@ void require_host_memory(const VmDomain& domain, const HostFacts& host) {
         fmt::format("{}: the domain begins with {} KiB of memory, and this host has {} KiB: lower "
                     "<memory> or <currentMemory>",
                     domain.file, domain.mapped() >> 10, host.memory_total >> 10));
-}
-
-void warn_of_idle_pool(const MemoryConfig& memory) {
-    if (memory.pool > 0 && !can_use_pool(memory.backing))
-        spdlog::warn("pool is of anonymous memory: with backing {} it is not used", name_of(memory.backing));
 }
 
 void warn_of_idle_pre_fault(const MachineConfig& config, const KvmCapabilities& capabilities) {
@@ -189,7 +184,6 @@ void look_at_host(const Scenario& scenario, RunResult& run) {
     }
     require_huge_pages(scenario.machine.memory);
     require_limits(scenario.machine.memory.aperture_size);
-    warn_of_idle_pool(scenario.machine.memory);
     if (run.pinning.note) spdlog::warn("{}", *run.pinning.note);
 }
 

@@ -18,19 +18,23 @@ using CallCostTest = KvmTest;
 struct Ioctls {
     uint64_t run;
     uint64_t registers;
+    uint64_t allocations;  // by the vCPU's thread, beside them
 };
 
 // Of a machine, from its start to its end, whose agent does `step` so many times.
 Ioctls ioctls_of(const abi::Step& step, int times) {
     auto made = [] {
-        return Ioctls{ioctls_made(KVM_RUN), ioctls_made(KVM_GET_REGS) + ioctls_made(KVM_SET_REGS)};
+        return Ioctls{ioctls_made(KVM_RUN), ioctls_made(KVM_GET_REGS) + ioctls_made(KVM_SET_REGS),
+                      allocations_of_vcpus()};
     };
     const Ioctls before = made();
     {
         Machine machine({});
         for (int i = 0; i < times; i++) machine.perform(0, step);
     }
-    return {made().run - before.run, made().registers - before.registers};
+    const Ioctls after = made();
+    return {after.run - before.run, after.registers - before.registers,
+            after.allocations - before.allocations};
 }
 
 // A step is asked for and reported with a call each; this one makes one more, the other does nothing.
@@ -43,6 +47,15 @@ TEST_F(CallCostTest, AnEmptyCallIsOneEntryAndNoRegisterIoctl) {
     if (!Kvm().capabilities().sync_regs)
         GTEST_SKIP() << "this host's KVM has no KVM_CAP_SYNC_REGS: registers cost ioctls";
     EXPECT_EQ(with.registers, 0u);
+}
+
+TEST_F(CallCostTest, AnEmptyCallAllocatesNothing) {
+    constexpr uint64_t times = 100;
+    const abi::Step nothing = step(abi::Op::touch, 0, 0, 0, page);
+    const Ioctls without = ioctls_of(nothing, times), with = ioctls_of(call(Call::nop), times);
+    EXPECT_LT(with.allocations, without.allocations + times / 2);
+    const Ioctls planned = ioctls_of(call(Call::map, base, page, rw), times);
+    EXPECT_GT(planned.allocations, with.allocations + times) << "they are not counted";
 }
 
 class BatchCostTest : public KvmTestWith<Variant> {

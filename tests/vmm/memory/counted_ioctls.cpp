@@ -1,11 +1,15 @@
 #include "tests/vmm/memory/counted_ioctls.h"
 
+#include <linux/kvm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdarg>
+#include <cstdlib>
 #include <map>
 #include <mutex>
+#include <new>
 
 namespace gpremap {
 namespace {
@@ -13,7 +17,12 @@ namespace {
 std::mutex mutex;
 std::map<unsigned long, uint64_t> counts;
 
+thread_local bool counts_allocations = false;
+std::atomic<uint64_t> allocations = 0;
+
+// What this allocates is not the program's.
 void count(unsigned long request) {
+    counts_allocations = false;
     std::lock_guard lock(mutex);
     counts[request]++;
 }
@@ -25,6 +34,10 @@ uint64_t ioctls_made(unsigned long request) {
     return counts[request];
 }
 
+uint64_t allocations_of_vcpus() {
+    return allocations;
+}
+
 }  // namespace gpremap
 
 // In place of the C library's.
@@ -33,6 +46,19 @@ extern "C" int ioctl(int fd, unsigned long request, ...) noexcept {
     va_start(arguments, request);
     void* argument = va_arg(arguments, void*);
     va_end(arguments);
+    const bool runs_vcpu = gpremap::counts_allocations || request == KVM_RUN;
     gpremap::count(request);
+    gpremap::counts_allocations = runs_vcpu;
     return static_cast<int>(syscall(SYS_ioctl, fd, request, argument));
+}
+void* operator new(std::size_t size) {
+    if (gpremap::counts_allocations) gpremap::allocations++;
+    if (void* got = std::malloc(size)) return got;
+    throw std::bad_alloc();
+}
+void operator delete(void* what) noexcept {
+    std::free(what);
+}
+void operator delete(void* what, std::size_t) noexcept {
+    std::free(what);
 }

@@ -1,13 +1,16 @@
 // The warm pool under a VM: what its guest sees, and where the memory is.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "tests/vmm/kvm_test.h"
 #include "tests/vmm/memory/failing_allocations.h"
@@ -21,10 +24,13 @@ constexpr uint64_t huge = 2ull << 20;
 constexpr uint64_t far = base + (1ull << 30);
 constexpr uint64_t capacity = 16 * huge;
 
-class PoolTest : public KvmTestWith<Mechanism> {
+class PoolTest : public KvmTestWith<Variant> {
   protected:
+    std::string lack() const override { return lack_of(std::get<Backing>(GetParam()), 64); }
+
     void boot(PoolCleaner cleaner, unsigned vcpus = 1) {
-        MachineConfig config = config_of({GetParam(), Backing::automatic}, vcpus, 4 * gib);
+        MachineConfig config = config_of(GetParam(), vcpus, 4 * gib);
+        granule = config.memory.granule;
         config.memory.pool = capacity;
         config.memory.pool_cleaner = cleaner;
         KvmTest::boot(config);
@@ -52,6 +58,8 @@ class PoolTest : public KvmTestWith<Mechanism> {
         while (machine_->remapper().pool().unclean > 0)
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
+
+    uint64_t granule = 0;
 };
 
 TEST_P(PoolTest, MemoryGoesThereAndComesBackZeroed) {
@@ -82,8 +90,8 @@ TEST_P(PoolTest, ReleaseGivesAndReadsZero) {
     boot(PoolCleaner::absent);
     call(Call::map, base, capacity, rw);
     fill(base, capacity, 'x');
-    EXPECT_EQ(call(Call::release, base + 4096, capacity - 4096).given, capacity - huge);
-    expect_zero(base + 4096, capacity - 4096);
+    EXPECT_EQ(call(Call::release, base + granule, capacity - granule).given, capacity - huge);
+    expect_zero(base + granule, capacity - granule);
     fill(base, capacity, 'y');
 }
 
@@ -100,7 +108,7 @@ TEST_P(PoolTest, WhatIsOfSeveralMappingsGoesThere) {
 }
 
 // Pages that others can see do not go to the pool.
-TEST_P(PoolTest, OnlyAnonymousMemoryGoesThere) {
+TEST_P(PoolTest, OnlyWhatNobodyElseSeesGoesThere) {
     boot(PoolCleaner::absent);
     call(Call::map, base, 8 * huge, rw);
     call(Call::map, base + 8 * huge, 4 * huge, rw);
@@ -112,10 +120,10 @@ TEST_P(PoolTest, OnlyAnonymousMemoryGoesThere) {
 
 TEST_P(PoolTest, MoreThanItHasIsFresh) {
     boot(PoolCleaner::absent);
-    EXPECT_EQ(call(Call::map, base + 4096, capacity + 4 * huge, rw).taken, capacity);
-    expect_zero(base + 4096, capacity + 4 * huge);
-    EXPECT_EQ(call(Call::move, base + 4096, far + 4096, capacity + 4 * huge).taken, 0u);
-    expect_zero(far + 4096, capacity + 4 * huge);
+    EXPECT_EQ(call(Call::map, base + granule, capacity + 4 * huge, rw).taken, capacity);
+    expect_zero(base + granule, capacity + 4 * huge);
+    EXPECT_EQ(call(Call::move, base + granule, far + granule, capacity + 4 * huge).taken, 0u);
+    expect_zero(far + granule, capacity + 4 * huge);
 }
 
 // One vCPU grows, writes and shrinks; another watches a range that was never written.
@@ -148,7 +156,7 @@ struct Trial {
     std::array<uint64_t, 6> args;
 };
 
-// The picture before each:  xxxxoooo|yyyy....   in pages of 2 MiB; o is a memfd that far shows, too.
+// The picture before each:  xxxxoooo|yyyy....   in pages of 2 MiB; o is of the backing object, and far shows it, too.
 const Trial trials[] = {
     {"map", Call::map, {base + 12 * huge, 3 * huge, rw}},
     {"map over all", Call::map, {base, 12 * huge, rw, GPREMAP_FLAG_REPLACE}},
@@ -168,6 +176,17 @@ const Trial trials[] = {
 
 class PoolAtomicityTest : public PoolTest {
   protected:
+    // Those that the granule allows.
+    static std::vector<Trial> trials_here() {
+        std::vector<Trial> here;
+        const uint64_t least = granule_of(std::get<Backing>(GetParam()));
+        std::ranges::copy_if(trials, std::back_inserter(here), [&](const Trial& trial) {
+            return trial.args[0] % least == 0 && trial.args[1] % least == 0 &&
+                   (trial.args[2] % least == 0 || trial.args[2] == rw);
+        });
+        return here;
+    }
+
     void draw() {
         boot(PoolCleaner::absent);
         call(Call::map, base, 8 * huge, rw);
@@ -216,7 +235,7 @@ class PoolAtomicityTest : public PoolTest {
 };
 
 TEST_P(PoolAtomicityTest, SystemCallsThatFail) {
-    for (const Trial& trial : trials)
+    for (const Trial& trial : trials_here())
         fail_everywhere(
             trial, [&](uint64_t point) { machine_->remapper().fail_host_call(point); },
             [](uint64_t point, const CallRecord& record) {
@@ -226,7 +245,7 @@ TEST_P(PoolAtomicityTest, SystemCallsThatFail) {
 }
 
 TEST_P(PoolAtomicityTest, AllocationsThatFail) {
-    for (const Trial& trial : trials)
+    for (const Trial& trial : trials_here())
         fail_everywhere(
             trial, [](uint64_t point) { allocations_left = static_cast<int64_t>(point); },
             [](uint64_t, const CallRecord&) { return std::exchange(allocations_left, -1) >= 0; });
@@ -238,16 +257,23 @@ TEST_P(PoolAtomicityTest, WhatAFailedCallTookIsZeroedAgain) {
     uint64_t before = machine_->remapper().pool().ready;
     machine_->remapper().set_limits(1ull << 30, 1ull << 30, 30000);
     machine_->remapper().fail_host_call(1);
-    int64_t result = machine_->call(Call::map, {base + 12 * huge, 3 * huge + 4096, rw}).result;
+    int64_t result = machine_->call(Call::map, {base + 12 * huge, 3 * huge + granule, rw}).result;
     EXPECT_EQ(result, -ENOMEM);
     const PoolContents pool = machine_->remapper().pool();
     EXPECT_EQ(pool.ready + pool.unclean, before);
     expect_unchanged();
 }
 
-const auto mechanisms = testing::Values(Mechanism::window, Mechanism::memslot, Mechanism::automatic);
-INSTANTIATE_TEST_SUITE_P(Mechanisms, PoolTest, mechanisms, name_of_mechanism);
-INSTANTIATE_TEST_SUITE_P(Mechanisms, PoolAtomicityTest, mechanisms, name_of_mechanism);
+const auto all = testing::Values(
+    Variant{Mechanism::window, Backing::anon}, Variant{Mechanism::memslot, Backing::anon},
+    Variant{Mechanism::automatic, Backing::automatic}, Variant{Mechanism::window, Backing::memfd},
+    Variant{Mechanism::memslot, Backing::memfd}, Variant{Mechanism::window, Backing::hugetlb_2m},
+    Variant{Mechanism::memslot, Backing::hugetlb_2m});
+std::string name_of_any(const testing::TestParamInfo<Variant>& info) {
+    return std::get<Mechanism>(info.param) == Mechanism::automatic ? "automatic" : name_of(info.param);
+}
+INSTANTIATE_TEST_SUITE_P(Variants, PoolTest, all, name_of_any);
+INSTANTIATE_TEST_SUITE_P(Variants, PoolAtomicityTest, all, name_of_any);
 
 }  // namespace
 }  // namespace gpremap

@@ -101,6 +101,9 @@ TEST_F(Results, OfABench) {
                                  {"samples", {1, 2, 3}}}}}};
     const std::vector<MeasuredRun> runs = read(write("b.json", bench));
     EXPECT_EQ(runs.at(0).metrics.at(0).name, "move 4096 anon window: ns");
+    EXPECT_EQ(unit_of("move 4096 anon window: ns", Better::lower), MetricUnit::ns);
+    EXPECT_EQ(unit_of("break-even 4096 anon window: bytes, ring", Better::lower), MetricUnit::bytes);
+    EXPECT_EQ(unit_of("w: per_s", Better::higher), MetricUnit::operations_a_second);
     EXPECT_THAT(runs.at(0).metrics.at(0).samples, SizeIs(3));
 }
 

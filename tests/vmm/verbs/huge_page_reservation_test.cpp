@@ -13,6 +13,8 @@
 #include <string>
 #include <thread>
 
+#include "vmm/base/errors.h"
+
 namespace {
 
 constexpr const char* pool = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
@@ -44,10 +46,29 @@ extern "C" ssize_t writev(int to, const iovec* parts, int count) {
 namespace gpremap {
 namespace {
 
-uint64_t pages_in_pool() {
+constexpr HugePagesWanted two = {.count = 2};
+
+uint64_t pages_in_pool(const char* which = pool) {
     uint64_t pages = 0;
-    std::ifstream(pool) >> pages;
+    std::ifstream(which) >> pages;
     return pages;
+}
+
+TEST(HugePageReservationTest, IsReadWithOrWithoutASize) {
+    struct {
+        const char* text;
+        uint64_t size, count;
+    } const all[] = {
+        {"0", 2ull << 20, 0}, {"8", 2ull << 20, 8}, {"2M:8", 2ull << 20, 8}, {"1G:2", 1ull << 30, 2}};
+    for (const auto& [text, size, count] : all) {
+        const auto wanted = parse_huge_pages(text);
+        ASSERT_TRUE(wanted) << text;
+        EXPECT_EQ(wanted->size, size) << text;
+        EXPECT_EQ(wanted->count, count) << text;
+    }
+    for (const char* text :
+         {"", "-1", "8 ", "2M", "2M:", ":8", "4K:8", "1g:2", "1G:2:3", "1G:-2", "99999999999999999999"})
+        EXPECT_FALSE(parse_huge_pages(text)) << text;
 }
 
 // False where it has not come back to `wanted` for ten seconds.
@@ -62,7 +83,7 @@ enum class Killed { while_reserving, with_all_reserved };
 
 void reserve_and_die(Killed killed) {
     if (killed == Killed::while_reserving) dies_after_writing = getpid();
-    const HugePageReservation reservation(2);
+    const HugePageReservation reservation(two);
     kill(getpid(), SIGKILL);
 }
 
@@ -87,10 +108,26 @@ TEST(HugePageReservationTest, ComeAndGo) {
     if (access(pool, W_OK) != 0) GTEST_SKIP() << pool << " cannot be written: needs root";
     const uint64_t before = pages_in_pool();
     {
-        const HugePageReservation reservation(2);
+        const HugePageReservation reservation(two);
         EXPECT_EQ(pages_in_pool(), before + 2);
     }
     EXPECT_EQ(pages_in_pool(), before);
+}
+
+// Where the host's memory is in pieces, or too small, it says so and keeps nothing.
+TEST(HugePageReservationTest, OfOneGibComeAndGoOrAreRefused) {
+    constexpr const char* large = "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
+    if (access(large, W_OK) != 0) GTEST_SKIP() << large << " cannot be written: no such pages, or needs root";
+    const uint64_t before = pages_in_pool(large), small = pages_in_pool();
+    try {
+        const HugePageReservation reservation({.size = 1ull << 30, .count = 1});
+        EXPECT_EQ(pages_in_pool(large), before + 1);
+        EXPECT_EQ(pages_in_pool(), small);
+    } catch (const HostLacks& lacks) {
+        EXPECT_NE(std::string(lacks.what()).find("1 huge pages of 1 GiB: the host "), std::string::npos)
+            << lacks.what();
+    }
+    EXPECT_EQ(pages_in_pool(large), before);
 }
 
 }  // namespace

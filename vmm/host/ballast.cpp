@@ -1,4 +1,4 @@
-#include "vmm/memory/ballast.h"
+#include "vmm/host/ballast.h"
 
 #include <sys/mman.h>
 
