@@ -1142,7 +1142,7 @@ class Run(Case):
         self.assertRegex(result["tool"]["version"], r"^\d+\.\d+\.\d+$")
         self.assertEqual(set(result["host"]), {"kernel", "cpu", "mmu", "thp"})
         self.assertIn(result["host"]["mmu"], ("ept", "npt", "shadow"))
-        self.assertEqual(result["vm"], {"vcpus": 2, "granule": 4096, "backing": "auto", "mechanism": "auto", "pause": "auto",
+        self.assertEqual(result["vm"], {"vcpus": 2, "granule": 4096, "backing": "auto", "mechanism": "auto", "pause": "auto", "snapshots": "later",
                                         "aperture": {"base": 4 * GIB, "size": 64 * GIB}, "limit": 4 * GIB, "pool": 0,
                                         "pre_fault": False, "ring": False})
         self.assertRegex(result["began"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
@@ -1481,7 +1481,7 @@ class Run(Case):
 
     def test_overrides(self):
         _, result = self.run_scenario(HEAP, "--backing", "memfd", "--mechanism", "window", "--granule", "2MiB")
-        self.assertEqual(result["vm"], {"vcpus": 1, "granule": 2 * MIB, "backing": "memfd", "mechanism": "window", "pause": "auto",
+        self.assertEqual(result["vm"], {"vcpus": 1, "granule": 2 * MIB, "backing": "memfd", "mechanism": "window", "pause": "auto", "snapshots": "later",
                                         "aperture": {"base": 4 << 30, "size": 64 << 30}, "limit": 4 << 30,
                                         "pool": 0, "pre_fault": False, "ring": False})
         self.assertEqual(result["map"][0]["backing"], "memfd")
@@ -1614,10 +1614,10 @@ class Bench(Case):
         self.assertEqual([row["bench"] for row in rows if row["backing"] == "memfd" and row["mechanism"] == "window"
                           and row["unit"] != "ns, pre-faulted"],
                          ["move", "move", "move", "move", "break-even", "break-even", "break-even", "break-even", "overhead", "overhead", "retouch", "retouch"] + ["reclaim"] * 4 +
-                         ["install"] * 4 + ["exchange", "exchange", "stall", "stall", "stall", "stall", "alias"])
+                         ["install"] * 4 + ["exchange", "exchange", "stall", "stall", "stall", "stall", "alias", "snapshot", "snapshot"])
         self.assertEqual({row["bench"] for row in rows},
-                         {"move", "break-even", "overhead", "retouch", "reclaim", "install", "exchange", "stall", "alias", "scale",
-                          "hypercall"})
+                         {"move", "break-even", "overhead", "retouch", "reclaim", "install", "exchange", "stall", "alias", "snapshot",
+                          "scale", "hypercall"})
         self.assertLessEqual({("anon", "window"), ("anon", "memslot"), ("memfd", "window"), ("memfd", "memslot")},
                              {(row["backing"], row["mechanism"]) for row in rows})
         for row in rows:

@@ -27,7 +27,7 @@ def head(scenario, mechanism):
         "tool": {"version": "0.1.0"},
         "host": {"kernel": "6.12.0", "cpu": "A processor", "mmu": "npt", "thp": "madvise"},
         "vm": {"vcpus": 2, "granule": 4096, "backing": "anon", "mechanism": mechanism, "aperture": {"base": 4 * GIB, "size": 64 * GIB},
-               "limit": 2 * GIB, "pause": "auto", "pool": 0, "pre_fault": False, "ring": False},
+               "limit": 2 * GIB, "pause": "auto", "snapshots": "later", "pool": 0, "pre_fault": False, "ring": False},
         "pinning": {"cpus": [1, 2], "host_cpus": [0], "note": None},
         "began": "2026-01-02T03:04:05.000Z",
         "parameters": {"size": "256MiB"},
@@ -42,7 +42,7 @@ def step(index, call, args, begin_ns, call_ns, size, result):
     return {"index": index, "call": call, "args": args, "vcpu": 0, "expect": {}, "begin_ns": begin_ns, "end_ns": begin_ns + call_ns,
             "ok": True, "skipped_for": None, "result": result, "errno": None, "bytes": size, "call_ns": call_ns, "guest_ns": call_ns,
             "stall_ns": {"vcpu0": 0, "vcpu1": 0},
-            "stage2": {"memslot_ioctls": 0, "mmap": 0, "mremap": 1, "mprotect": 0, "madvise": 0, "fallocate": 0, "copies": 0, "copied_bytes": 0,
+            "stage2": {"memslot_ioctls": 0, "mmap": 0, "mremap": 1, "mprotect": 0, "madvise": 0, "fallocate": 0, "copies": 0, "copied_bytes": 0, "deferred_bytes": 0,
                        "pages_4k": 0, "pages_2m": 0, "pages_1g": 0, "faults": 3, "tlb_flushes": 1, "exits": 2},
             "huge_kept": True, "moved": False, "fault": None, "mechanism": "window", "beside": None, "host_returned": None, "pool_bytes": 0,
             "pool_given": 0, "pre_faulted": 0, "problem": None}

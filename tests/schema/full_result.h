@@ -20,6 +20,7 @@ inline RunResult full_result() {
     run.steps = {move, copy};
     run.map.emplace_back();
     run.map_before = run.map;
+    run.late_copies = {.deferred = 8ull << 20, .in_background = 4ull << 20, .copied_bytes = 4096};
     run.stage2.emplace().first_entries = {1, std::nullopt};
     WorkloadResult& workload = run.workloads.emplace_back();
     workload.does = "touch";

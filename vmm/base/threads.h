@@ -12,6 +12,7 @@ enum class ThreadKind {
     vcpu,           // runs a vCPU, and makes the calls of its guest
     rings,          // makes the calls that come through rings
     pool,           // zeroes what the warm pool gets back
+    copier,         // copies what snapshots have put off
     track,          // steps beside those of the main thread
     sampler,        // reads what workloads have measured
     deadline,       // waits

@@ -11,8 +11,8 @@
 #include <system_error>
 #include <utility>
 
-#include "vmm/memory/host_calls.h"
-#include "vmm/memory/hugetlb.h"
+#include "vmm/hostmemory/host_calls.h"
+#include "vmm/hostmemory/hugetlb.h"
 
 namespace gpremap {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "vmm/memory/backing_object.h"
+#include "vmm/hostmemory/backing_object.h"
 #include "vmm/memory/remapper.h"
 
 namespace gpremap {

@@ -23,6 +23,7 @@ MachineConfig config_of(const BenchSetting& setting, uint64_t limit) {
     config.memory.backing = setting.backing;
     config.memory.mechanism = setting.mechanism;
     config.memory.pause = setting.pause;
+    config.memory.snapshots = setting.snapshots;
     config.ring = setting.ring;
     config.memory.pool = setting.pool;
     config.memory.pre_fault = setting.pre_fault;

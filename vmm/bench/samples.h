@@ -18,6 +18,7 @@ struct BenchSetting {
     uint64_t pool = 0;                        // bytes of the warm pool
     bool pre_fault = false;
     Pause pause = Pause::automatic;
+    SnapshotCopies snapshots = SnapshotCopies::later;
     bool ring = false;  // whether calls are made through the ring
     unsigned runs = 1;
     unsigned vcpus = 1;

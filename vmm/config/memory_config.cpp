@@ -28,6 +28,12 @@ std::string_view name_of(Pause pause) {
     return std::ranges::find(pause_names, pause, &std::pair<std::string_view, Pause>::second)->first;
 }
 
+std::string_view name_of(SnapshotCopies copies) {
+    return std::ranges::find(snapshot_copies_names, copies,
+                             &std::pair<std::string_view, SnapshotCopies>::second)
+        ->first;
+}
+
 std::string_view name_of_granule(uint64_t granule) {
     return std::ranges::find(granule_names, granule, &std::pair<std::string_view, uint64_t>::second)->first;
 }

@@ -51,6 +51,13 @@ std::string_view name_of(Mechanism mechanism);
 std::string_view name_of(Pause pause);
 std::string_view name_of_granule(uint64_t granule);
 
+// When a snapshot copies what was written since the one before: after the call, a piece at a time, or during it, while the
+// vCPUs are paused.
+enum class SnapshotCopies { later, at_once };
+inline constexpr std::pair<std::string_view, SnapshotCopies> snapshot_copies_names[] = {
+    {"later", SnapshotCopies::later}, {"at-once", SnapshotCopies::at_once}};
+std::string_view name_of(SnapshotCopies copies);
+
 // `absent`, for tests: nothing that the pool was given is ever handed out again.
 enum class PoolCleaner { runs, absent };
 
@@ -64,6 +71,7 @@ struct MemoryConfig {
     Backing backing = Backing::automatic;
     Mechanism mechanism = Mechanism::automatic;
     Pause pause = Pause::automatic;
+    SnapshotCopies snapshots = SnapshotCopies::later;
     uint64_t pool = 0;  // bytes of the warm pool, of what new ranges are made of; in addition to `limit`
     PoolCleaner pool_cleaner = PoolCleaner::runs;
     // Whether KVM maps what a call has moved, or had from the warm pool, before the guest goes on. Without

@@ -91,8 +91,8 @@ void read_host_cpus(const TomlValue& value, PlacementConfig& placement) {
 }  // namespace
 
 MachineConfig read_vm(const TomlTable& vm, MachineConfig machine) {
-    vm.only({"guest", "vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pause", "pool",
-             "pre_fault", "ring", "domain", "cpus", "host_cpus", "deadline"});
+    vm.only({"guest", "vcpus", "granule", "aperture", "limit", "backing", "mechanism", "pause", "snapshots",
+             "pool", "pre_fault", "ring", "domain", "cpus", "host_cpus", "deadline"});
     MemoryConfig& memory = machine.memory;
     if (auto value = vm.find("guest")) machine.guest = value->one_of<GuestKind>(guest_names);
     if (auto value = vm.find("vcpus"))
@@ -105,6 +105,8 @@ MachineConfig read_vm(const TomlTable& vm, MachineConfig machine) {
     if (auto value = vm.find("backing")) memory.backing = value->one_of<Backing>(backing_names);
     if (auto value = vm.find("mechanism")) memory.mechanism = value->one_of<Mechanism>(mechanism_names);
     if (auto value = vm.find("pause")) memory.pause = value->one_of<Pause>(pause_names);
+    if (auto value = vm.find("snapshots"))
+        memory.snapshots = value->one_of<SnapshotCopies>(snapshot_copies_names);
     memory.pool = vm.size_or("pool", memory.pool);
     memory.pre_fault = vm.boolean_or("pre_fault", memory.pre_fault);
     machine.ring = vm.boolean_or("ring", machine.ring);

@@ -11,6 +11,7 @@
 #include "guest/abi/agent.h"
 #include "remap/range.h"
 #include "vmm/config/memory_config.h"
+#include "vmm/hostmemory/host_calls.h"
 #include "vmm/kvm/pause_costs.h"
 #include "vmm/kvm/vcpu_gate.h"
 
@@ -35,20 +36,6 @@ struct Caller {
 };
 
 // ---- the cost of a call: counted where the system calls are made, summed by whoever reports them ----
-
-// System calls made on behalf of one call, by kind.
-struct SyscallCounts {
-    uint64_t memslot_ioctls = 0;
-    uint64_t mmap = 0;
-    uint64_t mremap = 0;
-    uint64_t mprotect = 0;
-    uint64_t madvise = 0;
-    uint64_t fallocate = 0;
-    uint64_t copies = 0;        // of memory, such as ranges promoted from anonymous memory to memfd
-    uint64_t copied_bytes = 0;  // by them
-
-    uint64_t total() const { return memslot_ioctls + mmap + mremap + mprotect + madvise + fallocate; }
-};
 
 // What the other vCPUs did while a call changed memory.
 enum class OtherVcpus {
@@ -83,6 +70,7 @@ struct CallRecord {
     // Nothing where nothing was to be changed.
     std::optional<BesideCall> beside;
     SyscallCounts syscalls;
+    uint64_t deferred_bytes = 0;  // of snapshots whose copying has been put off
     PoolCounts pool;
     uint64_t pre_faulted = 0;  // bytes that KVM has mapped before the entry, as pre_fault asks for
     // Of each vCPU: how long it has waited on its own fault, at the end of the call.

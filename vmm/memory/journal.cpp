@@ -6,7 +6,7 @@
 #include <new>
 #include <system_error>
 
-#include "vmm/memory/move_memory.h"
+#include "vmm/hostmemory/move_memory.h"
 
 namespace gpremap {
 namespace {

@@ -11,8 +11,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "vmm/memory/backing_object.h"
-#include "vmm/memory/host_calls.h"
+#include "vmm/hostmemory/backing_object.h"
+#include "vmm/hostmemory/host_calls.h"
 #include "vmm/memory/object_pool.h"
 #include "vmm/memory/warm_pool.h"
 

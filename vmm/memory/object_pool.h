@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "remap/store.h"
-#include "vmm/memory/backing_object.h"
+#include "vmm/hostmemory/backing_object.h"
 #include "vmm/memory/warm_pool.h"
 
 namespace gpremap {

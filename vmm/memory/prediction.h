@@ -7,7 +7,7 @@
 
 #include "remap/space.h"
 #include "remap/stage2/prediction.h"
-#include "vmm/memory/backing_object.h"
+#include "vmm/hostmemory/backing_object.h"
 
 namespace gpremap {
 

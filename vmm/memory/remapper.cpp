@@ -14,8 +14,9 @@
 #include "vmm/calls/catalogue.h"
 #include "vmm/host/process_limits.h"
 #include "vmm/host/resident_pages.h"
+#include "vmm/hostmemory/backing_object.h"
 #include "vmm/kvm/vm.h"
-#include "vmm/memory/backing_object.h"
+#include "vmm/memory/beside_call.h"
 #include "vmm/memory/memslots.h"
 #include "vmm/memory/object_pool.h"
 #include "vmm/memory/prediction.h"
@@ -40,10 +41,10 @@ int64_t minus(remap::Errno error) {
 }
 
 // So that no map of the guest's takes more mappings than Linux allows a process. An extent takes up to two, its
-// own and the closed place behind it; what moves leave (Window::may_leave) takes 1024 at most, the rest of
-// the program less.
+// own and the closed place behind it; what moves leave (Window::may_leave) takes 1024 at most, and what has yet to be
+// copied LateCopies::most_mappings; the rest of the program less than 1024.
 uint64_t most_extents() {
-    return most_mappings() / 2 - 1024;
+    return (most_mappings() - LateCopies::most_mappings) / 2 - 1024;
 }
 
 remap::Limits limits_of(const MemoryConfig& config) {
@@ -101,10 +102,13 @@ struct Remapper::State {
           space(empty_space(config)),
           pool(pool_for(config)),
           object_pool(pool_for(config, object)),
-          stage2(stage2_for(vm, config, space.aperture(), object)) {
+          stage2(stage2_for(vm, config, space.aperture(), object)),
+          others(vm, config.pause) {
         if (pool) stage2->use(*pool);
         if (object_pool) stage2->use(*object_pool);
         if (config.pre_fault) open_page_map();  // which vCPUs ask
+        if (config.snapshots == SnapshotCopies::later)
+            stage2->late_copies().start(mutex, [this] { vm.gate().shut(std::current_exception()); });
     }
 
     int64_t call(const Caller& caller, abi::Call number, const std::array<uint64_t, 6>& args, Called& called);
@@ -114,11 +118,10 @@ struct Remapper::State {
     template <class Make>
     Called recorded(Make make);
     int apply(const Caller& caller, remap::Plan& plan, Called& called, const char* need);
+    template <class Copy>
+    void or_stop(Copy copy);
     int apply_or_stop(const Caller& caller, const remap::Plan& plan, Mechanism mechanism,
                       std::optional<PausedVcpus>& kept_out);
-    std::optional<PausedVcpus> keep_out(unsigned vcpu, const char* need, const char* run_on,
-                                        BesideCall& beside);
-    std::optional<PauseCosts> pause_costs_of(unsigned vcpu);
     Pool* any_pool() const;
     void offer_ready_pages();
     void begin_counting();
@@ -136,8 +139,7 @@ struct Remapper::State {
     std::unique_ptr<WarmPool> pool;  // one of them, where one is configured
     std::unique_ptr<ObjectPool> object_pool;
     std::unique_ptr<Stage2> stage2;
-    // Of so many others that run, once measured.
-    std::array<std::optional<PauseCosts>, abi::max_vcpus + 1> pause_costs;
+    OtherVcpusKeeper others;
 
     // Since when each vCPU waits on its own fault, in now_ns(); 0 while it does not.
     std::array<std::atomic<uint64_t>, abi::max_vcpus> waiting_since{};
@@ -189,89 +191,12 @@ int64_t Remapper::State::call(const Caller& caller, abi::Call number, const std:
     return static_cast<int64_t>(plan->result.value);
 }
 
-namespace {
-
-// What a vCPU wrote to new memory that has replaced other would be lost if a later change failed.
-bool replaces_memory(const std::vector<remap::Change>& changes, const remap::Space& before) {
-    return std::any_of(changes.begin(), changes.end(), [&](const remap::Change& change) {
-        const auto* map = std::get_if<remap::change::Map>(&change);
-        return map && !before.is_vacant(map->range);
-    });
-}
-
-bool copies(const std::vector<remap::Change>& changes) {
-    return std::any_of(changes.begin(), changes.end(), [](const remap::Change& change) {
-        return std::holds_alternative<remap::change::Copy>(change) ||
-               std::holds_alternative<remap::change::Snapshot>(change);
-    });
-}
-
-// Why no vCPU may run while the changes are made; nothing where they may.
-const char* reason_to_pause(const std::vector<remap::Change>& changes, const remap::Space& before,
-                            Mechanism mechanism) {
-    if (mechanism == Mechanism::memslot) return "an access to a slot that moves would be lost";
-    if (copies(changes)) return "a copy of what others write meanwhile would be of no moment in particular";
-    if (replaces_memory(changes, before)) return "what others write to memory that is replaced could be lost";
-    return nullptr;
-}
-
-// Why others had better run on, however often their TLBs are flushed: a pause would last as long as this.
-const char* reason_to_run_on(const std::vector<remap::Change>& changes) {
-    const bool fills = std::any_of(changes.begin(), changes.end(), [](const remap::Change& change) {
-        return std::holds_alternative<remap::change::Promote>(change) ||
-               std::holds_alternative<remap::change::Populate>(change);
-    });
-    return fills ? "it copies or fills memory, which takes longer than the TLB flushes" : nullptr;
-}
-
-}  // namespace
-
-std::string_view name_of(OtherVcpus others) {
-    switch (others) {
-        case OtherVcpus::idle:
-            return "idle";
-        case OtherVcpus::ran:
-            return "ran";
-        case OtherVcpus::paused:
-            return "paused";
-    }
-    return "";
-}
-
-// `need`: why no vCPU may run, and `run_on`: why they had better; neither where that is a matter of what takes longer.
-std::optional<PausedVcpus> Remapper::State::keep_out(unsigned vcpu, const char* need, const char* run_on,
-                                                     BesideCall& beside) {
-    if (!need && config.pause == Pause::always) need = "as configured";
-    if (!need) {
-        beside.others = OtherVcpus::idle;
-        beside.reason = "none was in guest mode";
-        if (auto kept_out = vm.keep_others_out(vcpu)) return kept_out;
-        beside.others = OtherVcpus::ran;
-        beside.reason = config.pause == Pause::needed ? "as configured"
-                        : run_on                      ? run_on
-                                                      : "one TLB flush at most";
-        if (config.pause == Pause::needed || run_on || beside.flushes <= 1) return std::nullopt;
-        beside.costs = pause_costs_of(vcpu);
-        beside.reason = "so few TLB flushes take less time than a pause";
-        if (!beside.costs || !beside.costs->pausing_is_shorter(beside.flushes)) return std::nullopt;
-        need = "a pause takes less time than so many TLB flushes";
-    }
-    beside.others = OtherVcpus::paused;
-    beside.reason = need;
-    return vm.pause_others(vcpu);
-}
-
-// On this host, with as many vCPUs as run now. Measured when they are first wanted.
-std::optional<PauseCosts> Remapper::State::pause_costs_of(unsigned vcpu) {
-    auto& costs = pause_costs.at(vm.gate().others_in_guest_mode(vcpu));
-    if (!costs) costs = measure_pause_costs(vm, vcpu);
-    return costs;
-}
-
 // Makes the plan true, or changes nothing and returns the errno. ENOMEM is the host's; anything else that
 // the host refuses is a defect of the VMM and not the guest's business.
 int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& called, const char* need) {
     plan.changes = remap::coalesced(plan.changes);
+    or_stop([&] { stage2->late_copies().finish_for(plan.changes); });
+    const uint64_t deferred = stage2->late_copies().counts().deferred;
     if (!stage2->has_mappings_for(plan.changes, plan.after)) return ENOMEM;
     Stage2::Choice choice = stage2->choose(plan.changes, space);
     CallRecord& record = called.record;
@@ -279,7 +204,7 @@ int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& call
     record.mechanism_reason = choice.reason;
     record.beside = {OtherVcpus::idle, "", choice.flushes};
     if (!need) need = reason_to_pause(plan.changes, space, choice.mechanism);
-    auto kept_out = keep_out(caller.vcpu, need, reason_to_run_on(plan.changes), *record.beside);
+    auto kept_out = others.keep_out(caller.vcpu, need, reason_to_run_on(plan.changes), *record.beside);
     std::vector<Range> where = config.pre_fault ? targets_of(plan.changes) : std::vector<Range>{};
     int error = apply_or_stop(caller, plan, choice.mechanism, kept_out);
     if (error == ENOMEM || error == ENOSPC || error == EAGAIN) return ENOMEM;
@@ -287,6 +212,7 @@ int Remapper::State::apply(const Caller& caller, remap::Plan& plan, Called& call
     space = std::move(plan.after);
     called.targets = std::move(where);
     record.bytes += plan.bytes.bytes;
+    record.deferred_bytes += stage2->late_copies().counts().deferred - deferred;
     if (Pool* any = any_pool()) record.pool = any->counts();
     record.moved = record.moved || plan.moved;
     record.huge_kept = record.huge_kept && plan.huge_kept;
@@ -302,6 +228,17 @@ int Remapper::State::apply_or_stop(const Caller& caller, const remap::Plan& plan
                              kept_out ? Stage2::Others::kept_out : Stage2::Others::may_run);
     } catch (...) {
         if (!kept_out) kept_out.emplace(vm.pause_others(caller.vcpu));
+        vm.gate().shut(std::current_exception());
+        throw;
+    }
+}
+
+// For what has been put off: no vCPU may go on without it.
+template <class Copy>
+void Remapper::State::or_stop(Copy copy) {
+    try {
+        copy();
+    } catch (...) {
         vm.gate().shut(std::current_exception());
         throw;
     }
@@ -379,7 +316,9 @@ FaultVerdict Remapper::fault(unsigned vcpu, uint64_t gpa, abi::FaultKind kind) {
     // At stage 2 whatever is mapped with any right can be read; see docs/semantics.md.
     bool allowed = kind == abi::FaultKind::write ? extent->prot.allows(remap::writable)
                                                  : extent->prot != remap::no_access;
-    return allowed ? FaultVerdict::retry : FaultVerdict::report;
+    if (!allowed) return FaultVerdict::report;
+    state_->or_stop([&] { state_->stage2->late_copies().finish_at(Gpa{gpa}); });
+    return FaultVerdict::retry;
 }
 
 std::vector<Range> Remapper::resident_in(const std::vector<Range>& targets) const {
@@ -428,6 +367,11 @@ std::vector<remap::stage2::Piece> Remapper::resident_pieces() const {
     std::lock_guard lock(state_->mutex);
     return gpremap::resident_pieces(state_->space, state_->vm, state_->backing_pages,
                                     state_->space.aperture());
+}
+
+LateCopies::Counts Remapper::late_copies() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->stage2->late_copies().counts();
 }
 
 uint64_t Remapper::resident_bytes() const {

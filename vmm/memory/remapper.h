@@ -13,6 +13,7 @@
 #include "remap/stage2/prediction.h"
 #include "vmm/config/memory_config.h"
 #include "vmm/memory/caller.h"
+#include "vmm/memory/late_copies.h"
 
 namespace gpremap {
 
@@ -83,6 +84,9 @@ class Remapper {
 
     // All zero where there is no warm pool. May take milliseconds.
     PoolContents pool() const;
+
+    // What has come of snapshots that copy later.
+    LateCopies::Counts late_copies() const;
 
     // Limits from now on: bytes of host memory, bytes of locked memory, extents. What is in use stays.
     void set_limits(uint64_t memory, uint64_t locked, uint64_t extents);

@@ -323,13 +323,6 @@ int SlottedStage2::copy_and_set_aside(const Part& part, const change::Promote& c
     return copy_readable(aside, part, change);
 }
 
-// For the VMM, until the call is over.
-int SlottedStage2::make_readable(std::byte* at, uint64_t size, remap::Prot prot) {
-    if (host_prot(prot) != PROT_NONE) return 0;
-    journal_.undo({.kind = HostAction::Kind::protect, .at = at, .size = size, .prot = PROT_NONE});
-    return calls_.protect(at, size, PROT_READ);
-}
-
 // `from`: where the memory of the part is now.
 int SlottedStage2::copy_readable(std::byte* from, const Part& part, const change::Promote& change) {
     uint64_t size = part.range.size().bytes;
@@ -352,52 +345,6 @@ int SlottedStage2::make(const change::Privatize& change) {
                        .prot = prot,
                        .offset = memory.offset.value});
         if (int error = map_object(part.host, size, memory, prot_until_end(part, prot))) return error;
-    }
-    return 0;
-}
-
-// The vCPUs are paused. Other changes of the same call may have taken away the last other view, which comes back if one
-// fails, or may move the memory: then nothing goes into the object.
-int SlottedStage2::make(const change::Snapshot& change) {
-    const bool folds =
-        change.exclusive && only_snapshots_ && object_.pages() != BackingObject::Pages::hugetlb;
-    for (const Part& part : parts_of(change.from)) {
-        if (int error = make_readable(part.host, part.range.size().bytes, change.from_prot)) return error;
-        if (folds)
-            if (int error = fold(part, change)) return error;
-    }
-    const Range to = Range::of(change.to, change.from.size());
-    if (int error = map_new(to, change.memory, folds ? change.prot : remap::read_write)) return error;
-    if (!folds)
-        if (int error = copy_written(change)) return error;
-    for (const Part& part : parts_of(change.from))
-        if (host_prot(change.from_prot) == PROT_NONE)
-            if (int error = calls_.protect(part.host, part.range.size().bytes, PROT_NONE)) return error;
-    return 0;
-}
-
-// What the part reads stays the same, so that there is nothing to undo. Its own pages go when the call has succeeded.
-int SlottedStage2::fold(const Part& part, const change::Snapshot& change) {
-    const uint64_t size = part.range.size().bytes;
-    const uint64_t offset =
-        change.memory.advanced(part.range.start().above(change.from.start())).offset.value;
-    if (int error = calls_.write_private_pages(part.host, size, object_.fd(), offset)) return error;
-    journal_.finish({.kind = HostAction::Kind::discard, .at = part.host, .size = size});
-    return 0;
-}
-
-// To the new view, which then gets its rights.
-int SlottedStage2::copy_written(const change::Snapshot& change) {
-    for (const Part& part : parts_of(change.from)) {
-        const Gpa to = change.to.advanced(part.range.start().above(change.from.start()));
-        uint64_t done = 0;
-        for (const Part& copy : parts_of(Range::of(to, part.range.size()))) {
-            const uint64_t size = copy.range.size().bytes;
-            if (int error = calls_.copy_private_pages(part.host + done, copy.host, size)) return error;
-            if (change.prot != remap::read_write)
-                if (int error = calls_.protect(copy.host, size, host_prot(change.prot))) return error;
-            done += size;
-        }
     }
     return 0;
 }

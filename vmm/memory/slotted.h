@@ -133,9 +133,14 @@ class SlottedStage2 : public Stage2 {
     int make(const remap::change::Discard& change);
     int make(const remap::change::Free& change);
     int copy_and_set_aside(const Part& part, const remap::change::Promote& change);
+    // snapshots.cpp
     int fold(const Part& part, const remap::change::Snapshot& change);
     int copy_written(const remap::change::Snapshot& change);
     int make_readable(std::byte* at, uint64_t size, remap::Prot prot);
+    bool may_copy_later(const remap::change::Snapshot& change) const;
+    int make_later(const remap::change::Snapshot& change, bool folds);
+    std::vector<LateCopies::Piece> pieces_of(const remap::change::Snapshot& change) const;
+    int map_scratch(const remap::change::Snapshot& change, LateCopies::Snapshot& later);
     int copy_readable(std::byte* from, const Part& part, const remap::change::Promote& change);
 
     struct Place {

@@ -8,8 +8,8 @@
 #include <system_error>
 
 #include "vmm/host/resident_pages.h"
-#include "vmm/memory/hugetlb.h"
-#include "vmm/memory/move_memory.h"
+#include "vmm/hostmemory/hugetlb.h"
+#include "vmm/hostmemory/move_memory.h"
 
 namespace gpremap {
 namespace {
@@ -27,7 +27,8 @@ Stage2::Stage2(Vm& vm, const Range& aperture, const BackingObject& object)
                                aperture.end())),
       object_(object),
       reservation_(aperture_.size().bytes),
-      journal_(vm, object, calls_) {}
+      journal_(vm, object, calls_),
+      late_copies_(object, calls_) {}
 
 void Stage2::use(WarmPool& pool) {
     pool_ = &pool;
@@ -53,6 +54,7 @@ int Stage2::apply(const std::vector<remap::Change>& changes, Mechanism mechanism
     else
         journal_.finish_all();
     end(error != 0 ? Outcome::undone : Outcome::done);
+    late_copies_.end_call(error != 0 ? LateCopies::Outcome::undone : LateCopies::Outcome::done);
     calls_.take_room_back();
     return error;
 }

@@ -10,12 +10,13 @@
 
 #include "remap/plan.h"
 #include "vmm/config/memory_config.h"
+#include "vmm/hostmemory/backing_object.h"
+#include "vmm/hostmemory/host_calls.h"
+#include "vmm/hostmemory/reservation.h"
 #include "vmm/kvm/vm.h"
-#include "vmm/memory/backing_object.h"
-#include "vmm/memory/host_calls.h"
 #include "vmm/memory/journal.h"
+#include "vmm/memory/late_copies.h"
 #include "vmm/memory/object_pool.h"
-#include "vmm/memory/reservation.h"
 #include "vmm/memory/warm_pool.h"
 
 namespace gpremap {
@@ -57,6 +58,9 @@ class Stage2 {
     void use(WarmPool& pool);
     // The same of pages of the object.
     void use(ObjectPool& pool);
+
+    // Of snapshots; nothing is put off before it has been started.
+    LateCopies& late_copies() { return late_copies_; }
 
     // Bytes of anonymous host memory that the guest's ranges hold now, as the kernel counts them.
     uint64_t anonymous_bytes() const;
@@ -110,6 +114,7 @@ class Stage2 {
     Reservation reservation_;
     HostCalls calls_;
     Journal journal_;
+    LateCopies late_copies_;
     Mechanism mechanism_ = Mechanism::window;  // these: during apply
     Others others_ = Others::may_run;
     bool only_snapshots_ = false;  // all that the call makes

@@ -6,10 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "vmm/hostmemory/host_calls.h"
+#include "vmm/hostmemory/move_memory.h"
+#include "vmm/hostmemory/reservation.h"
 #include "vmm/memory/caller.h"
-#include "vmm/memory/host_calls.h"
-#include "vmm/memory/move_memory.h"
-#include "vmm/memory/reservation.h"
 #include "vmm/pool/lanes.h"
 
 namespace gpremap {

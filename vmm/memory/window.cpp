@@ -7,7 +7,7 @@
 #include <system_error>
 
 #include "vmm/base/errors.h"
-#include "vmm/memory/move_memory.h"
+#include "vmm/hostmemory/move_memory.h"
 
 namespace gpremap {
 namespace {

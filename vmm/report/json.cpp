@@ -22,6 +22,7 @@ JsonObject json_of(const CallRecord& record, const KvmCounts& kvm) {
             {"fallocate", record.syscalls.fallocate},
             {"copies", record.syscalls.copies},
             {"copied_bytes", record.syscalls.copied_bytes},
+            {"deferred_bytes", record.deferred_bytes},
             {"pages_4k", kvm.pages_4k},
             {"pages_2m", kvm.pages_2m},
             {"pages_1g", kvm.pages_1g},
@@ -72,6 +73,7 @@ JsonObject json_of(const MachineConfig& machine) {
             {"backing", name_of(memory.backing)},
             {"mechanism", name_of(memory.mechanism)},
             {"pause", name_of(memory.pause)},
+            {"snapshots", name_of(memory.snapshots)},
             {"aperture", {{"base", memory.aperture_base}, {"size", memory.aperture_size}}},
             {"limit", memory.limit},
             {"pool", memory.pool},
@@ -128,6 +130,14 @@ JsonObject json_of(const StepResult& step, unsigned vcpus) {
     return json;
 }
 
+JsonObject json_of(const LateCopies::Counts& counts) {
+    return {{"deferred", counts.deferred},
+            {"awaited", counts.awaited},
+            {"in_background", counts.in_background},
+            {"dropped", counts.dropped},
+            {"copied_bytes", counts.copied_bytes}};
+}
+
 JsonObject json_of(const std::vector<MapEntry>& map) {
     return json_of_each(map);
 }
@@ -176,6 +186,7 @@ std::string text_of(const RunResult& run, Ended ended) {
     if (run.map_before)
         text.add_each("map_before", *run.map_before, [](const MapEntry& entry) { return json_of(entry); });
     add_each("map", run.map);
+    if (run.late_copies.deferred > 0) text.add("late_copies", json_of(run.late_copies));
     add_each("comparisons", compare_moves(run.steps));
     text.add("summary", summary_of(run));
     if (run.soak) text.add("soak", run.soak->json());

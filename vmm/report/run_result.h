@@ -33,6 +33,7 @@ struct RunResult {
     std::vector<StepResult> steps;
     std::vector<WorkloadResult> workloads;
     std::vector<WorkloadSeries> series;
+    LateCopies::Counts late_copies;
     std::optional<std::vector<MapEntry>> map_before;  // before the first call that changes what is mapped
     std::vector<MapEntry> map;
     std::optional<Stage2Dump> stage2;   // where it was asked for

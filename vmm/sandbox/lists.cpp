@@ -171,6 +171,7 @@ void allow_what_it_does(ThreadKind kind, CallList& list) {
             [[fallthrough]];
         case ThreadKind::rings:
         case ThreadKind::pool:
+        case ThreadKind::copier:
             return allow_to_remap(list);
         case ThreadKind::sampler:
             return allow_to_tell(list);
@@ -199,6 +200,7 @@ const char* name_of(ThreadKind kind) {
                                                             {ThreadKind::vcpu, "vcpu"},
                                                             {ThreadKind::rings, "rings"},
                                                             {ThreadKind::pool, "pool"},
+                                                            {ThreadKind::copier, "copier"},
                                                             {ThreadKind::track, "track"},
                                                             {ThreadKind::sampler, "sampler"},
                                                             {ThreadKind::deadline, "deadline"},

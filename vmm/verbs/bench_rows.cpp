@@ -11,6 +11,7 @@
 #include "vmm/bench/benches.h"
 #include "vmm/bench/beside.h"
 #include "vmm/bench/break_even.h"
+#include "vmm/bench/snapshots.h"
 #include "vmm/config/toml_reader.h"
 #include "vmm/scenario/reading.h"
 
@@ -180,6 +181,7 @@ class Plan {
         add_stall(setting);
         // The first alias of anonymous memory copies it into a memfd, which it then is.
         if (!anon) all_.push_back({"alias", setting, "ns", "the guest's copy", bench_alias});
+        if (huge_page_of(setting.backing) == 0) add_snapshot(setting);
     }
 
     // The call beside a vCPU that writes, and beside one that reads, other memory.
@@ -192,6 +194,12 @@ class Plan {
             all_.push_back(
                 {bench, setting, fmt::format("{}, beside {}", unit, who), std::string(baseline), measure});
         }
+    }
+
+    void add_snapshot(BenchSetting setting) {
+        all_.push_back({"snapshot", setting, "ns", "copied at once", bench_snapshot});
+        setting.vcpus = 2;
+        all_.push_back({"snapshot", setting, "ns, gap", "copied at once", bench_snapshot_gap});
     }
 
     // A p99 of few samples would be their maximum.

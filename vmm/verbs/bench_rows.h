@@ -22,9 +22,9 @@ struct BenchChoice {
     Overrides overrides;               // without backing and mechanism, or with automatic: each
 };
 
-inline constexpr std::array<std::string_view, 11> bench_names{"move",    "break-even", "overhead", "retouch",
-                                                              "reclaim", "install",    "exchange", "stall",
-                                                              "alias",   "scale",      "hypercall"};
+inline constexpr std::array<std::string_view, 12> bench_names{
+    "move",     "break-even", "overhead", "retouch",  "reclaim", "install",
+    "exchange", "stall",      "alias",    "snapshot", "scale",   "hypercall"};
 
 // Of the medians; what is rare and long, such as a stall, is compared by p99.
 enum class Ratio { baseline_over_ours, ours_over_baseline, baseline_p99_over_ours };

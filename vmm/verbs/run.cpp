@@ -216,6 +216,7 @@ std::string write_checkpoint(const std::string& file, const RunOptions& options,
     so_far.series = workloads.series();
     so_far.clock = workloads.clock();
     so_far.map = machine.remapper().map();
+    so_far.late_copies = machine.remapper().late_copies();
     try {
         const OutputFile output("checkpoint", file.empty() ? options.json : file);
         const auto problem = output.write(text_of(so_far, Ended::interrupted));
@@ -320,6 +321,7 @@ int follow(const Scenario& scenario, const RunOptions& options, Machine& machine
     } catch (const Interrupted&) {
         workloads.finish();
         run.map = machine.remapper().map();
+        run.late_copies = machine.remapper().late_copies();
         return conclude();
     } catch (const GuestDied& death) {
         run.died = death.what();
@@ -331,6 +333,7 @@ int follow(const Scenario& scenario, const RunOptions& options, Machine& machine
         throw;
     }
     run.map = machine.remapper().map();
+    run.late_copies = machine.remapper().late_copies();
     if (options.dump_stage2) run.stage2 = dump_stage2(machine, *options.dump_stage2);
     const int status = conclude();
     if (run.stage2) print_stage2(out, *run.stage2);

@@ -1,11 +1,13 @@
 /*
- * /dev/gpremap, from a process of a Linux guest: mappings, faults, rights, the size of entries, exchanges under two writers, RAM that comes
+ * /dev/gpremap, from a process of a Linux guest: mappings, faults, rights, the size of entries, exchanges under three writers, RAM that comes
  * and goes. Runs as root in a guest; ends with 1 where something is not as it should be, which it says.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -182,15 +184,16 @@ static void queries_and_batches_take_structures_of_the_process(void) {
     call("unmap", gpremap_linux_munmap, at, HUGE, 0, 0, 0);
 }
 
-/* ---- exchanges under two writers ---- */
+/* ---- exchanges under three writers ---- */
 
-/* What the processes share beside the ranges. */
+/* What the processes share beside the ranges. The third of those that count is a thread of the kernel. */
+enum { PROCESSES = 2, WRITERS = 3 };
 struct writers {
     atomic_int stop;
-    volatile uint64_t made[2];
+    volatile uint64_t made[WRITERS];
 };
 
-/* In one range: a word that both count in, and one of each. */
+/* In one range: a word that all count in, and one of each. */
 static volatile uint64_t* word_of(char* range, int writer) {
     return (volatile uint64_t*)(range + 64 * (writer + 1));
 }
@@ -207,39 +210,78 @@ static void write_on(struct writers* writers, int writer, uint64_t at) {
     _exit(0);
 }
 
+/* kernel_writer/kernel_writer.c, which the image has been given. */
+static void begin_kernel_writer(uint64_t at) {
+    char arguments[80];
+    const int module = open("/bin/kernel_writer.ko", O_RDONLY | O_CLOEXEC);
+    CHECK(module >= 0);
+    snprintf(arguments, sizeof arguments, "at=%llu own=%d", (unsigned long long)at, 64 * WRITERS);
+    CHECK(syscall(SYS_finit_module, module, arguments, 0) == 0);
+    close(module);
+}
+
+static uint64_t made_by_kernel(void) {
+    unsigned long long made = 0;
+    FILE* file = fopen("/sys/module/kernel_writer/parameters/made", "r");
+    CHECK(file && fscanf(file, "%llu", &made) == 1);
+    fclose(file);
+    return made;
+}
+
+/* Returns how often it has counted. */
+static uint64_t end_kernel_writer(void) {
+    const char* text = "kernel_writer: ";
+    char log[65536];
+    CHECK(syscall(SYS_delete_module, "kernel_writer", 0) == 0);
+    const ssize_t length = syscall(SYS_syslog, 3 /* read all */, log, sizeof log - 1);
+    CHECK(length > 0);
+    log[length] = 0;
+    const char* last = NULL;
+    for (const char* at = log; (at = strstr(at, text)); at += strlen(text)) last = at;
+    CHECK(last);
+    return strtoull(last + strlen(text), NULL, 10);
+}
+
 /* Two ranges change places all the time, so what a writer counts in is now this memory, now that: the sum over both is what it
    has made. */
 static void nothing_is_lost_under_exchanges(unsigned exchanges) {
     const uint64_t ranges[2] = {huge_memory(HUGE), huge_memory(HUGE)};
     struct writers* writers = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    pid_t pids[2];
+    pid_t pids[PROCESSES];
     CHECK(writers != MAP_FAILED);
-    for (int i = 0; i < 2; i++) {
+    begin_kernel_writer(ranges[0]);
+    for (int i = 0; i < PROCESSES; i++) {
         pids[i] = fork();
         CHECK(pids[i] >= 0);
         if (pids[i] == 0) write_on(writers, i, ranges[0]);
     }
     for (unsigned i = 0; i < exchanges; i++)
         call("exchange", gpremap_exchange, ranges[0], ranges[1], HUGE, 0, 0);
-    for (int tries = 0; tries < 60000 && !(writers->made[0] && writers->made[1]); tries++) usleep(1000);
+    for (int tries = 0; tries < 60000 && !(writers->made[0] && writers->made[1] && made_by_kernel()); tries++)
+        usleep(1000);
     atomic_store(&writers->stop, 1);
-    uint64_t both = 0, plain[2] = {0, 0};
-    for (int i = 0; i < 2; i++) {
+    writers->made[PROCESSES] = end_kernel_writer();
+    uint64_t all = 0, counted = 0, plain[WRITERS] = {0};
+    for (int i = 0; i < PROCESSES; i++) {
         int status = -1;
         CHECK(waitpid(pids[i], &status, 0) == pids[i] && status == 0);
     }
     for (int half = 0; half < 2; half++) {
         char* range = view(NULL, ranges[half], HUGE, PROT_READ | PROT_WRITE);
-        both += *(volatile uint64_t*)range;
-        for (int i = 0; i < 2; i++) plain[i] += *word_of(range, i);
+        counted += *(volatile uint64_t*)range;
+        for (int i = 0; i < WRITERS; i++) plain[i] += *word_of(range, i);
         munmap(range, HUGE);
         call("unmap", gpremap_unmap, ranges[half], HUGE, 0, 0, 0);
     }
-    const uint64_t made[2] = {writers->made[0], writers->made[1]};
-    printf("device_test: %u exchanges, %llu and %llu increments\n", exchanges, (unsigned long long)made[0],
-           (unsigned long long)made[1]);
-    CHECK(made[0] && made[1] && both == made[0] + made[1]);
-    for (int i = 0; i < 2; i++) CHECK(plain[i] == made[i]);
+    printf("device_test: %u exchanges;", exchanges);
+    for (int i = 0; i < WRITERS; i++) {
+        const uint64_t made = writers->made[i];
+        printf(" %llu", (unsigned long long)made);
+        CHECK(made && plain[i] == made);
+        all += made;
+    }
+    printf(" increments of two processes and of the kernel\n");
+    CHECK(counted == all);
 }
 
 /* ---- RAM ---- */

@@ -1,5 +1,5 @@
 // What the pages of the backing object are, on the host's own memory, without a VM.
-#include "vmm/memory/backing_object.h"
+#include "vmm/hostmemory/backing_object.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "vmm/host/huge_tmpfs.h"
-#include "vmm/memory/host_calls.h"
-#include "vmm/memory/reservation.h"
+#include "vmm/hostmemory/host_calls.h"
+#include "vmm/hostmemory/reservation.h"
 
 namespace gpremap {
 namespace {

@@ -1,5 +1,5 @@
 // How often mremap flushes TLBs, against the kernel's walk over page tables, step by step (mm/mremap.c).
-#include "vmm/memory/move_memory.h"
+#include "vmm/hostmemory/move_memory.h"
 
 #include <gtest/gtest.h>
 

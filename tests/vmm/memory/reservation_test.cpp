@@ -1,6 +1,6 @@
 // Where a VM's window and annex lie: nothing else is there, and nothing comes there of its own accord. Run twice, the
 // second time without a limit to the stack, when the kernel puts libraries elsewhere.
-#include "vmm/memory/reservation.h"
+#include "vmm/hostmemory/reservation.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>

@@ -39,6 +39,7 @@ TEST(RunJson, HasTheVmAsConfigured) {
                                               {"backing", "auto"},
                                               {"mechanism", "auto"},
                                               {"pause", "auto"},
+                                              {"snapshots", "later"},
                                               {"aperture", {{"base", 1 << 30}, {"size", 2ull << 30}}},
                                               {"limit", 512 << 20},
                                               {"pool", 64 << 20},

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "vmm/memory/host_calls.h"
+#include "vmm/hostmemory/host_calls.h"
 
 namespace gpremap {
 

@@ -1,4 +1,4 @@
-#include "vmm/memory/reservation.h"
+#include "vmm/hostmemory/reservation.h"
 
 #include <sys/mman.h>
 

@@ -1,4 +1,4 @@
-#include "vmm/memory/hugetlb.h"
+#include "vmm/hostmemory/hugetlb.h"
 
 #include <sys/mman.h>
 

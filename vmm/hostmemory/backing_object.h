@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "vmm/config/memory_config.h"
+#include "vmm/hostmemory/host_calls.h"
 #include "vmm/kvm/kvm.h"
-#include "vmm/memory/host_calls.h"
 
 namespace gpremap {
 

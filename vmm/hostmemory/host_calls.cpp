@@ -1,4 +1,4 @@
-#include "vmm/memory/host_calls.h"
+#include "vmm/hostmemory/host_calls.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-#include "vmm/memory/backing_object.h"
+#include "vmm/hostmemory/backing_object.h"
 
 #include <linux/memfd.h>
 #include <sys/mman.h>
@@ -15,7 +15,7 @@
 #include "vmm/base/units.h"
 #include "vmm/host/huge_tmpfs.h"
 #include "vmm/host/resident_pages.h"
-#include "vmm/memory/hugetlb.h"
+#include "vmm/hostmemory/hugetlb.h"
 
 namespace gpremap {
 namespace {

@@ -1,4 +1,4 @@
-#include "vmm/host/ballast.h"
+#include "vmm/hostmemory/ballast.h"
 
 #include <sys/mman.h>
 

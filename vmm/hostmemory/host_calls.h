@@ -12,9 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "vmm/hostmemory/ballast.h"
 #include "vmm/kvm/kvm.h"
-#include "vmm/host/ballast.h"
-#include "vmm/memory/caller.h"
 
 namespace gpremap {
 
@@ -22,6 +21,20 @@ class Vm;
 
 // Of address space that is taken, with nothing in it.
 inline constexpr int closed_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+// System calls made on behalf of one call, by kind.
+struct SyscallCounts {
+    uint64_t memslot_ioctls = 0;
+    uint64_t mmap = 0;
+    uint64_t mremap = 0;
+    uint64_t mprotect = 0;
+    uint64_t madvise = 0;
+    uint64_t fallocate = 0;
+    uint64_t copies = 0;        // of memory, such as ranges promoted from anonymous memory to memfd
+    uint64_t copied_bytes = 0;  // by them
+
+    uint64_t total() const { return memslot_ioctls + mmap + mremap + mprotect + madvise + fallocate; }
+};
 
 class HostCalls {
   public:

@@ -1,4 +1,4 @@
-#include "vmm/memory/move_memory.h"
+#include "vmm/hostmemory/move_memory.h"
 
 #include <algorithm>
 #include <cerrno>
