@@ -72,7 +72,7 @@ class LateCopiesTest : public KvmTestWith<Parameter> {
         return bytes;
     }
 
-    static constexpr uint64_t size = 16 * mib;
+    static constexpr uint64_t size = 8 * mib;
     static constexpr uint64_t first = base + 1 * gib, second = base + 2 * gib, elsewhere = base + 3 * gib;
 };
 
@@ -129,16 +129,17 @@ TEST_P(LateCopiesTest, WhatIsDroppedIsNotCopied) {
 }
 
 TEST_P(LateCopiesTest, TenInARowEachDroppedBeforeTheNext) {
+    constexpr uint64_t turn = size / 16;
     for (char letter = 'c'; letter < 'm'; ++letter) {
-        fill(base + static_cast<uint64_t>(letter - 'c') * mib, mib, letter);
+        fill(base + static_cast<uint64_t>(letter - 'c') * turn, turn, letter);
         ASSERT_EQ(remap(Call::snapshot, {base, second, size, rw, 0}), static_cast<int64_t>(second));
-        expect(second + static_cast<uint64_t>(letter - 'c') * mib, mib, letter);
+        expect(second + static_cast<uint64_t>(letter - 'c') * turn, turn, letter);
         ASSERT_EQ(remap(Call::unmap, {second, size}), 0);
     }
     EXPECT_TRUE(is_finished());
     for (char letter = 'c'; letter < 'm'; ++letter)
-        expect(base + static_cast<uint64_t>(letter - 'c') * mib, mib, letter);
-    expect(base + 10 * mib, size - 10 * mib, 'a');
+        expect(base + static_cast<uint64_t>(letter - 'c') * turn, turn, letter);
+    expect(base + 10 * turn, size - 10 * turn, 'a');
 }
 
 TEST_P(LateCopiesTest, ACallOnEitherSideWaitsForAll) {
