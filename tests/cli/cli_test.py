@@ -1609,7 +1609,7 @@ class Bench(Case):
         self.assertIn("of host address space for the aperture", result["host_error"])
 
     def test_schema(self):
-        rows = self.bench("--runs", "1", "--max-size", "4MiB")
+        rows = self.bench("--runs", "1", "--max-size", "2MiB")
         # A row more where KVM can pre-fault.
         self.assertEqual([row["bench"] for row in rows if row["backing"] == "memfd" and row["mechanism"] == "window"
                           and row["unit"] != "ns, pre-faulted"],

@@ -205,6 +205,12 @@ Scenario read_scenario(const RunOptions& options, const Program& program, RunRes
     return scenario;
 }
 
+// As it is now.
+void note_memory(RunResult& run, Machine& machine) {
+    run.map = machine.remapper().map();
+    run.late_copies = machine.remapper().late_copies();
+}
+
 // Writes what there is of the run, as if it had been interrupted now. Returns the path. Throws CallError.
 std::string write_checkpoint(const std::string& file, const RunOptions& options, RunResult so_far,
                              const StepRunner& runner, const WorkloadRunner& workloads, Machine& machine) {
@@ -215,8 +221,7 @@ std::string write_checkpoint(const std::string& file, const RunOptions& options,
     so_far.workloads = workloads.results_so_far();
     so_far.series = workloads.series();
     so_far.clock = workloads.clock();
-    so_far.map = machine.remapper().map();
-    so_far.late_copies = machine.remapper().late_copies();
+    note_memory(so_far, machine);
     try {
         const OutputFile output("checkpoint", file.empty() ? options.json : file);
         const auto problem = output.write(text_of(so_far, Ended::interrupted));
@@ -320,8 +325,7 @@ int follow(const Scenario& scenario, const RunOptions& options, Machine& machine
         workloads.finish();
     } catch (const Interrupted&) {
         workloads.finish();
-        run.map = machine.remapper().map();
-        run.late_copies = machine.remapper().late_copies();
+        note_memory(run, machine);
         return conclude();
     } catch (const GuestDied& death) {
         run.died = death.what();
@@ -332,8 +336,7 @@ int follow(const Scenario& scenario, const RunOptions& options, Machine& machine
         conclude_if_possible(conclude);
         throw;
     }
-    run.map = machine.remapper().map();
-    run.late_copies = machine.remapper().late_copies();
+    note_memory(run, machine);
     if (options.dump_stage2) run.stage2 = dump_stage2(machine, *options.dump_stage2);
     const int status = conclude();
     if (run.stage2) print_stage2(out, *run.stage2);
