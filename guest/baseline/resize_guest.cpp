@@ -1,4 +1,4 @@
-// What runs in the Linux guest that `gpremap compare` resizes. It does what it is told over a channel, a line
+// What runs in a Linux guest that `gpremap compare` resizes. It does what it is told over a channel, a line
 // each, and answers every line with one. Sizes and addresses are in bytes, times in nanoseconds by the
 // guest's clock.
 //
@@ -12,6 +12,9 @@
 //                                                the longest that it stood still
 //     use SIZE           used TIME               has SIZE touched, a stamp in every page; what is above goes
 //     back to Linux verify             right SIZE, or wrong AT of all that is held and used
+//
+//     resize_guest           the channel is QEMU's port, /dev/vport*
+//     resize_guest IN OUT    two FIFOs, by which a shell in the same guest passes lines on
 //
 // Where the channel ends, so does the machine: nobody is left who would stop it.
 #include <fcntl.h>
@@ -218,22 +221,29 @@ struct Guest {
 };
 
 // The only port; its number depends on which other devices there are. -1 where there is none.
-int open_channel() {
+int open_port() {
     glob_t found;
     if (glob("/dev/vport*", 0, nullptr, &found) != 0) return -1;
     return open(found.gl_pathv[0], O_RDWR | O_CLOEXEC);
 }
 
+// Open at both ends, so that neither ends with the shell that has used it last.
+int open_fifo(const char* path) {
+    return open(path, O_RDWR | O_CLOEXEC);
+}
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
     static Guest guest;
     run_on(0);
-    const int fd = open_channel();
-    FILE* in = fd >= 0 ? fdopen(fd, "r") : nullptr;
-    guest.channel = fd >= 0 ? fdopen(dup(fd), "w") : nullptr;
+    const bool by_fifos = argc == 3;
+    const int input = by_fifos ? open_fifo(argv[1]) : open_port();
+    const int output = by_fifos ? open_fifo(argv[2]) : dup(input);
+    FILE* in = input >= 0 ? fdopen(input, "r") : nullptr;
+    guest.channel = output >= 0 ? fdopen(output, "w") : nullptr;
     if (!in || !guest.channel) {
-        std::perror("resize_guest: /dev/vport*");
+        std::perror("resize_guest: its channel");
     } else {
         guest.workload.start();
         std::fprintf(guest.channel, "hello %" PRIu64 "\n", total_memory());

@@ -190,7 +190,7 @@ class Compare(unittest.TestCase):
             '[[step]]\nmap = { name = "a", size = "4MiB" }\n': "no step resizes a range",
             SCHEDULE + '[[step]]\nmap = { name = "b", size = "2MiB" }\n[[step]]\ngrow = { range = "b", new_size = "4MiB" }\n':
                 "say which with --range",
-            SCHEDULE: "dimm resizes by multiples of 128 MiB",
+            SCHEDULE: "gpremap-linux resizes by multiples of 128 MiB; the schedule asks for 128 MiB to 144 MiB",
             SCHEDULE.replace("144MiB", "256MiB").replace('"128MiB" }\n"', "").rsplit("[[step]]", 1)[0]
                 + '[[step]]\nshrink = { range = "heap", new_size = "64KiB" }\n': "resizes by multiples of",
         }
@@ -198,6 +198,26 @@ class Compare(unittest.TestCase):
             with self.subTest(problem):
                 _, errors = self.compare("--with", "virtio-mem,dimm", status=BAD_USAGE, text=text)
                 self.assertIn(problem, errors)
+
+    def test_ram_comes_in_memory_blocks(self):
+        _, errors = self.compare("--with", "gpremap-linux", status=BAD_USAGE)
+        self.assertIn("gpremap-linux resizes by multiples of 128 MiB; the schedule asks for 128 MiB to 144 MiB", errors)
+        large = SCHEDULE.replace("128MiB", "2GiB").replace("144MiB", "3GiB")
+        _, errors = self.compare("--with", "gpremap-linux", status=BAD_USAGE, text=large)
+        self.assertRegex(errors, "its guest would boot with .*, of which 2 GiB are the range's least size; expected at most 2 GiB")
+
+    def test_a_linux_guest_of_ours(self):
+        """Where this host's KVM cannot run a kernel, that is said before anything is started; tests/npt runs it then."""
+        process = self.start("--with", "gpremap-linux", text=SCHEDULE.replace("144MiB", "256MiB"))
+        out, errors = process.communicate(timeout=280)
+        self.assert_nothing_left(process)
+        if process.returncode == HOST_LACKS:
+            self.assertRegex(errors, "/dev/kvm|this host's KVM cannot run a kernel")
+            self.assertEqual(out, "")
+            return
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertRegex(out, r"gpremap-linux \+128 MiB(?s:.*)gpremap-linux -128 MiB")
+        self.assertNotIn("QEMU ", out)
 
     def test_bad_usage(self):
         for arguments in (["--with", "tape"], ["--repeat", "0"], ["--deadline", "0"], ["--accelerate", "xen"],

@@ -69,6 +69,11 @@ std::string change(const Resizing& resizing) {
     return (resizing.grows() ? "+" : "-") + format_size(resizing.bytes());
 }
 
+// QEMU's own name for the processor that it emulates, as where KVM is tried in an emulated machine.
+bool is_processor_emulated(const HostFacts& host) {
+    return host.cpu.starts_with("QEMU TCG CPU");
+}
+
 // "-512 MiB": to the MiB, for page tables and what else QEMU needs go with it.
 std::string mib_text(double bytes) {
     return fmt::format("{:+.0f} MiB", bytes / (1 << 20));
@@ -84,7 +89,7 @@ JsonObject json_of_samples(const Samples& samples, bool emulated) {
             {"emulated", emulated}};
 }
 
-constexpr const char* columns = "{:<10} {:<9} {:>9} {:>8} {:>25} {:>9} {:>7} {:>8} {:>8} {:>7}\n";
+constexpr const char* columns = "{:<13} {:<9} {:>9} {:>8} {:>23} {:>9} {:>7} {:>8} {:>8} {:>7}\n";
 
 }  // namespace
 
@@ -95,8 +100,10 @@ void Comparison::add(Way way, const Resizing& resizing, const Measured& measured
     row->measured.push_back(measured);
 }
 
-bool Comparison::is_emulated(const Row& row) const {
-    return row.way != Way::gpremap && facts_.accelerator == Accelerator::emulation;
+// Where the host itself is emulated, all of it is.
+bool Comparison::is_emulated(Way way) const {
+    if (is_processor_emulated(facts_.host)) return true;
+    return is_of_qemu(way) && facts_.qemu && facts_.qemu->accelerator == Accelerator::emulation;
 }
 
 const Comparison::Row* Comparison::ours(const Resizing& resizing) const {
@@ -107,7 +114,7 @@ const Comparison::Row* Comparison::ours(const Resizing& resizing) const {
 
 std::optional<double> Comparison::ratio(const Row& row) const {
     const Row* mine = ours(row.resizing);
-    if (!mine || is_emulated(row)) return std::nullopt;
+    if (!mine || is_emulated(row.way)) return std::nullopt;
     return spread_of(samples_of(row.measured, guest)).median /
            std::max(1.0, spread_of(samples_of(mine->measured, guest)).median);
 }
@@ -115,7 +122,7 @@ std::optional<double> Comparison::ratio(const Row& row) const {
 // ---- the table ----
 
 void Comparison::print_row(std::ostream& out, const Row& row) const {
-    const std::string mark = is_emulated(row) ? "~" : "";
+    const std::string mark = is_emulated(row.way) ? "~" : "";
     auto ms = [&](auto figure) {
         const Samples samples = samples_of(row.measured, figure);
         return samples.empty() ? "-" : mark + number(spread_of(samples).median / ns_per_ms);
@@ -131,20 +138,31 @@ void Comparison::print_row(std::ostream& out, const Row& row) const {
                mark + number(spread_of(speeds).median), ms(lost), ms(pause), factor ? number(*factor) : "-");
 }
 
-void Comparison::print(std::ostream& out) const {
+void Comparison::print_head(std::ostream& out) const {
     fmt::print(out,
                "{}: range '{}', {} repetitions; medians, and of the guest's time the least and the most\n",
                facts_.scenario, facts_.range, facts_.repeat);
-    fmt::print(out, "QEMU {} through libvirt {} ({})\n{}: {}\n", facts_.qemu_version, facts_.libvirt_version,
-               facts_.uri, facts_.accelerator == Accelerator::kvm ? "KVM" : "emulation",
-               facts_.accelerator_reason);
-    fmt::print(out, "its guest: Linux {}, {} and what is resized\n{}\n", facts_.guest_release,
-               format_size(facts_.guest_base), facts_.guest_settings);
+    auto guest = [&](const std::string& name, const std::string& release) {
+        fmt::print(out, "{}: Linux {}, {} and what is resized\n{}\n", name, release,
+                   format_size(facts_.guest_base), facts_.guest_settings);
+    };
+    if (facts_.qemu) {
+        const QemuFacts& qemu = *facts_.qemu;
+        fmt::print(out, "QEMU {} through libvirt {} ({})\n{}: {}\n", qemu.version, qemu.libvirt_version,
+                   qemu.uri, qemu.accelerator == Accelerator::kvm ? "KVM" : "emulation",
+                   qemu.accelerator_reason);
+        guest("its guest", qemu.guest_release);
+    }
+    if (facts_.linux_release) guest("gpremap-linux", *facts_.linux_release);
     fmt::print(out, "gpremap: backing {}, mechanism {}, MMU kind {}\n\n", facts_.backing, facts_.mechanism,
                facts_.host.mmu);
+}
+
+void Comparison::print(std::ostream& out) const {
+    print_head(out);
     fmt::print(out, columns, "way", "resize", "call ms", "event ms", "guest ms", "host", "GiB/s", "lost ms",
                "pause ms", "ratio");
-    fmt::print(out, columns, "----------", "---------", "---------", "--------", "-------------------------",
+    fmt::print(out, columns, "-------------", "---------", "---------", "--------", "-----------------------",
                "---------", "-------", "--------", "--------", "-------");
     std::vector<Row> sorted = rows_;
     std::stable_sort(sorted.begin(), sorted.end(), [](const Row& a, const Row& b) {
@@ -161,14 +179,16 @@ void Comparison::print(std::ostream& out) const {
                "of what went,\n"
                "what the host has back. lost, pause: of a writer on another vCPU. ratio: guest ms over "
                "gpremap's.\n");
-    if (facts_.accelerator == Accelerator::emulation)
+    if (is_processor_emulated(facts_.host))
+        fmt::print(out, "~ distorted: this host's instructions are emulated. There are no ratios.\n");
+    else if (facts_.qemu && is_emulated(Way::balloon))
         fmt::print(out, "~ distorted: the guest's instructions were emulated. Left out of ratios.\n");
 }
 
 // ---- JSON ----
 
 JsonObject Comparison::json_of(const Row& row) const {
-    const bool emulated = is_emulated(row);
+    const bool emulated = is_emulated(row.way);
     auto figures = [&](auto figure) { return json_of_samples(samples_of(row.measured, figure), emulated); };
     auto speed = [&](const Measured& one) { return throughput(row.resizing, one); };
     JsonObject json;
@@ -190,6 +210,22 @@ JsonObject Comparison::json_of(const Row& row) const {
     return json;
 }
 
+JsonObject Comparison::json_of_guest(const std::string& release) const {
+    return {{"guest", release}, {"guest_settings", facts_.guest_settings}, {"base_bytes", facts_.guest_base}};
+}
+
+JsonObject Comparison::json_of_qemu() const {
+    if (!facts_.qemu) return nullptr;
+    const QemuFacts& qemu = *facts_.qemu;
+    JsonObject json = {{"version", qemu.version},
+                       {"libvirt", qemu.libvirt_version},
+                       {"uri", qemu.uri},
+                       {"accelerator", qemu.accelerator == Accelerator::kvm ? "kvm" : "emulation"},
+                       {"reason", qemu.accelerator_reason}};
+    json.update(json_of_guest(qemu.guest_release));
+    return json;
+}
+
 JsonObject Comparison::json() const {
     JsonObject json;
     json["schema"] = "gpremap.compare/1";
@@ -199,14 +235,8 @@ JsonObject Comparison::json() const {
     json["range"] = facts_.range;
     json["repeat"] = facts_.repeat;
     json["vm"] = {{"backing", facts_.backing}, {"mechanism", facts_.mechanism}};
-    json["qemu"] = {{"version", facts_.qemu_version},
-                    {"libvirt", facts_.libvirt_version},
-                    {"uri", facts_.uri},
-                    {"accelerator", facts_.accelerator == Accelerator::kvm ? "kvm" : "emulation"},
-                    {"reason", facts_.accelerator_reason},
-                    {"guest", facts_.guest_release},
-                    {"guest_settings", facts_.guest_settings},
-                    {"base_bytes", facts_.guest_base}};
+    json["qemu"] = json_of_qemu();
+    json["gpremap_linux"] = facts_.linux_release ? json_of_guest(*facts_.linux_release) : JsonObject(nullptr);
     json["rows"] = JsonObject::array();
     for (const Row& row : rows_) json["rows"].push_back(json_of(row));
     return json;

@@ -190,6 +190,7 @@ class GpremapGuest {
 
 std::vector<std::pair<Resizing, Measured>> resize_on_gpremap(MachineConfig config, const Schedule& schedule,
                                                              Waiter& waiter) {
+    config.guest = GuestKind::agent;
     config.vcpus = std::min(config.vcpus + 1, abi::max_vcpus);
     config.memory.limit += 2 * mib;  // the workload's
     GpremapGuest guest(config, schedule, waiter);

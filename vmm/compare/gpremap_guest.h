@@ -10,7 +10,7 @@
 
 namespace gpremap {
 
-// Runs the schedule on a fresh machine of `config`, to which a vCPU is added where it has one only. Throws
+// Runs the schedule on a fresh machine of `config`, with the agent alone as its guest and one vCPU more. Throws
 // GuestDied, also where its memory is not as it was; HostLacks; Interrupted.
 std::vector<std::pair<Resizing, Measured>> resize_on_gpremap(MachineConfig config, const Schedule& schedule,
                                                              Waiter& waiter);

@@ -71,13 +71,13 @@ GuestFiles guest_files() {
             root / "linux/image/kernel.py"};
 }
 
-std::vector<CompareNeed> examine_compare(const std::string& uri) {
+std::vector<CompareNeed> examine_compare(const std::optional<std::string>& uri) {
     const GuestFiles files = guest_files();
     std::vector<CompareNeed> needs{
         examine_guest(files), examine_program("python3", "python3", "it makes the image of compare's guest"),
         examine_program("busybox", "busybox-static", "user space of compare's guest"),
         examine_program("cpio", "cpio", "it packs the image of compare's guest")};
-    if (uri.empty())
+    if (uri && uri->empty())
         needs.push_back(
             examine_program("qemu-system-x86_64", "qemu-system-x86", "the guest that is compared with"));
     needs.push_back(examine_kernel(files));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,10 +17,13 @@ struct CompareNeed {
     std::string mend;    // the command that makes it; empty where it is there
 };
 
-// QEMU belongs to the daemon at `uri`, where one is named. Nothing in a build without libvirt, which says so.
-std::vector<CompareNeed> examine_compare(const std::string& uri);
+// Whether this was built with libvirt, which drives QEMU.
+bool can_compare_with_qemu();
 
-// The files of the guest that is compared with, beside this program: in the build's own folder, or where they
+// QEMU belongs to the daemon at `uri`, where one is named. Without a `uri`, even an empty one, QEMU is not asked for.
+std::vector<CompareNeed> examine_compare(const std::optional<std::string>& uri);
+
+// The files of the guests that are compared with, beside this program: in the build's own folder, or where they
 // have been installed.
 struct GuestFiles {
     std::filesystem::path program;  // resize_guest

@@ -116,6 +116,8 @@ std::string_view name_of(Way way) {
     switch (way) {
         case Way::gpremap:
             return "gpremap";
+        case Way::gpremap_linux:
+            return "gpremap-linux";
         case Way::balloon:
             return "balloon";
         case Way::virtio_mem:
@@ -149,6 +151,9 @@ Schedule schedule_of(const Scenario& scenario, const std::string& name, const st
                           "'");
     for (Way way : ways) {
         if (way == Way::virtio_mem) require_multiple(schedule, scenario.file, way, virtio_mem_block);
+        if (way == Way::gpremap_linux)
+            require_multiple(schedule, scenario.file, way,
+                             std::max(memory_block, scenario.machine.memory.granule));
         if (way != Way::dimm) continue;
         require_multiple(schedule, scenario.file, way, memory_block);
         require_whole_dimms(schedule, scenario.file);

@@ -17,8 +17,12 @@ struct Resizing {
     auto operator<=>(const Resizing&) const = default;
 };
 
-enum class Way { gpremap, balloon, virtio_mem, dimm };
+enum class Way { gpremap, gpremap_linux, balloon, virtio_mem, dimm };
 std::string_view name_of(Way way);
+// Whether it is one of the QEMU guest's.
+constexpr bool is_of_qemu(Way way) {
+    return way >= Way::balloon;
+}
 
 // One resize, once. Times in ns since it was asked for.
 struct Measured {

@@ -13,7 +13,7 @@ std::string message_of(const virError* error) {
 LibvirtError::LibvirtError(const std::string& what) : LibvirtError(what, virGetLastError()) {}
 
 LibvirtError::LibvirtError(const std::string& what, const virError* error)
-    : std::runtime_error(what + ": " + message_of(error)),
+    : HostLacks(what + ": " + message_of(error)),
       number_(error ? static_cast<virErrorNumber>(error->code) : VIR_ERR_INTERNAL_ERROR),
       message_(message_of(error)) {}
 

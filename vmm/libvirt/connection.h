@@ -12,13 +12,14 @@
 #include <libvirt/virterror.h>
 
 #include <memory>
-#include <stdexcept>
 #include <string>
+
+#include "vmm/base/errors.h"
 
 namespace gpremap {
 
 // What libvirt refused or failed to do: "WHAT: MESSAGE", where MESSAGE is its own and unchanged.
-class LibvirtError : public std::runtime_error {
+class LibvirtError : public HostLacks {
   public:
     // Takes the last error of this thread.
     explicit LibvirtError(const std::string& what);

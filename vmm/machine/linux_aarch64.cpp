@@ -3,8 +3,20 @@
 
 namespace gpremap {
 
-std::unique_ptr<Guest> load_linux(const Kvm&, Vm&, const MachineConfig&) {
+namespace {
+
+[[noreturn]] void refuse() {
     throw HostLacks("guest = \"linux\" is made for x86-64 alone: use the agent here");
+}
+
+}  // namespace
+
+void require_linux(const Kvm&) {
+    refuse();
+}
+
+std::unique_ptr<Guest> load_linux(const Kvm&, Vm&, const MachineConfig&) {
+    refuse();
 }
 
 }  // namespace gpremap

@@ -4,8 +4,12 @@
 
 namespace gpremap {
 
-std::unique_ptr<Guest> load_linux(const Kvm& kvm, Vm& vm, const MachineConfig& config) {
+void require_linux(const Kvm& kvm) {
     require_ring0(kvm);
+}
+
+std::unique_ptr<Guest> load_linux(const Kvm& kvm, Vm& vm, const MachineConfig& config) {
+    require_linux(kvm);
     return std::make_unique<LinuxGuest>(vm, config.vcpus,
                                         Aperture{config.memory.aperture_base, config.memory.aperture_size},
                                         config.linux_guest);

@@ -23,19 +23,22 @@ constexpr std::pair<std::string_view, bool> switch_names[] = {{"on", true}, {"of
 
 void add_compare(Program& program) {
     CLI::App& verb = program.add_verb(
-        "compare", "resize here and in a QEMU guest that libvirt drives, by the same schedule");
+        "compare",
+        "resize here and in Linux guests, ours and that of a QEMU that libvirt drives, by the same schedule");
     auto options = std::make_shared<CompareOptions>();
     auto sandbox = std::make_shared<Sandbox>(Sandbox::on);
     verb.add_option("SCENARIO", options->file, "a TOML file whose steps resize a range")->required();
-    const std::map<std::string, Way> ways = {
-        {"balloon", Way::balloon}, {"virtio-mem", Way::virtio_mem}, {"dimm", Way::dimm}};
+    std::map<std::string, Way> ways;
+    for (const Way way : {Way::gpremap_linux, Way::balloon, Way::virtio_mem, Way::dimm})
+        ways.emplace(name_of(way), way);
     verb.add_option_function<std::vector<std::string>>(
             "--with",
             [options, ways](const std::vector<std::string>& names) {
                 options->ways.clear();
                 for (const std::string& name : names) options->ways.push_back(ways.at(name));
             },
-            "ways to resize the QEMU guest: balloon,virtio-mem,dimm (the first two)")
+            "ways to resize a Linux guest: gpremap-linux, by hypercall, and QEMU's balloon,virtio-mem,dimm "
+            "(balloon,virtio-mem)")
         ->delimiter(',')
         ->check(CLI::IsMember(ways))
         ->type_name("");
@@ -52,11 +55,15 @@ void add_compare(Program& program) {
     add_choice<Accelerate>(verb, "--accelerate", options->accelerate, accelerate_names,
                            "how QEMU runs its guest: auto takes KVM where that boots it");
     add_choice<bool>(verb, "--init-on-alloc", options->init_on_alloc, switch_names,
-                     "whether the guest's Linux zeroes pages that it hands out (on)");
+                     "whether the guests' Linux zeroes pages that it hands out (on)");
     verb.add_option("--memhp-default-state", options->memhp_default_state,
-                    "what the guest's Linux makes of new memory (online_movable)")
+                    "what the guests' Linux makes of new memory (online_movable)")
         ->check(CLI::IsMember({"online", "online_kernel", "online_movable"}))
         ->type_name("STATE");
+    verb.add_option("--linux-image", options->overrides.linux_image,
+                    "a folder with the kernel and the initramfs of gpremap-linux, which has resize_guest; "
+                    "without it they are made")
+        ->type_name("FOLDER");
     add_json(verb, options->json);
     add_sandbox(verb, *sandbox);
     add_overrides(verb, options->overrides, "what the file says");

@@ -292,7 +292,8 @@ std::vector<Finding> examine_host() {
     examine_limits(host, findings);
     examine_process(findings);
     add_libvirt(findings);
-    for (const CompareNeed& need : examine_compare(""))
+    for (const CompareNeed& need :
+         examine_compare(can_compare_with_qemu() ? std::optional<std::string>("") : std::nullopt))
         findings.push_back(need.mend.empty() ? ok(need.what, need.reason)
                                              : slower(need.what, need.reason, need.mend));
     return findings;
