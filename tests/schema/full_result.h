@@ -21,6 +21,8 @@ inline RunResult full_result() {
     run.map.emplace_back();
     run.map_before = run.map;
     run.stage2.emplace().first_entries = {1, std::nullopt};
+    run.stage2->format = "EPT";
+    run.stage2->sizes.assign(remap::stage2::usual_pages.begin(), remap::stage2::usual_pages.end());
     WorkloadResult& workload = run.workloads.emplace_back();
     workload.does = "touch";
     workload.range = "heap";
