@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <map>
 #include <optional>
 #include <string>
 #include <tl/expected.hpp>
@@ -17,6 +18,11 @@ namespace gpremap {
 
 // automatic: that of this host. The two of larger granules are what such a host would have, with the same memory.
 enum class TableFormat { automatic, ept, arm, arm_16k, arm_64k };
+inline const std::map<std::string, TableFormat> table_formats = {{"auto", TableFormat::automatic},
+                                                                 {"ept", TableFormat::ept},
+                                                                 {"arm", TableFormat::arm},
+                                                                 {"arm-16k", TableFormat::arm_16k},
+                                                                 {"arm-64k", TableFormat::arm_64k}};
 
 // Throws ConfigError where ranges of that granule, in bytes, cannot be mapped with the format's pages.
 void check_granule(TableFormat format, uint64_t granule);

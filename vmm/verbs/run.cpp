@@ -425,18 +425,13 @@ void add_run(Program& program) {
         "--fail-fast", [options] { options->on_failure = OnFailure::skip_the_rest; },
         "after the first step that fails, skip the rest");
     // The format may be left out, so it takes an equals sign: what follows a space is the scenario.
-    const std::map<std::string, TableFormat> formats = {{"auto", TableFormat::automatic},
-                                                        {"ept", TableFormat::ept},
-                                                        {"arm", TableFormat::arm},
-                                                        {"arm-16k", TableFormat::arm_16k},
-                                                        {"arm-64k", TableFormat::arm_64k}};
     auto format = std::make_shared<std::string>();
     verb.add_flag("--dump-stage2{auto}", *format,
                   "afterwards, print the second-stage table, as this host's entries, or ept, arm, arm-16k or "
                   "arm-64k ones, and what KVM says of it")
-        ->check(CLI::IsMember(formats));
-    verb.callback([&program, options, format, formats] {
-        if (!format->empty()) options->dump_stage2 = formats.at(*format);
+        ->check(CLI::IsMember(table_formats));
+    verb.callback([&program, options, format] {
+        if (!format->empty()) options->dump_stage2 = table_formats.at(*format);
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;
             check_usage(*options);
