@@ -260,7 +260,7 @@ class OrderTest : public TortureTest {};
 TEST_P(OrderTest, CountsAheadOfMemoryAreNoticed) {
     start_workers(true);
     bool noticed = false;
-    for (int scripts = 0; !noticed && scripts < 100; scripts++) {
+    for (int scripts = 0; !noticed && scripts < 10; scripts++) {
         const Rounds before = rounds();
         noticed = make_script(script_length).report.outcome == Outcome::mismatch || arena().stop != 0;
         if (!noticed) wait_for_new_rounds(before);
