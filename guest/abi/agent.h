@@ -76,7 +76,7 @@ enum class Op : uint32_t {
                     // runs only where query says GPREMAP_PROT_EXEC; it may reach to the end of its 2 MiB
     write = 8,      // arg[0] at, [1] len <= Step::inline_bytes, bytes inline: writes them there
     hammer = 9,     // arg[0] Arena, [1] most faults in a row: counts in the Arena's ranges until Arena::stop,
-                    // its result is how often
+                    // its result is how often. [2] 1: counts before each access, which a shuffle has to notice
     shuffle = 10,   // arg[0] Arena, [1] Remap[], [2] how many, [3] vCPUs 0 ... [3] - 1 are hammering: makes
                     // the calls one after the other and checks each, its result is how many were right
     pulse = 11,     // arg[0] Pulse, [1] most faults in a row: writes until Pulse::stop, its result is the

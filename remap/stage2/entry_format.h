@@ -7,6 +7,8 @@
 // much. (Intel counts 1 ... 4 from the leaves, ARM 3 ... 0.)
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <variant>
@@ -42,6 +44,9 @@ concept EntryFormat = requires(uint64_t raw, uint64_t address, unsigned level, P
     { F::index_bits } -> std::convertible_to<unsigned>;    // of a guest address, that one table consumes
     { F::page_shift } -> std::convertible_to<unsigned>;    // of the smallest page
     { F::highest_leaf } -> std::convertible_to<unsigned>;  // the level of the largest page
+    // How many leaves side by side may say by `contiguous` that they map one stretch of memory; 1: none may.
+    { F::neighbours(level) } -> std::same_as<unsigned>;
+    { F::contiguous } -> std::convertible_to<uint64_t>;
     { F::leaf(address, level, prot) } -> std::same_as<uint64_t>;
     { F::table(address) } -> std::same_as<uint64_t>;
     { F::decode(raw, level) } -> std::same_as<Entry>;
@@ -50,10 +55,17 @@ concept EntryFormat = requires(uint64_t raw, uint64_t address, unsigned level, P
 template <EntryFormat F>
 struct Geometry {
     static constexpr unsigned entries = 1u << F::index_bits;
-    static constexpr unsigned address_bits = F::page_shift + F::levels * F::index_bits;
+    // A root may have fewer entries than another table.
+    static constexpr unsigned address_bits = std::min(48u, F::page_shift + F::levels * F::index_bits);
 
     static constexpr unsigned shift(unsigned level) { return F::page_shift + level * F::index_bits; }
     static constexpr Size page(unsigned level) { return {uint64_t{1} << shift(level)}; }
+    // By level.
+    static constexpr auto pages() {
+        std::array<Size, F::highest_leaf + 1> sizes;
+        for (unsigned level = 0; level <= F::highest_leaf; ++level) sizes[level] = page(level);
+        return sizes;
+    }
     static constexpr unsigned index(Gpa at, unsigned level) {
         return static_cast<unsigned>(at.value >> shift(level)) & (entries - 1);
     }

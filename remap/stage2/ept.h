@@ -15,6 +15,8 @@ struct Ept {
     static constexpr unsigned index_bits = 9;
     static constexpr unsigned page_shift = 12;
     static constexpr unsigned highest_leaf = 2;
+    static constexpr uint64_t contiguous = 0;  // there is no such hint
+    static constexpr unsigned neighbours(unsigned) { return 1; }
 
     static constexpr uint64_t read = 1, write = 2, execute = 4;
     static constexpr uint64_t rights = read | write | execute;

@@ -19,10 +19,11 @@
 
 namespace remap::stage2 {
 
-// Pages of 4 KiB, 2 MiB and 1 GiB are leaves of these levels.
+// Pages of 4 KiB, 2 MiB and 1 GiB are leaves of these levels, but where a format of another geometry is asked for.
 inline constexpr unsigned page_levels = 3;
+inline constexpr std::array<Size, page_levels> usual_pages = {kib4, mib2, gib1};
 constexpr Size page_size(unsigned level) {
-    return std::array{kib4, mib2, gib1}[level];
+    return usual_pages[level];
 }
 
 // Memory that is mapped alike and lies in one slot.
@@ -41,6 +42,8 @@ struct Piece {
     Prot prot;
 
     Range mapped() const { return *alike.intersection(slot); }
+    // Whether a block of that size, at a multiple of it, is one stretch of the host's memory.
+    bool is_contiguous(Size block) const;
 };
 
 // How many pages of each size, by level.
@@ -55,12 +58,14 @@ struct Stretch {
     uint64_t host = 0;
     unsigned level = 0;
     uint64_t pages = 0;
+    Size page = kib4;
 
-    Range range() const { return Range::of(at, Size{pages * page_size(level).bytes}); }
+    Range range() const { return Range::of(at, Size{pages * page.bytes}); }
 };
 
-// The piece as pages that are as large as they can be, in order; at most five stretches.
-std::vector<Stretch> stretches_of(const Piece& piece);
+// The piece as pages that are as large as they can be, in order; at most five stretches. Its ends are multiples of the
+// smallest of `sizes`, which are by level.
+std::vector<Stretch> stretches_of(const Piece& piece, std::span<const Size> sizes = usual_pages);
 
 Leaves leaves_of(std::span<const Piece> pieces);
 
@@ -83,7 +88,8 @@ struct Outlook {
     std::array<Obstacles, page_levels> obstacles{};
 };
 
-// `pieces` are those of the whole space (or all around `range`), in order of address.
-Outlook outlook_of(std::span<const Piece> pieces, const Range& range);
+// `pieces` are those of the whole space (or all around `range`), in order of address; `sizes` as in stretches_of().
+Outlook outlook_of(std::span<const Piece> pieces, const Range& range,
+                   std::span<const Size> sizes = usual_pages);
 
 }  // namespace remap::stage2

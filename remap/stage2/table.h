@@ -20,19 +20,19 @@ template <EntryFormat F>
 class Table {
   public:
     using G = Geometry<F>;
-    static_assert(F::highest_leaf + 1 == page_levels);
+    static_assert(F::highest_leaf < page_levels);
 
     Table() : nodes_(1) {}
 
-    // As many pages as possible of each piece, as large as possible. Pieces must not overlap, and must lie
-    // below 2^address_bits.
+    // As many pages as possible of each piece, as large as possible. Pieces must not overlap, must lie
+    // below 2^address_bits, and consist of whole pages of the smallest size.
     explicit Table(std::span<const Piece> pieces) : Table() {
         for (const Piece& piece : pieces)
-            for (const Stretch& stretch : stretches_of(piece)) map(stretch, piece.prot);
+            for (const Stretch& stretch : stretches_of(piece, pages)) map(stretch, piece);
     }
 
-    // Where nothing is mapped yet.
-    void map(const Stretch& stretch, Prot prot) {
+    // Of `piece`, where nothing is mapped yet.
+    void map(const Stretch& stretch, const Piece& piece) {
         uint64_t done = 0;
         while (done < stretch.pages) {
             Gpa at = stretch.at.advanced(offset(done, stretch.level));
@@ -41,8 +41,8 @@ class Table {
             uint64_t count = std::min<uint64_t>(G::entries - first, stretch.pages - done);
             for (uint64_t i = 0; i < count; ++i) {
                 assert(node[first + i] == 0);
-                node[first + i] =
-                    F::leaf(stretch.host + offset(done + i, stretch.level).bytes, stretch.level, prot);
+                const uint64_t host = stretch.host + offset(done + i, stretch.level).bytes;
+                node[first + i] = F::leaf(host, stretch.level, piece.prot) | hint(stretch, piece, done + i);
             }
             done += count;
         }
@@ -74,11 +74,26 @@ class Table {
     }
 
     const Leaves& leaves() const { return leaves_; }
+    // Those that say that they are one stretch with their neighbours.
+    uint64_t contiguous_leaves() const { return contiguous_leaves_; }
     // Pages that the tables themselves take.
     uint64_t tables() const { return nodes_.size(); }
 
   private:
+    static constexpr auto pages = G::pages();
     using Node = std::array<uint64_t, G::entries>;
+
+    // Of page number `index`: F::contiguous, where all that it says it of is in the stretch.
+    uint64_t hint(const Stretch& stretch, const Piece& piece, uint64_t index) {
+        const uint64_t neighbours = F::neighbours(stretch.level);
+        const Size block{neighbours * stretch.page.bytes};
+        if (neighbours == 1 || !piece.is_contiguous(block)) return 0;
+        const uint64_t at = stretch.at.advanced(offset(index, stretch.level)).value;
+        const auto whole = Range::make(Gpa{at / block.bytes * block.bytes}, block);
+        if (!whole || !stretch.range().contains(*whole)) return 0;
+        contiguous_leaves_++;
+        return F::contiguous;
+    }
 
     static constexpr Size offset(uint64_t pages, unsigned level) { return {pages * G::page(level).bytes}; }
 
@@ -99,6 +114,7 @@ class Table {
 
     std::deque<Node> nodes_;  // the root first; a table's address is its number, in pages
     Leaves leaves_;
+    uint64_t contiguous_leaves_ = 0;
 };
 
 }  // namespace remap::stage2

@@ -195,6 +195,7 @@ class Usage(Case):
         for arguments in ([], ["fly"], ["run"], ["check"], ["run", scenario, "--backing", "tape"],
                           ["run", scenario, "--backing", "1"], ["run", scenario, "--granule", "8KiB"],
                           ["run", scenario, "--mechanism", "ept"], ["doctor", "--frobnicate"],
+                          ["run", scenario, "--dump-stage2=arm-64k"], ["run", scenario, "--dump-stage2=arm-4k"],
                           ["bench", "fly"], ["bench", "--runs", "0"], ["bench", "--max-size", "1MiB"],
                           ["bench", "--max-size", "big"], ["bench", "--backing", "tape"],
                           ["bench", "--backing", "hugetlb-2M", "--granule", "4KiB"],
@@ -1255,6 +1256,19 @@ class Run(Case):
             self.assertIn("backing", pages["obstacles"]["1GiB"])
             self.assertEqual(len(table["first_entries"]), 1)
             self.assertTrue(table["kvm"].get("agree") or table["kvm"]["not_compared"], table["kvm"])
+
+    def test_dump_stage2_of_larger_granules(self):
+        for option, page, block in (("--dump-stage2=arm-16k", "pages_16k", "pages_32m"),
+                                    ("--dump-stage2=arm-64k", "pages_64k", "pages_512m")):
+            done, result = self.run_scenario(HEAP, "--granule", "2MiB", option)
+            self.assertIn("granule entries", done.stdout)
+            table = result["stage2"]
+            self.assertEqual(table[page] * int(page[6:-1]) * 1024, 4 * MIB)
+            self.assertEqual(table[block], 0)
+            self.assertNotIn("pages_4k", table)
+            self.assertIn(table["contiguous"], (0, table[page]))  # where the host has huge pages, all of them
+            for line in done.stdout.splitlines():
+                self.assertLessEqual(len(line), 110, line)
 
     def test_copies_beside_the_median_move(self):
         done, result = self.run_scenario(

@@ -22,6 +22,8 @@ inline RunResult full_result() {
     run.map_before = run.map;
     run.late_copies = {.deferred = 8ull << 20, .in_background = 4ull << 20, .copied_bytes = 4096};
     run.stage2.emplace().first_entries = {1, std::nullopt};
+    run.stage2->format = "EPT";
+    run.stage2->sizes.assign(remap::stage2::usual_pages.begin(), remap::stage2::usual_pages.end());
     WorkloadResult& workload = run.workloads.emplace_back();
     workload.does = "touch";
     workload.range = "heap";

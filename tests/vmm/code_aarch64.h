@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "guest/abi/agent.h"
+#include "tests/vmm/code_form.h"
 
 namespace gpremap::code {
 
@@ -82,6 +83,75 @@ inline bool is_locked(Instruction word) {
 // Of a pair, with write-back.
 inline bool is_of_string(Instruction word) {
     return (word & 0x3a800000) == 0x28800000;
+}
+
+// ---- every form of load and store ----
+
+// About [x1], with x3 = x6 = x7 = d0 = 1, x4 and x5 as memory is, and x8 ... x10 free.
+struct Words {
+    const char* name;
+    int32_t ahead;                // of the place: where x1 begins
+    int32_t moves;                // what it is moved by
+    std::vector<uint32_t> read;   // the first is the access
+    std::vector<uint32_t> write;  // likewise; of one that reads and writes, all
+};
+inline const Words words_of_forms[] = {
+    {"ldr x8, [x1], #8", 0, 8, {0xf8408428}, {}},
+    {"str x3, [x1], #8", 0, 8, {}, {0xf8008423}},
+    {"ldr x8, [x1, #8]!", -8, 8, {0xf8408c28}, {}},
+    {"str x3, [x1, #-8]!", 8, -8, {}, {0xf81f8c23}},
+    {"ldrsh w8, [x1], #2", 0, 2, {0x78c02428}, {}},
+    {"strb w3, [x1], #1", 0, 1, {}, {0x38001423}},
+    {"ldp x8, x9, [x1]", 0, 0, {0xa9402428}, {}},
+    {"stp x6, x7, [x1]", 0, 0, {}, {0xa9001c26}},
+    {"ldp x8, x9, [x1], #16", 0, 16, {0xa8c12428}, {}},
+    {"stp x6, x7, [x1], #16", 0, 16, {}, {0xa8811c26}},
+    {"ldp x8, x9, [x1, #-16]!", 16, -16, {0xa9ff2428}, {}},
+    {"stp x6, x7, [x1, #16]!", -16, 16, {}, {0xa9811c26}},
+    {"ldp q2, q3, [x1], #32", 0, 32, {0xacc10c22}, {}},
+    {"stp q0, q1, [x1], #-32", 0, -32, {}, {0xacbf0420}},
+    {"ld1 {v2.16b-v5.16b}, [x1], #64", 0, 64, {0x4cdf2022}, {}},
+    {"st1 {v0.16b-v3.16b}, [x1], #64", 0, 64, {}, {0x4c9f2020}},
+    {"ldar x8, [x1]", 0, 0, {0xc8dffc28}, {}},
+    {"stlr x3, [x1]", 0, 0, {}, {0xc89ffc23}},
+    {"ldapr x8, [x1]", 0, 0, {0xf8bfc028}, {}},
+    {"ldxr x8, [x1]", 0, 0, {0xc85f7c28}, {}},
+    // Tried again until it has been made, from the load on.
+    {"ldxr, stxr w10, x3, [x1]", 0, 0, {0xc85f7c28}, {0xc80a7c23, 0x35ffffca}},
+    {"ldaxr, stlxr w10, x3, [x1]", 0, 0, {0xc85ffc28}, {0xc80afc23, 0x35ffffca}},
+    {"ldxp, stxp w10, x6, x7, [x1]", 0, 0, {0xc87f2428}, {0xc82a1c26, 0x35ffffca}},
+    {"cas x4, x3, [x1]", 0, 0, {}, {0xc8a47c23}},
+    {"casp x4, x5, x6, x7, [x1]", 0, 0, {}, {0x48247c26}},
+    {"ldadd x3, x8, [x1]", 0, 0, {}, {0xf8230028}},
+    {"swpal x3, x8, [x1]", 0, 0, {}, {0xf8e38028}},
+    {"stset x3, [x1]", 0, 0, {}, {0xf823303f}},
+    {"dc zva, x1", 0, 0, {}, {0xd50b7421}},
+};
+
+inline Form form_of(const Words& words, uint64_t place) {
+    Form form = {words.name, {}, {}, {}, static_cast<int32_t>(place) + words.ahead + words.moves};
+    append_constant(form.bytes, 1, place + static_cast<uint64_t>(int64_t{words.ahead}));
+    append(form.bytes, {0xd2800023,    // mov x3, #1
+                        0xaa0303e6,    // mov x6, x3
+                        0xaa0303e7,    // mov x7, x3
+                        0xd28b4b44,    // mov x4, #0x5a5a
+                        0xaa044084,    // orr x4, x4, x4, lsl #16
+                        0xaa048084,    // orr x4, x4, x4, lsl #32
+                        0xaa0403e5,    // mov x5, x4
+                        0x9e670060});  // fmov d0, x3
+    if (!words.read.empty()) form.reads = form.bytes.size();
+    for (uint32_t word : words.read) append(form.bytes, {word});
+    if (!words.write.empty()) form.writes = form.bytes.size();
+    for (uint32_t word : words.write) append(form.bytes, {word});
+    append(form.bytes, {0x2a0103e0, 0xd65f03c0});  // mov w0, w1; ret
+    return form;
+}
+
+// Each about `place`, a multiple of 64.
+inline std::vector<Form> forms(uint64_t place) {
+    std::vector<Form> all;
+    for (const Words& words : words_of_forms) all.push_back(form_of(words, place));
+    return all;
 }
 
 }  // namespace gpremap::code

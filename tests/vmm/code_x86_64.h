@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "guest/abi/agent.h"
+#include "tests/vmm/code_form.h"
 
 namespace gpremap::code {
 
@@ -58,6 +59,46 @@ inline bool is_locked(Instruction first) {
 }
 inline bool is_of_string(Instruction first) {
     return first == 0xf3;
+}
+
+// ---- every form of load and store ----
+
+// About (%rsi) or (%rdi), with %rdx = 1 and %rax as memory is.
+struct BytesOfForm {
+    const char* name;
+    int32_t moves;  // what the base is moved by
+    bool writes;
+    Bytes bytes;
+};
+inline const BytesOfForm bytes_of_forms[] = {
+    {"lodsq", 8, false, {0x48, 0xad}},
+    {"add (%rdi),%rdx", 0, false, {0x48, 0x03, 0x17}},
+    {"add %rdx,(%rdi)", 0, true, {0x48, 0x01, 0x17}},
+    {"movnti %rdx,(%rdi)", 0, true, {0x48, 0x0f, 0xc3, 0x17}},
+    {"xchg %rdx,(%rdi)", 0, true, {0x48, 0x87, 0x17}},
+    {"lock xadd %rdx,(%rdi)", 0, true, {0xf0, 0x48, 0x0f, 0xc1, 0x17}},
+    {"lock cmpxchg %rdx,(%rdi)", 0, true, {0xf0, 0x48, 0x0f, 0xb1, 0x17}},
+};
+
+inline Form form_of(const BytesOfForm& one, uint64_t place) {
+    Bytes bytes = {0x48, 0xbe, 0,    0,    0,    0,    0,    0,    0,    0,     // mov $place,%rsi
+                   0x48, 0xb8, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a,  // mov $0x5a...,%rax
+                   0x48, 0x89, 0xf7,                                            // mov %rsi,%rdi
+                   0xba, 1,    0,    0,    0};                                  // mov $1,%edx
+    std::memcpy(bytes.data() + 2, &place, sizeof place);
+    Form form = {one.name, bytes, {}, {}, static_cast<int32_t>(2 * place) + one.moves};
+    (one.writes ? form.writes : form.reads) = bytes.size();
+    form.bytes.insert(form.bytes.end(), one.bytes.begin(), one.bytes.end());
+    const Bytes end = {0x48, 0x01, 0xf7,   // add %rsi,%rdi
+                       0x89, 0xf8, 0xc3};  // mov %edi,%eax; ret
+    form.bytes.insert(form.bytes.end(), end.begin(), end.end());
+    return form;
+}
+
+inline std::vector<Form> forms(uint64_t place) {
+    std::vector<Form> all;
+    for (const BytesOfForm& one : bytes_of_forms) all.push_back(form_of(one, place));
+    return all;
 }
 
 }  // namespace gpremap::code

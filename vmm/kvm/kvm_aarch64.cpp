@@ -1,5 +1,8 @@
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#include <unistd.h>
+
+#include <string>
 
 #include "vmm/base/errors.h"
 #include "vmm/kvm/kvm.h"
@@ -18,6 +21,9 @@ void Kvm::examine_processor() {
     } else {
         capabilities_.guest_address_bits = 40;
     }
+    if (const long page = sysconf(_SC_PAGESIZE); page != 4096)
+        throw HostLacks("this kernel has pages of " + std::to_string(page / 1024) +
+                        " KiB: boot one with pages of 4 KiB");
     if (check_extension(fd_, KVM_CAP_ARM_NISV_TO_USER) == 0)
         throw HostLacks("this host's KVM lacks KVM_CAP_ARM_NISV_TO_USER: Linux 5.5 or later has it");
     if ((getauxval(AT_HWCAP) & HWCAP_ATOMICS) == 0)

@@ -29,6 +29,10 @@ std::vector<Piece> all_resident(Machine& machine) {
 
 }  // namespace
 
+bool is_arm_stage2(Machine& machine) {
+    return machine.vm().capabilities().mmu == MmuKind::stage2;
+}
+
 tl::expected<Stage2Comparison, std::string> compare_with_kvm(Machine& machine) {
     if (auto reason = obstacle(machine.vm().capabilities())) return tl::unexpected(*reason);
     try {

@@ -18,6 +18,9 @@ struct Stage2Comparison {
     bool agree() const { return predicted == reported; }
 };
 
+// Whether the table that KVM fills is ARM's.
+bool is_arm_stage2(Machine& machine);
+
 // First has KVM map everything that the host has in memory; what it has not, nobody touches. No vCPU may have
 // a step to do. Or the reason why this host cannot compare them. The kernel's own collapsing of small pages
 // (khugepaged), when it comes in between, makes them differ once.

@@ -10,6 +10,7 @@
 #include "remap/stage2/arm_stage2.h"
 #include "remap/stage2/ept.h"
 #include "remap/stage2/table.h"
+#include "vmm/base/errors.h"
 #include "vmm/base/units.h"
 #include "vmm/calls/words.h"
 #include "vmm/config/toml_reader.h"
@@ -19,6 +20,8 @@
 namespace gpremap {
 namespace {
 
+using remap::Size;
+using remap::stage2::Arm16k, remap::stage2::Arm64k, remap::stage2::ArmStage2, remap::stage2::Ept;
 using remap::stage2::Leaves;
 using remap::stage2::Obstacles;
 using remap::stage2::Outlook;
@@ -45,45 +48,76 @@ std::string size_name(unsigned level) {
     return format_size(remap::stage2::page_size(level).bytes);
 }
 
+using Sizes = std::span<const Size>;
+using remap::stage2::usual_pages;
+
 // "in the way of 2 MiB: size; of 1 GiB: backing, size"
-std::string describe_obstacles(const Outlook& outlook) {
+std::string describe_obstacles(const Outlook& outlook, Sizes sizes) {
     std::string text;
-    for (unsigned level = 1; level < page_levels; ++level)
+    for (unsigned level = 1; level < sizes.size(); ++level)
         if (outlook.obstacles[level].any())
-            text += fmt::format("{} of {}: {}", text.empty() ? "in the way" : ";", size_name(level),
-                                list_of(outlook.obstacles[level]));
+            text += fmt::format("{} of {}: {}", text.empty() ? "in the way" : ";",
+                                format_size(sizes[level].bytes), list_of(outlook.obstacles[level]));
     return text;
 }
 
-std::string describe(const Leaves& leaves) {
-    return fmt::format("{} of 4 KiB, {} of 2 MiB, {} of 1 GiB", leaves.of[0], leaves.of[1], leaves.of[2]);
+std::string describe(const Leaves& leaves, Sizes sizes = usual_pages) {
+    std::string text;
+    for (unsigned level = 0; level < sizes.size(); ++level)
+        text +=
+            fmt::format("{}{} of {}", level ? ", " : "", leaves.of[level], format_size(sizes[level].bytes));
+    return text;
 }
 
-JsonObject json_of(const Leaves& leaves) {
-    return {{"pages_4k", leaves.of[0]}, {"pages_2m", leaves.of[1]}, {"pages_1g", leaves.of[2]}};
+// "pages_4k", "pages_512m"
+std::string key_of(Size page) {
+    const char* const units[] = {"", "k", "m", "g"};
+    unsigned unit = 0;
+    for (; page.bytes >= 1024; page.bytes /= 1024) ++unit;
+    return fmt::format("pages_{}{}", page.bytes, units[unit]);
+}
+
+JsonObject json_of(const Leaves& leaves, Sizes sizes = usual_pages) {
+    JsonObject json;
+    for (unsigned level = 0; level < sizes.size(); ++level) json[key_of(sizes[level])] = leaves.of[level];
+    return json;
 }
 
 template <class Format>
 void add_table(Stage2Dump& dump, std::span<const remap::stage2::Piece> pieces) {
     remap::stage2::Table<Format> table(pieces);
+    const auto sizes = remap::stage2::Geometry<Format>::pages();
+    dump.format = Format::name;
+    dump.sizes.assign(sizes.begin(), sizes.end());
     dump.leaves = table.leaves();
     dump.tables = table.tables();
+    dump.contiguous = table.contiguous_leaves();
     for (const MapEntry& entry : dump.map) {
         auto found = table.walk(remap::Gpa{entry.at});
         dump.first_entries.push_back(found ? std::optional(found->entry) : std::nullopt);
+        dump.outlook.push_back(remap::stage2::outlook_of(
+            pieces, remap::Range::of(remap::Gpa{entry.at}, Size{entry.size}), dump.sizes));
     }
 }
 
-const char* name_of(TableFormat format) {
-    return format == TableFormat::ept ? remap::stage2::Ept::name : remap::stage2::ArmStage2::name;
+void print_header(std::ostream& out, Sizes sizes) {
+    std::string names[page_levels];
+    for (unsigned level = 0; level < sizes.size(); ++level) names[level] = format_size(sizes[level].bytes);
+    fmt::print(out, "    {:<14} {:>10} {:<4} {:<10} {:>9} {:>7} {:>7}  {}\n", "at", "size", "prot", "backing",
+               names[0], names[1], names[2], "first entry");
 }
 
-void print_extent(std::ostream& out, const MapEntry& entry, std::optional<uint64_t> first) {
-    const auto& pages = entry.outlook.leaves.of;
+void print_extent(std::ostream& out, const Stage2Dump& dump, std::size_t index) {
+    const MapEntry& entry = dump.map[index];
+    const Outlook& outlook = dump.outlook[index];
+    std::string pages[page_levels];
+    for (unsigned level = 0; level < dump.sizes.size(); ++level)
+        pages[level] = std::to_string(outlook.leaves.of[level]);
+    const auto first = dump.first_entries[index];
     fmt::print(out, "    {:<14} {:>10} {:<4} {:<10} {:>9} {:>7} {:>7}  {}\n", format_address(entry.at),
                format_size(entry.size), prot_name(entry.prot), name_of(entry.backing), pages[0], pages[1],
                pages[2], first ? fmt::format("{:#018x}", *first) : "not mapped");
-    std::string obstacles = describe_obstacles(entry.outlook);
+    std::string obstacles = describe_obstacles(outlook, dump.sizes);
     if (!obstacles.empty()) fmt::print(out, "        {}\n", obstacles);
 }
 
@@ -125,13 +159,39 @@ JsonObject json_of(const Outlook& outlook) {
     return json;
 }
 
+void check_granule(TableFormat format, uint64_t granule) {
+    const Size page = format == TableFormat::arm_16k   ? remap::stage2::Geometry<Arm16k>::page(0)
+                      : format == TableFormat::arm_64k ? remap::stage2::Geometry<Arm64k>::page(0)
+                                                       : remap::kib4;
+    if (granule % page.bytes != 0)
+        throw ConfigError(
+            fmt::format("--dump-stage2: pages of {} cannot map ranges of a granule of {}: expected "
+                        "granule = \"2MiB\" in [vm]",
+                        format_size(page.bytes), format_size(granule)));
+}
+
 Stage2Dump dump_stage2(Machine& machine, TableFormat format) {
-    Stage2Dump dump{format, machine.remapper().map(), {}, {}, 0, compare_with_kvm(machine)};
+    Stage2Dump dump;
+    dump.map = machine.remapper().map();
+    dump.comparison = compare_with_kvm(machine);
     const auto pieces = machine.remapper().possible_pieces();
-    if (format == TableFormat::ept)
-        add_table<remap::stage2::Ept>(dump, pieces);
-    else
-        add_table<remap::stage2::ArmStage2>(dump, pieces);
+    if (format == TableFormat::automatic)
+        format = is_arm_stage2(machine) ? TableFormat::arm : TableFormat::ept;
+    switch (format) {
+        case TableFormat::automatic:
+        case TableFormat::ept:
+            add_table<Ept>(dump, pieces);
+            break;
+        case TableFormat::arm:
+            add_table<ArmStage2>(dump, pieces);
+            break;
+        case TableFormat::arm_16k:
+            add_table<Arm16k>(dump, pieces);
+            break;
+        case TableFormat::arm_64k:
+            add_table<Arm64k>(dump, pieces);
+            break;
+    }
     return dump;
 }
 
@@ -139,16 +199,18 @@ void print_stage2(std::ostream& out, const Stage2Dump& dump) {
     fmt::print(out,
                "\nstage 2 as {} entries, once all memory has been touched; it enforces r and w, and the\n"
                "agent's own tables x; addresses in entries are the host's virtual ones\n",
-               name_of(dump.format));
-    out << "    at                   size prot backing        4 KiB   2 MiB   1 GiB  first entry\n";
-    for (size_t i = 0; i < dump.map.size(); ++i) print_extent(out, dump.map[i], dump.first_entries[i]);
-    fmt::print(out, "    together {}, in {} tables\n", describe(dump.leaves), dump.tables);
+               dump.format);
+    print_header(out, dump.sizes);
+    for (size_t i = 0; i < dump.map.size(); ++i) print_extent(out, dump, i);
+    fmt::print(out, "    together {}, in {} tables\n", describe(dump.leaves, dump.sizes), dump.tables);
+    if (dump.contiguous > 0) fmt::print(out, "    with the contiguous hint: {}\n", dump.contiguous);
     print_comparison(out, dump.comparison);
 }
 
 JsonObject json_of(const Stage2Dump& dump) {
-    JsonObject json = json_of(dump.leaves);
-    json["format"] = name_of(dump.format);
+    JsonObject json = json_of(dump.leaves, dump.sizes);
+    json["format"] = dump.format;
+    json["contiguous"] = dump.contiguous;
     json["tables"] = dump.tables;
     json["first_entries"] = JsonObject::array();
     for (const auto& entry : dump.first_entries)

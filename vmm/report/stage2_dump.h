@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <map>
 #include <optional>
 #include <string>
 #include <tl/expected.hpp>
@@ -15,15 +16,27 @@
 
 namespace gpremap {
 
-enum class TableFormat { ept, arm };
+// automatic: that of this host. The two of larger granules are what such a host would have, with the same memory.
+enum class TableFormat { automatic, ept, arm, arm_16k, arm_64k };
+inline const std::map<std::string, TableFormat> table_formats = {{"auto", TableFormat::automatic},
+                                                                 {"ept", TableFormat::ept},
+                                                                 {"arm", TableFormat::arm},
+                                                                 {"arm-16k", TableFormat::arm_16k},
+                                                                 {"arm-64k", TableFormat::arm_64k}};
+
+// Throws ConfigError where ranges of that granule, in bytes, cannot be mapped with the format's pages.
+void check_granule(TableFormat format, uint64_t granule);
 
 struct Stage2Dump {
-    TableFormat format = TableFormat::ept;
+    std::string format;  // its name
     std::vector<MapEntry> map;
+    std::vector<remap::Size> sizes;               // of the format's pages, by level
+    std::vector<remap::stage2::Outlook> outlook;  // of each of `map`, in these
     // For each of them the table's entry for its first byte; nothing where it allows no access.
     std::vector<std::optional<uint64_t>> first_entries;
     remap::stage2::Leaves leaves;  // of the whole table, once all memory has been touched
     uint64_t tables = 0;           // pages that the table itself takes
+    uint64_t contiguous = 0;       // leaves with the hint that their neighbours go on with the same memory
     tl::expected<Stage2Comparison, std::string> comparison;
 };
 

@@ -350,6 +350,7 @@ int follow(const Scenario& scenario, const RunOptions& options, Machine& machine
 int run_scenario(const RunOptions& options, const Program& program, std::ostream& out) {
     RunResult run;
     const Scenario scenario = read_scenario(options, program, run);
+    if (options.dump_stage2) check_granule(*options.dump_stage2, scenario.machine.memory.granule);
     std::optional<LoopbackListener> listener;
     if (!options.watch.empty()) listener = listen_on_loopback(options.watch);
     RunFiles files(options.json, options.csv, listener ? RunFiles::Followed::yes : RunFiles::Followed::no);
@@ -424,13 +425,13 @@ void add_run(Program& program) {
         "--fail-fast", [options] { options->on_failure = OnFailure::skip_the_rest; },
         "after the first step that fails, skip the rest");
     // The format may be left out, so it takes an equals sign: what follows a space is the scenario.
-    const std::map<std::string, TableFormat> formats = {{"ept", TableFormat::ept}, {"arm", TableFormat::arm}};
     auto format = std::make_shared<std::string>();
-    verb.add_flag("--dump-stage2{ept}", *format,
-                  "afterwards, print the second-stage table, as ept or arm entries, and what KVM says of it")
-        ->check(CLI::IsMember(formats));
-    verb.callback([&program, options, format, formats] {
-        if (!format->empty()) options->dump_stage2 = formats.at(*format);
+    verb.add_flag("--dump-stage2{auto}", *format,
+                  "afterwards, print the second-stage table, as this host's entries, or ept, arm, arm-16k or "
+                  "arm-64k ones, and what KVM says of it")
+        ->check(CLI::IsMember(table_formats));
+    verb.callback([&program, options, format] {
+        if (!format->empty()) options->dump_stage2 = table_formats.at(*format);
         program.work = [&program, options] {
             if (program.log.quiet) options->progress = ShowProgress::no;
             check_usage(*options);

@@ -65,7 +65,10 @@ Found count_once(Word& word, Arena::Kind kind, uint64_t tally, uint64_t& found) 
     return found == tally ? Found::right : Found::wrong;
 }
 
-void hammer_once(Arena& arena, Arena::Tally& tally, Report& report, uint64_t vcpu) {
+// When the count of an access is raised.
+enum class Counting { afterwards, too_early };
+
+void hammer_once(Arena& arena, Arena::Tally& tally, Report& report, uint64_t vcpu, Counting counting) {
     __atomic_fetch_add(&tally.rounds, 1, __ATOMIC_SEQ_CST);
     uint64_t chosen = random_below(tally.random, Arena::ranges);
     const Arena::Range& range = arena.range[chosen];
@@ -75,11 +78,13 @@ void hammer_once(Arena& arena, Arena::Tally& tally, Report& report, uint64_t vcp
     if (address == 0) return;
 
     uint64_t& count = tally.count[chosen][place][kind];
+    const uint64_t expected = count;
     Word& word = word_at(address + place * range.stride, vcpu, kind);
     uint64_t found;
-    if (count_once(word, kind, count, found) == Found::wrong && range.exact)
-        return fail(arena, report, reinterpret_cast<uint64_t>(&word), found, count);
-    store(count, count + 1);
+    if (counting == Counting::too_early) store(count, expected + 1);
+    if (count_once(word, kind, expected, found) == Found::wrong && range.exact)
+        return fail(arena, report, reinterpret_cast<uint64_t>(&word), found, expected);
+    store(count, expected + 1);
     tally.operations++;
     tally.faults_in_a_row = 0;
 }
@@ -97,10 +102,10 @@ void note_counts(const Arena& arena, const Remap& remap, uint64_t vcpus, Counted
             counted.count[vcpu][kind] = load(arena.tally[vcpu].count[remap.range][remap.place][kind]);
 }
 
-void check_counts(Arena& arena, const Remap& remap, uint64_t vcpus, const Counted& counted, Report& report) {
+void check_counts(Arena& arena, uint64_t place, uint64_t vcpus, const Counted& counted, Report& report) {
     for (uint64_t vcpu = 0; vcpu < vcpus; vcpu++)
         for (uint64_t kind = 0; kind < Arena::kinds; kind++) {
-            Word& word = word_at(remap.after, vcpu, kind);
+            Word& word = word_at(place, vcpu, kind);
             uint64_t found = word, least = counted.count[vcpu][kind];
             if (found < least) fail(arena, report, reinterpret_cast<uint64_t>(&word), found, least);
         }
@@ -130,6 +135,9 @@ void remap_once(Arena& arena, const Remap& remap, uint64_t own, uint64_t vcpus, 
     Counted counted;
     if (remap.before) word_at(remap.before, own, 0) = remap.marker;
     note_counts(arena, remap, vcpus, counted);
+    // Also with no call in between, which would hide that a processor has reordered an access and its count.
+    const bool exact = arena.range[remap.range].exact;
+    if (exact && remap.before) check_counts(arena, remap.before, vcpus, counted, report);
     const uint64_t* arg = remap.call.arg;
     int64_t result =
         hypercall(static_cast<Call>(remap.call.number), arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
@@ -139,7 +147,7 @@ void remap_once(Arena& arena, const Remap& remap, uint64_t own, uint64_t vcpus, 
     for (uint64_t i = 0; i < remap.entries; i++)
         store(arena.range[remap.moved[i].range].address[remap.moved[i].view], remap.moved[i].address);
     check_marker(arena, remap, own, report);
-    if (arena.range[remap.range].exact) check_counts(arena, remap, vcpus, counted, report);
+    if (exact) check_counts(arena, remap.after, vcpus, counted, report);
     if (remap.fresh) check_fresh(arena, remap, report);
     if (report.outcome == Outcome::ok && remap.dead) probe(arena, remap, report);
 }
@@ -149,7 +157,8 @@ void remap_once(Arena& arena, const Remap& remap, uint64_t own, uint64_t vcpus, 
 int64_t hammer(const Step& step, Report& report, uint64_t vcpu) {
     Arena& arena = arena_of(step);
     Arena::Tally& tally = arena.tally[vcpu];
-    while (!load(arena.stop)) hammer_once(arena, tally, report, vcpu);
+    const Counting counting = step.arg[2] ? Counting::too_early : Counting::afterwards;
+    while (!load(arena.stop)) hammer_once(arena, tally, report, vcpu, counting);
     return static_cast<int64_t>(tally.operations);
 }
 

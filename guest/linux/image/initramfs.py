@@ -16,7 +16,7 @@ export PATH=/bin HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-for module in /modules/*; do insmod $module; done
+for module in /modules/*; do [ ! -e $module ] || insmod $module; done
 """
 
 

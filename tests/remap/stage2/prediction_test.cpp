@@ -167,32 +167,104 @@ TYPED_TEST(Stage2Table, MapsTheHighestPage) {
     EXPECT_EQ(found->prot, Prot{7});
 }
 
+// ---- granules, and the contiguous hint ----
+
+template <class F>
+class Stage2Granule : public testing::Test {};
+using LargeGranules = testing::Types<Arm16k, Arm64k>;
+TYPED_TEST_SUITE(Stage2Granule, LargeGranules);
+
+TYPED_TEST(Stage2Granule, HasPagesAndBlocksOfItsOwn) {
+    using G = Geometry<TypeParam>;
+    const uint64_t small = G::page(0).bytes, block = G::page(1).bytes;
+    std::vector<Piece> pieces = {piece(4 * gib - small, block + 2 * small, gib1, readable)};
+    Table<TypeParam> table(pieces);
+    EXPECT_EQ(table.leaves().of, (Counts{2, 1, 0}));
+    // The root, one for what is below 4 GiB and one for what is above, and a table of pages in each.
+    EXPECT_EQ(table.walk(Gpa{4 * gib - 1})->level, 0u);
+    EXPECT_EQ(table.walk(Gpa{4 * gib + small + 5})->level, 1u);
+    EXPECT_EQ(table.walk(Gpa{4 * gib + small + 5})->address, elsewhere + 4 * gib + small + 5);
+    EXPECT_EQ(table.walk(Gpa{4 * gib + block})->level, 0u);
+    EXPECT_FALSE(table.walk(Gpa{4 * gib + block + small}));
+    EXPECT_FALSE(table.walk(Gpa{1ull << 48}));
+    pieces = {piece((1ull << 48) - small, small, kib4)};
+    pieces[0].host = 0;
+    EXPECT_EQ(Table<TypeParam>(pieces).walk(Gpa{(1ull << 48) - 1})->address, small - 1);
+}
+
+// 2 MiB of the host are no block there, and one group of pages.
+TYPED_TEST(Stage2Granule, AHugePageOfTheHostIsOneGroupOfNeighbours) {
+    std::vector<Piece> pieces = {piece(4 * gib, 4 * mib, mib2)};
+    Table<TypeParam> table(pieces);
+    const uint64_t pages = 4 * mib / Geometry<TypeParam>::page(0).bytes;
+    EXPECT_EQ(table.leaves().of, (Counts{pages, 0, 0}));
+    EXPECT_EQ(table.contiguous_leaves(), pages);
+    EXPECT_TRUE(table.walk(Gpa{4 * gib})->entry & TypeParam::contiguous);
+}
+
+uint64_t contiguous_leaves(const Piece& one) {
+    return Table<ArmStage2>(std::span(&one, 1)).contiguous_leaves();
+}
+
+TEST(Stage2Contiguous, IsSaidOfSixteenWholeNeighbours) {
+    EXPECT_EQ(contiguous_leaves(piece(4 * gib + mib, 16 * page, mib2)), 16u);
+    EXPECT_EQ(contiguous_leaves(piece(4 * gib + page, 39 * page, mib2)), 16u);
+    EXPECT_EQ(contiguous_leaves(piece(4 * gib + page, 30 * page, mib2)), 0u);
+    EXPECT_EQ(contiguous_leaves(piece(4 * gib + 32 * mib, 96 * mib, gib1)), 48u);  // of 2 MiB
+    EXPECT_EQ(contiguous_leaves(piece(4 * gib + 2 * mib, 62 * mib, gib1)), 16u);
+}
+
+TEST(Stage2Contiguous, NeedsMemoryThatIs) {
+    EXPECT_EQ(contiguous_leaves(piece(4 * gib + mib, 16 * page, kib4)), 0u);
+    EXPECT_EQ(contiguous_leaves(piece(4 * gib, 32 * mib, mib2)), 0u);
+    Piece shifted = piece(4 * gib, 4 * mib, mib2);
+    shifted.host += page;
+    shifted.place += page;
+    EXPECT_EQ(contiguous_leaves(shifted), 0u);
+    // By a multiple of 64 KiB: no block, and pages side by side all the same.
+    shifted.host = shifted.place = elsewhere + 4 * gib + 16 * page;
+    EXPECT_EQ(contiguous_leaves(shifted), 1024u);
+    Table<Ept> ept(std::span(&shifted, 1));
+    EXPECT_EQ(ept.contiguous_leaves(), 0u);
+}
+
 // ---- against an oracle ----
 
+bool is_contiguous(const Piece& one, uint64_t start, uint64_t size) {
+    Range whole = range(start, size);
+    uint64_t first = one.mapped().start().value;
+    bool congruent = (first - one.host) % size == 0 && (first - one.place) % size == 0;
+    return congruent && size <= one.largest.bytes && one.alike.contains(whole) && one.slot.contains(whole);
+}
+
 // The level of the leaf that maps `at`: the largest page around it that nothing forbids.
+template <class F>
 unsigned expected_level(const Piece& one, uint64_t at) {
-    for (unsigned level = page_levels; level-- > 1;) {
-        uint64_t size = page_size(level).bytes, start = at / size * size;
-        Range whole = range(start, size);
-        uint64_t first = one.mapped().start().value;
-        bool congruent = (first - one.host) % size == 0 && (first - one.place) % size == 0;
-        if (congruent && size <= one.largest.bytes && one.alike.contains(whole) && one.slot.contains(whole))
-            return level;
+    for (unsigned level = F::highest_leaf + 1; level-- > 1;) {
+        uint64_t size = Geometry<F>::page(level).bytes;
+        if (is_contiguous(one, at / size * size, size)) return level;
     }
     return 0;
 }
 
+template <class F>
+bool expected_hint(const Piece& one, uint64_t at, unsigned level) {
+    if (F::neighbours(level) == 1) return false;
+    uint64_t size = F::neighbours(level) * Geometry<F>::page(level).bytes, start = at / size * size;
+    return is_contiguous(one, start, size) && expected_level<F>(one, start) == level;
+}
+
 // Up to 4 GiB, with ends at multiples of any page size, in a slot whose edges are just such.
-Piece random_piece(std::mt19937_64& random) {
+Piece random_piece(std::mt19937_64& random, uint64_t smallest) {
     auto below = [&](uint64_t end) { return std::uniform_int_distribution<uint64_t>(0, end - 1)(random); };
     auto edge = [&](uint64_t from) {
-        const uint64_t units[] = {page, mib, 2 * mib, gib};
+        const uint64_t units[] = {smallest, mib, 2 * mib, gib};
         uint64_t unit = units[below(4)];
         return (from / unit + 1 + below(2 * gib / unit)) * unit;
     };
     uint64_t alike = edge(4 * gib), slot = edge(4 * gib);
     uint64_t common = std::max(alike, slot);
-    const uint64_t shifts[] = {0, 0, 0, 2 * mib, page, gib};
+    const uint64_t shifts[] = {0, 0, 0, 2 * mib, smallest, gib};
     uint64_t host = elsewhere + common + shifts[below(6)];
     return {range(alike, edge(common) - alike),
             range(slot, edge(common) - slot),
@@ -202,27 +274,47 @@ Piece random_piece(std::mt19937_64& random) {
             below(2) ? read_write : readable};
 }
 
-TEST(Stage2Oracle, AgreesOnEveryEdgeOfRandomPieces) {
-    uint64_t seed = std::random_device{}();
-    SCOPED_TRACE("seed " + std::to_string(seed));
-    std::mt19937_64 random(seed);
-    for (int trial = 0; trial < 300 && !testing::Test::HasFailure(); ++trial) {
-        Piece one = random_piece(random);
+template <class F>
+class Stage2Oracle : public testing::Test {
+  protected:
+    // Walks through all that is mapped, leaf by leaf.
+    static Leaves walk(const Piece& one) {
+        Table<F> table(std::span(&one, 1));
         Range mapped = one.mapped();
-        Table<Ept> table(std::span(&one, 1));
         Leaves counted;
+        uint64_t hints = 0;
         for (Gpa at = mapped.start(); mapped.contains(at);) {
-            unsigned level = expected_level(one, at.value);
+            unsigned level = expected_level<F>(one, at.value);
             auto found = table.walk(at);
-            ASSERT_TRUE(found);
-            ASSERT_EQ(found->level, level) << "at " << at.value;
-            ASSERT_EQ(found->address, one.host + at.above(mapped.start()).bytes);
-            ASSERT_EQ(found->prot, one.prot);
+            bool right = found && found->level == level && found->prot == one.prot &&
+                         found->address == one.host + at.above(mapped.start()).bytes &&
+                         ((found->entry & F::contiguous) != 0) == expected_hint<F>(one, at.value, level);
+            if (!right) {
+                ADD_FAILURE() << "at " << at.value << ", level " << level;
+                break;
+            }
             counted.of[level]++;
-            at = at.advanced(page_size(level));
+            hints += found->entry & F::contiguous ? 1 : 0;
+            at = at.advanced(Geometry<F>::page(level));
         }
         EXPECT_FALSE(table.walk(mapped.end()));
         EXPECT_EQ(counted, table.leaves());
+        EXPECT_EQ(hints, table.contiguous_leaves());
+        return counted;
+    }
+};
+using AllFormats = testing::Types<Ept, ArmStage2, Arm16k, Arm64k>;
+TYPED_TEST_SUITE(Stage2Oracle, AllFormats);
+
+TYPED_TEST(Stage2Oracle, AgreesOnEveryEdgeOfRandomPieces) {
+    uint64_t seed = std::random_device{}();
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    const uint64_t smallest = Geometry<TypeParam>::page(0).bytes;
+    for (int trial = 0; trial < 150 && !testing::Test::HasFailure(); ++trial) {
+        Piece one = random_piece(random, smallest);
+        Leaves counted = this->walk(one);
+        if (smallest != page) continue;
         EXPECT_EQ(counted, outlook(one).leaves);
         for (unsigned level = 1; level < page_levels; ++level) {
             uint64_t smaller = 0;

@@ -104,11 +104,7 @@ class TortureTest : public KvmTestWith<Variant> {
 
     void torture(uint64_t remaps) {
         auto start = Clock::now();
-        for (unsigned vcpu = 0; vcpu < workers; vcpu++) {
-            put(offsetof(Arena, tally) + vcpu * sizeof(Arena::Tally) + offsetof(Arena::Tally, random),
-                uint64_t{seed * workers + vcpu});
-            machine_->start(vcpu, step(Op::hammer, arena_at, most_faults_in_a_row));
-        }
+        start_workers(false);
         shuffle(remaps);
         put(offsetof(Arena, stop), uint64_t{1});
         for (unsigned vcpu = 0; vcpu < workers; vcpu++) {
@@ -122,17 +118,29 @@ class TortureTest : public KvmTestWith<Variant> {
         print(std::chrono::duration<double>(Clock::now() - start).count());
     }
 
+    void start_workers(bool count_too_early) {
+        for (unsigned vcpu = 0; vcpu < workers; vcpu++) {
+            put(offsetof(Arena, tally) + vcpu * sizeof(Arena::Tally) + offsetof(Arena::Tally, random),
+                uint64_t{seed * workers + vcpu});
+            machine_->start(vcpu, step(Op::hammer, arena_at, most_faults_in_a_row, count_too_early));
+        }
+    }
+
+    Performed make_script(uint64_t length) {
+        auto script = shuffler_->next(length);
+        EXPECT_TRUE(machine_->guest().write(script_at, script.data(), script.size() * sizeof(abi::Remap)));
+        put(offsetof(Arena, next), uint64_t{0});
+        Performed done =
+            machine_->perform(remapper, step(Op::shuffle, arena_at, script_at, script.size(), workers));
+        remaps_ += static_cast<uint64_t>(done.report.result);
+        return done;
+    }
+
     void shuffle(uint64_t remaps) {
         Rounds before_last = rounds();
         while (remaps_ < remaps && arena().stop == 0 && !HasFailure()) {
-            auto script = shuffler_->next(std::min(script_length, remaps - remaps_));
-            ASSERT_TRUE(
-                machine_->guest().write(script_at, script.data(), script.size() * sizeof(abi::Remap)));
-            put(offsetof(Arena, next), uint64_t{0});
-            Performed done =
-                machine_->perform(remapper, step(Op::shuffle, arena_at, script_at, script.size(), workers));
-            remaps_ += static_cast<uint64_t>(done.report.result);
-            ASSERT_NO_FATAL_FAILURE(expect_right(done, remapper));
+            ASSERT_NO_FATAL_FAILURE(
+                expect_right(make_script(std::min(script_length, remaps - remaps_)), remapper));
             wait_for_new_rounds(before_last);
             shuffler_->reuse_left_addresses();
             before_last = rounds();
@@ -243,6 +251,26 @@ TEST_P(TortureTest, LosesAndMisplacesNothing) {
     torture(wanted_remaps);
 }
 
+// ---- what a processor that reorders would do ----
+
+class OrderTest : public TortureTest {};
+
+// With counts that others see before what was counted, as where an access and its count were not ordered: the torture
+// fails, so that it means something that it does not.
+TEST_P(OrderTest, CountsAheadOfMemoryAreNoticed) {
+    start_workers(true);
+    bool noticed = false;
+    for (int scripts = 0; !noticed && scripts < 10; scripts++) {
+        const Rounds before = rounds();
+        noticed = make_script(script_length).report.outcome == Outcome::mismatch || arena().stop != 0;
+        if (!noticed) wait_for_new_rounds(before);
+        shuffler_->reuse_left_addresses();
+    }
+    EXPECT_TRUE(noticed) << "in " << remaps_ << " remaps";
+    put(offsetof(Arena, stop), uint64_t{1});
+    for (unsigned vcpu = 0; vcpu < workers; vcpu++) machine_->finish(vcpu);
+}
+
 // ---- memory of somebody else ----
 
 struct Bounds {
@@ -304,6 +332,7 @@ TEST_P(WindowTortureTest, KeepsOthersMemoryOut) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Variants, TortureTest, testing::ValuesIn(variants), name_of_variant);
+INSTANTIATE_TEST_SUITE_P(Variants, OrderTest, testing::Values(variants[0], variants[1]), name_of_variant);
 INSTANTIATE_TEST_SUITE_P(Variants, WindowTortureTest,
                          testing::Combine(testing::Values(Mechanism::window), testing::ValuesIn(backings)),
                          name_of_variant);

@@ -10,6 +10,7 @@
 #include "tests/vmm/code.h"
 #include "tests/vmm/kvm_test.h"
 #include "vmm/kvm/vm.h"
+#include "vmm/vcpus/post_mortem.h"
 
 namespace gpremap {
 namespace {
@@ -54,21 +55,23 @@ constexpr uint64_t size_with(const Variant& variant) {
     return std::max(8 * page, granule_of(std::get<Backing>(variant)));
 }
 
-class FaultTest : public KvmTestWith<std::tuple<Variant, State, AccessKind>> {
+// Two ranges with contents, one of which loses its rights.
+template <class Parameter>
+class RangesTest : public KvmTestWith<Parameter> {
   protected:
-    std::string lack() const override { return lack_of(std::get<Backing>(variant()), huge_pages); }
-    void prepare() override {
-        boot(config_of(variant(), 2, gib));
-        perform(call(Call::map, good, size, rw));
-        perform(call(Call::map, bad, size, rw));
-        for (uint64_t at : {good, bad}) perform(step(Op::fill, at, size, abi::Pattern::byte, contents));
-        take_rights();
+    const Variant& variant() const { return std::get<Variant>(this->GetParam()); }
+    State state() const { return std::get<State>(this->GetParam()); }
+    bool is_refused(FaultKind kind) const { return state() != State::read_only || kind != FaultKind::read; }
+
+    void boot_with_ranges() {
+        this->boot(config_of(variant(), 2, gib));
+        for (uint64_t at : {good, bad}) {
+            perform(call(Call::map, at, size, rw));
+            fill(at);
+        }
     }
 
-    const Variant& variant() const { return std::get<0>(GetParam()); }
-    State state() const { return std::get<1>(GetParam()); }
-    const AccessKind& access() const { return std::get<2>(GetParam()); }
-    bool is_refused() const { return state() != State::read_only || access().kind != FaultKind::read; }
+    void fill(uint64_t at) { perform(step(Op::fill, at, size, abi::Pattern::byte, contents)); }
 
     void take_rights() {
         if (state() == State::unmapped)
@@ -82,6 +85,25 @@ class FaultTest : public KvmTestWith<std::tuple<Variant, State, AccessKind>> {
         EXPECT_GE(report.result, 0);
         return report;
     }
+
+    void expect_contents(uint64_t at) {
+        auto verify = step(Op::verify, at, size, abi::Pattern::byte, contents);
+        EXPECT_EQ(perform(verify, accessing).outcome, Outcome::ok);
+    }
+
+    const uint64_t size = size_with(variant());
+};
+
+class FaultTest : public RangesTest<std::tuple<Variant, State, AccessKind>> {
+  protected:
+    std::string lack() const override { return lack_of(std::get<Backing>(variant()), huge_pages); }
+    void prepare() override {
+        boot_with_ranges();
+        take_rights();
+    }
+
+    const AccessKind& access() const { return std::get<AccessKind>(GetParam()); }
+    bool is_refused() const { return RangesTest::is_refused(access().kind); }
 
     void expect_reported(const abi::Report& report) {
         EXPECT_EQ(report.outcome, Outcome::fault);
@@ -99,13 +121,6 @@ class FaultTest : public KvmTestWith<std::tuple<Variant, State, AccessKind>> {
         ASSERT_TRUE(machine_->guest().read(report.fault.rip, &instruction, sizeof instruction));
         EXPECT_TRUE(access().is_at_rip(instruction)) << "at 0x" << std::hex << report.fault.rip;
     }
-
-    void expect_contents(uint64_t at) {
-        auto verify = step(Op::verify, at, size, abi::Pattern::byte, contents);
-        EXPECT_EQ(perform(verify, accessing).outcome, Outcome::ok);
-    }
-
-    const uint64_t size = size_with(variant());
 };
 
 TEST_P(FaultTest, IsReportedExactlyAndWritesNothing) {
@@ -153,6 +168,97 @@ INSTANTIATE_TEST_SUITE_P(Matrix, FaultTest,
                                                           State::no_access),
                                           testing::ValuesIn(access_kinds)),
                          name_of_case);
+
+// ---- every form of instruction: reported exactly, and made once when it is allowed again ----
+
+class FormTest : public RangesTest<std::tuple<Variant, State>> {
+  protected:
+    static constexpr uint64_t program = bad + large;
+
+    std::string lack() const override { return lack_of(std::get<Backing>(variant()), huge_pages + 1); }
+    void prepare() override {
+        boot_with_ranges();
+        perform(call(Call::map, program, size, rw | GPREMAP_PROT_EXEC));
+    }
+
+    void load(const code::Form& form) {
+        abi::Step write = step(Op::write, program, form.bytes.size());
+        ASSERT_LE(form.bytes.size(), sizeof write.bytes);
+        std::ranges::copy(form.bytes, write.bytes);
+        perform(write);
+    }
+
+    abi::Report run() { return machine_->perform(accessing, step(Op::exec, program, 0)).report; }
+
+    void give_back_rights() {
+        if (state() != State::unmapped) {
+            perform(call(Call::protect, bad, size, rw));
+            return;
+        }
+        perform(call(Call::map, bad, size, rw));
+        fill(bad);
+    }
+
+    void expect_made(const abi::Report& report, const code::Form& form) {
+        EXPECT_EQ(report.outcome, Outcome::ok) << describe(report.fault);
+        EXPECT_EQ(static_cast<int32_t>(report.result), form.result);
+    }
+
+    void expect_refused(const abi::Report& report, FaultKind kind, uint64_t offset) {
+        EXPECT_EQ(report.outcome, Outcome::fault);
+        EXPECT_EQ(report.fault.address, form_place);
+        EXPECT_EQ(report.fault.kind, kind);
+        EXPECT_EQ(report.fault.cause, abi::FaultCause::stage2);
+        EXPECT_EQ(report.fault.vcpu, accessing);
+        EXPECT_EQ(report.fault.rip, program + offset);
+    }
+
+    // One that reads first and then writes is refused where it reads, if it may not even do that.
+    void expect_first_try(const abi::Report& report, const code::Form& form) {
+        if (form.reads && is_refused(FaultKind::read))
+            expect_refused(report, FaultKind::read, *form.reads);
+        else if (form.writes)
+            expect_refused(report, FaultKind::write, *form.writes);
+        else
+            expect_made(report, form);
+    }
+
+    void expect_stored(bool stored) {
+        uint8_t byte = 0;
+        ASSERT_EQ(machine_->vm().read_guest(form_place, std::as_writable_bytes(std::span(&byte, 1))), 1u);
+        EXPECT_EQ(byte != contents, stored);
+    }
+
+    static constexpr uint64_t form_place = bad + 3 * page + 0x140;
+};
+
+TEST_P(FormTest, IsReportedExactlyAndIsMadeOnceWhenAllowed) {
+    static_assert(contents == code::form_contents);
+    for (const code::Form& form : code::forms(form_place)) {
+        SCOPED_TRACE(form.name);
+        load(form);
+        take_rights();
+        expect_first_try(run(), form);
+        give_back_rights();
+        expect_contents(good);
+        expect_contents(bad);
+        expect_made(run(), form);
+        expect_stored(form.writes.has_value());
+        fill(bad);
+    }
+}
+
+std::string name_of_state(const testing::TestParamInfo<FormTest::ParamType>& info) {
+    const char* states[] = {"unmapped", "read_only", "no_access"};
+    return name_of(std::get<Variant>(info.param)) + "_" +
+           states[static_cast<int>(std::get<State>(info.param))];
+}
+
+INSTANTIATE_TEST_SUITE_P(Matrix, FormTest,
+                         testing::Combine(testing::ValuesIn(variants),
+                                          testing::Values(State::unmapped, State::read_only,
+                                                          State::no_access)),
+                         name_of_state);
 
 // ---- code that goes away while it runs: the one fetch that stage 2 itself refuses ----
 
