@@ -11,6 +11,9 @@
  * that number. What the VMM does there, the process does here: it makes the agent's `out` a hypercall, and tells the
  * agent of faults (agent.h: how a fault is delivered).
  *
+ * A `command` (agent.h) ends early, by SIGTERM and 5 s later by SIGKILL, where `stop` is 1 in the area of its vCPU's workload
+ * (workload.h).
+ *
  * No vCPU waits in the VMM: `next` is -EAGAIN where there is no step, and interrupt GPREMAP_LINUX_IRQ comes when there is
  * one for any vCPU.
  */

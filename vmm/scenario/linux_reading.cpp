@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <limits>
+#include <map>
 #include <set>
 #include <variant>
 
@@ -18,6 +19,34 @@ std::string read_name_of_ram(const TomlTable& table) {
     if (value.text().empty()) value.expected("a name");
     return value.text();
 }
+
+// What runs beside the others until they have ended can be followed by nothing.
+class BackgroundChecks {
+  public:
+    void add(const ScenarioStep& step) {
+        if (const auto* repeat = std::get_if<RepeatAction>(&step.action)) {
+            for (const ScenarioStep& inner : repeat->steps)
+                if (is_background(inner)) fail(inner, "expected it outside of a repeat");
+            for (const ScenarioStep& inner : repeat->steps) add(inner);
+            return;
+        }
+        if (auto last = last_of_.find(step.track_number); last != last_of_.end())
+            fail(*last->second,
+                 fmt::format("the step of line {} follows it on its track, and would never begin",
+                             step.place.line));
+        if (!is_background(step)) return;
+        if (step.track_number == 0) fail(step, "expected a `track`, or a `during`, and a `vcpu` of its own");
+        last_of_[step.track_number] = &step;
+    }
+
+  private:
+    [[noreturn]] static void fail(const ScenarioStep& step, const std::string& problem) {
+        std::get<CommandAction>(step.action)
+            .place.fail("this command runs until all other steps have ended: " + problem);
+    }
+
+    std::map<size_t, const ScenarioStep*> last_of_;  // of a track
+};
 
 class LinuxChecks {
   public:
@@ -84,7 +113,7 @@ UnplugAction read_unplug(const TomlValue& value) {
 
 CommandAction read_command(const TomlValue& value) {
     const TomlTable table = value.table();
-    table.only({"run", "expect_status"});
+    table.only({"run", "expect_status", "background"});
     CommandAction action;
     action.place = value.place();
     const TomlValue run = table.at("run", "a command of the shell");
@@ -97,6 +126,7 @@ CommandAction read_command(const TomlValue& value) {
         else
             action.status = static_cast<int64_t>(status->integer_in(0, 255));
     }
+    action.background = table.boolean_or("background", false);
     return action;
 }
 
@@ -104,6 +134,8 @@ void check_linux_steps(const Scenario& scenario) {
     LinuxChecks checks(scenario);
     checks.check(scenario.steps);
     checks.throw_if_any();
+    BackgroundChecks background;
+    for (const ScenarioStep& step : scenario.steps) background.add(step);
 }
 
 }  // namespace gpremap

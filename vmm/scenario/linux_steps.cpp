@@ -1,11 +1,22 @@
 // What the steps of a Linux guest do.
 #include <fmt/format.h>
 
+#include <csignal>
+
 #include "vmm/base/units.h"
 #include "vmm/scenario/judging.h"
 #include "vmm/scenario/track.h"
 
 namespace gpremap {
+
+namespace {
+
+// As shells have it.
+constexpr int64_t stopped_by(int signal) {
+    return 128 + signal;
+}
+
+}  // namespace
 
 template <>
 void Track::act(const PlugAction& action, StepResult& result) {
@@ -50,13 +61,16 @@ void Track::act(const UnplugAction& action, StepResult& result) {
 template <>
 void Track::act(const CommandAction& action, StepResult& result) {
     result.args = {{"run", action.run}};
+    if (action.background) result.args["background"] = true;
     Orders::Commanded commanded = orders_.command(step_->vcpu, action.run);
     const int64_t returned = note_call(commanded.performed, result);
     result.record.reset();  // of calls that the command may have made there is no telling
     if (judge_errno(returned, step_->expect.error, result) == Went::wrong) return;
     result.output = std::move(commanded.output);
-    result.outcome = fmt::format("status {}", returned);
-    if (action.status && *action.status != returned)
+    const bool was_stopped =
+        action.background && (returned == stopped_by(SIGTERM) || returned == stopped_by(SIGKILL));
+    result.outcome = was_stopped ? "stopped" : fmt::format("status {}", returned);
+    if (action.status && *action.status != returned && !was_stopped)
         fail(result, fmt::format("expected the command to end with {}, it ended with {}: {}", *action.status,
                                  returned, *result.output));
 }

@@ -122,6 +122,7 @@ struct CommandAction {
 
     std::string run;
     std::optional<int64_t> status = 0;  // expected; none: any
+    bool background = false;            // it runs until all other tracks have ended
     TomlPlace place;
 };
 
@@ -203,6 +204,11 @@ struct ScenarioStep {
                  ResizeAction, RepeatAction>
         action;
 };
+
+inline bool is_background(const ScenarioStep& step) {
+    const auto* command = std::get_if<CommandAction>(&step.action);
+    return command && command->background;
+}
 
 struct Scenario {
     std::string file;

@@ -7,6 +7,7 @@
 
 #include "vmm/base/threads.h"
 #include "vmm/machine/machine.h"
+#include "vmm/workloads/area.h"
 
 namespace gpremap {
 
@@ -25,6 +26,23 @@ std::map<size_t, OrdersOfTrack> by_track(const std::vector<Order>& timeline) {
 const std::string& name_of(const ScenarioStep& step) {
     return !step.track.empty() ? step.track : !step.label.empty() ? step.label : step.verb;
 }
+
+// Commands that run until all other tracks have ended, each the last step of its track.
+class Background {
+  public:
+    Background(CallerMemory& memory, const std::vector<Order>& timeline) : memory_(memory) {
+        for (const Order& order : timeline)
+            if (is_background(*order.step)) vcpus_.push_back(order.step->vcpu);
+        for (const unsigned vcpu : vcpus_) WorkloadArea(memory_, vcpu).go_on();
+    }
+    void stop() {
+        for (const unsigned vcpu : vcpus_) WorkloadArea(memory_, vcpu).stop();
+    }
+
+  private:
+    CallerMemory& memory_;
+    std::vector<unsigned> vcpus_;
+};
 
 }  // namespace
 
@@ -53,11 +71,13 @@ void StepRunner::run(const std::vector<Order>& timeline) {
             state_->stop(std::current_exception());
         }
     };
-    std::vector<std::jthread> threads;
+    Background background(context_.target.memory, timeline);
+    std::vector<std::jthread> threads, in_background;
     try {
         for (const auto& [number, orders] : tracks) {
             if (number == 0) continue;
-            threads.emplace_back([&follow, &orders] {
+            auto& with_its_like = is_background(*orders.back()->step) ? in_background : threads;
+            with_its_like.emplace_back([&follow, &orders] {
                 begin_thread(ThreadKind::track, name_of(*orders.front()->step));
                 follow(orders);
             });
@@ -67,6 +87,8 @@ void StepRunner::run(const std::vector<Order>& timeline) {
     }
     if (auto main = tracks.find(0); main != tracks.end()) follow(main->second);
     threads.clear();  // joins them
+    background.stop();
+    in_background.clear();
     state_->rethrow_cause();
 }
 

@@ -84,6 +84,10 @@ void WorkloadArea::stop() {
     set_word(offsetof(gpremap_workload, stop), 1);
 }
 
+void WorkloadArea::go_on() {
+    set_word(offsetof(gpremap_workload, stop), 0);
+}
+
 void WorkloadArea::begin_again(uint64_t pages) {
     const uint64_t nothing = 0;
     for (size_t offset : {offsetof(gpremap_workload, started), offsetof(gpremap_workload, planned),
@@ -93,7 +97,7 @@ void WorkloadArea::begin_again(uint64_t pages) {
         const uint64_t done[] = {0, pages, 0};
         write(offsetof(gpremap_workload, done), done, sizeof done);
     }
-    set_word(offsetof(gpremap_workload, stop), nothing);
+    go_on();
 }
 
 uint64_t WorkloadArea::operations() const {

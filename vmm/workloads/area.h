@@ -26,6 +26,8 @@ class WorkloadArea {
     // Whether the workload has let go of all places but the last.
     bool has_seen_place() const;
     void stop();
+    // Takes that back, for what begins now.
+    void go_on();
     // Of a workload that has ended by stop(), before it begins once more, on `pages` of its range: what it knew of
     // memory is forgotten, and it has no operations to catch up with. What it has measured stays.
     void begin_again(uint64_t pages);

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
+#include "guest/abi/workload.h"
 #include "guest/linux/agent/vcpu.h"
 #include "guest/runtime/architecture.h"
 
@@ -69,7 +71,37 @@ class OnAllProcessors {
     cpu_set_t before_;
 };
 
-// Starts the shell with its output in a pipe, whose other end is left in `output`. 0, or an errno.
+// Ends a command once the VMM has said so where it tells a workload of this vCPU (guest/abi/linux.h): the shell and what it has
+// started are asked to, and after a while killed.
+class Ending {
+  public:
+    Ending(unsigned vcpu, pid_t group)
+        : stop_(
+              reinterpret_cast<const volatile gpremap_workload*>(GPREMAP_WORKLOADS + vcpu * GPREMAP_AREA_SIZE)
+                  ->stop),
+          group_(group) {}
+
+    void look() {
+        constexpr std::chrono::seconds patience(5);
+        if (stop_ == 0) return;
+        const Clock::time_point now = Clock::now();
+        if (asked_ == Clock::time_point()) {
+            asked_ = now;
+            kill(-group_, SIGTERM);
+        } else if (now - asked_ > patience) {
+            kill(-group_, SIGKILL);
+        }
+    }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+
+    const volatile uint64_t& stop_;
+    const pid_t group_;
+    Clock::time_point asked_;
+};
+
+// Starts the shell, as a process group, with its output in a pipe whose other end is left in `output`. 0, or an errno.
 int start_shell(const char* text, pid_t& pid, int& output) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC)) return errno;
@@ -84,7 +116,7 @@ int start_shell(const char* text, pid_t& pid, int& output) {
     sigset_t defaults;
     sigfillset(&defaults);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
     const char* arguments[] = {"sh", "-c", text, nullptr};
     const int error =
         posix_spawn(&pid, "/bin/sh", &files, &attributes, const_cast<char* const*>(arguments), environ);
@@ -103,7 +135,7 @@ int64_t status_of(int wait_status) {
 }
 
 // Ends with the shell, whoever else still holds the pipe. As in a shell, a signal's number counts from 128.
-int64_t run_command(char* text, std::size_t room) {
+int64_t run_command(unsigned vcpu, char* text, std::size_t room) {
     constexpr int look_after_ms = 20;
     if (!std::memchr(text, 0, room)) return -EINVAL;
     const OnAllProcessors on_all;
@@ -111,8 +143,10 @@ int64_t run_command(char* text, std::size_t room) {
     int output = -1, status = 0;
     if (int error = start_shell(text, pid, output)) return -error;
     Tail tail(text, room);
+    Ending ending(vcpu, pid);
     bool open = true;
     while (waitpid(pid, &status, WNOHANG) == 0) {
+        ending.look();
         pollfd wait = {open ? output : -1, POLLIN, 0};
         poll(&wait, 1, look_after_ms);
         if (open) open = tail.take_from(output);
@@ -131,7 +165,7 @@ bool is_own(abi::Op op) {
 int64_t perform(const VcpuState& state, const abi::Step& step) {
     if (step.op == abi::Op::plug) return state.device.plug(step.arg[0]);
     if (step.op == abi::Op::unplug) return state.device.unplug(step.arg[0], step.arg[1], step.arg[2]);
-    return run_command(reinterpret_cast<char*>(step.arg[0]), step.arg[1]);
+    return run_command(state.index, reinterpret_cast<char*>(step.arg[0]), step.arg[1]);
 }
 
 }  // namespace

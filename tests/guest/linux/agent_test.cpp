@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "guest/abi/workload.h"
 #include "guest/linux/agent/vcpu.h"
 
 extern "C" [[noreturn]] void enter_image(uint64_t entry, uint64_t stack_top, uint64_t vcpu,
@@ -150,6 +151,8 @@ class Agent : public testing::Test {
         std::memcpy(text, command.c_str(), command.size() + 1);
         return perform(Op::command, {text_at, room});
     }
+    // Of the vCPU's workload.
+    static volatile uint64_t& stop() { return reinterpret_cast<gpremap_workload*>(GPREMAP_WORKLOADS)->stop; }
     static std::string output() { return reinterpret_cast<const char*>(text_at); }
 };
 
@@ -228,6 +231,24 @@ TEST_F(Agent, DoesNotWaitForWhatACommandLeavesRunning) {
 
 TEST_F(Agent, TakesATextWithoutAnEndForNone) {
     EXPECT_EQ(run("echo a long one", 4).result, -EINVAL);
+}
+
+// With all that they have started.
+TEST_F(Agent, EndsCommandsWhenItIsToldTo) {
+    using std::chrono::milliseconds, std::chrono::seconds;
+    for (const auto& [command, signal] :
+         {std::pair("sleep 600 | sleep 600", 15), std::pair("trap '' TERM; sleep 600; sleep 600", 9)}) {
+        const auto begin = std::chrono::steady_clock::now();
+        std::jthread teller([] {
+            std::this_thread::sleep_for(milliseconds(100));
+            stop() = 1;
+        });
+        EXPECT_EQ(run(command).result, 128 + signal) << command;
+        EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(60));
+        teller.join();
+        stop() = 0;
+    }
+    EXPECT_EQ(run("exit 4").result, 4);
 }
 
 TEST_F(Agent, PlugsAndUnplugsByTheModule) {

@@ -65,5 +65,24 @@ TEST(LinuxSteps, SayWhatIsWrong) {
                 HasSubstr("no earlier step plugs"));
 }
 
+std::string of_background(const std::string& more, const std::string& steps = "") {
+    return complaint_about("[vm]\nguest = \"linux\"\nvcpus = 2\n[[step]]\n" + more +
+                           "\ncommand = { run = \"top\", background = true }\n" + steps);
+}
+
+TEST(LinuxSteps, InTheBackgroundEndTheirTrack) {
+    const std::string other = "[[step]]\ncommand = { run = \"true\" }\n";
+    const std::string same_track = other + "track = \"t\"\n";
+    EXPECT_EQ(of_background("track = \"t\"\nvcpu = 1", other), "");
+    EXPECT_EQ(of_background("during = \"d\"\nvcpu = 1", other + "label = \"d\"\n"), "");
+    EXPECT_THAT(of_background(""), HasSubstr("until all other steps have ended: expected a `track`"));
+    EXPECT_THAT(of_background("track = \"t\"\nvcpu = 1", same_track),
+                HasSubstr("the step of line 7 follows it on its track"));
+    EXPECT_THAT(
+        of_linux("track = \"t\"\nvcpu = 1\nrepeat = { times = 2, steps = [{ command = { run = \"top\", "
+                 "background = true } }] }"),
+        HasSubstr("outside of a repeat"));
+}
+
 }  // namespace
 }  // namespace gpremap

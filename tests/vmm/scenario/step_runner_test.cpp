@@ -8,12 +8,15 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <future>
 #include <map>
 #include <set>
 #include <string>
 #include <thread>
 
+#include "guest/abi/workload.h"
 #include "vmm/base/errors.h"
 #include "vmm/base/interruption.h"
 #include "vmm/scenario/reading.h"
@@ -217,6 +220,51 @@ TEST_F(StepRunnerTest, AGuestThatReportsInTimeIsNotEnded) {
     const auto results = run("[[step]]\ntouch = { range = 'a' }\ndeadline = '10min'\n");
     ASSERT_EQ(results.size(), 2u);
     EXPECT_TRUE(results[1].ok) << results[1].problem;
+}
+
+// The guest's memory, as far as vCPU 1 looks there whether its command is to end.
+class StopWord : public CallerMemory {
+  public:
+    bool read(uint64_t, void* to, size_t size) const override {
+        std::memset(to, 0, size);
+        return true;
+    }
+    bool write(uint64_t at, const void* from, size_t size) override {
+        if (at != GPREMAP_WORKLOADS + GPREMAP_AREA_SIZE + offsetof(gpremap_workload, stop)) return true;
+        uint64_t value = 2;
+        std::memcpy(&value, from, std::min(size, sizeof value));
+        stop = value;
+        return true;
+    }
+    std::atomic<uint64_t> stop = 1;
+};
+
+TEST_F(StepRunnerTest, ACommandInTheBackgroundEndsWithAllOthers) {
+    StopWord memory;
+    std::atomic<unsigned> others = 0;
+    StepTarget plain = guest.target();
+    StepTarget target{memory, plain.perform, plain.map, plain.held_bytes, plain.pool_ready, {}};
+    target.perform = [&](unsigned vcpu, const abi::Step& step) -> Performed {
+        if (vcpu != 1) {
+            std::this_thread::sleep_for(milliseconds(20));
+            EXPECT_EQ(memory.stop, 0u);
+            others++;
+            return guest.perform(vcpu, step);
+        }
+        for (int i = 0; i < 30'000 && memory.stop == 0; i++) std::this_thread::sleep_for(milliseconds(1));
+        EXPECT_EQ(others, 3u);
+        Performed done = {};
+        done.report.result = 128 + SIGTERM;
+        return done;
+    };
+    const Scenario scenario = scenario_of(
+        "[[step]]\ntrack = 'b'\nvcpu = 1\ncommand = { run = 'top', background = true }\n"
+        "[[step]]\ntrack = 'c'\nvcpu = 2\ntouch = { range = 'a' }\n[[step]]\ntouch = { range = 'a' }\n",
+        "guest = 'linux'");
+    StepRunner runner(target, watcher);
+    runner.run(timeline_of(scenario.steps, 4096));
+    ASSERT_EQ(runner.results().size(), 4u);
+    EXPECT_EQ(runner.results()[1].outcome, "stopped");
 }
 
 TEST_F(StepRunnerTest, TheWatcherIsToldOneThingAtATime) {
