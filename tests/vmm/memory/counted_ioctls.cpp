@@ -51,15 +51,15 @@ extern "C" int ioctl(int fd, unsigned long request, ...) noexcept {
     gpremap::counts_allocations = runs_vcpu;
     return static_cast<int>(syscall(SYS_ioctl, fd, request, argument));
 }
-// Inlined, it would look like malloc to whoever deletes.
-[[gnu::noinline]] void* operator new(std::size_t size) {
+void* operator new(std::size_t size) {
     if (gpremap::counts_allocations) gpremap::allocations++;
     if (void* got = std::malloc(size)) return got;
     throw std::bad_alloc();
 }
-void operator delete(void* what) noexcept {
+// Inlined, it would be a free() of what is new.
+[[gnu::noinline]] void operator delete(void* what) noexcept {
     std::free(what);
 }
-void operator delete(void* what, std::size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* what, std::size_t) noexcept {
     std::free(what);
 }

@@ -9,7 +9,7 @@ thread_local int64_t allocations_left = -1;
 
 }  // namespace gpremap
 
-[[gnu::noinline]] void* operator new(std::size_t size) {
+void* operator new(std::size_t size) {
     using gpremap::allocations_left;
     if (allocations_left == 0) {
         allocations_left = -1;
