@@ -64,26 +64,26 @@ struct Fault {
 };
 
 enum class Op : uint32_t {
-    call = 1,       // arg[0] number, arg[1..6] arguments: issues that hypercall
-    fill = 2,       // arg[0] at, [1] len, [2] Pattern, [3] seed or byte, [4] first page of a stamp: byte i
-                    // of the range is byte i % 4096 of stamp page [4] + i / 4096, wherever `at` lies
-    verify = 3,     // as fill; a difference is reported in mismatch_*
-    touch = 4,      // arg[0] at, [1] len, [2] 0 reads or 1 writes, [3] stride: one 8-byte word every stride
-                    // bytes, as long as it ends inside the range; a write keeps the word's value, atomically
-    copy = 5,       // arg[0] from, [1] to, [2] len: the guest's own memmove
-    access = 6,     // arg[0] at, [1] FaultKind read or write, [2] value stored: one load or store of 8 bytes
-    exec = 7,       // arg[0] at, [1] its int argument: calls the function there, its eax is the result. It
-                    // runs only where query says GPREMAP_PROT_EXEC; it may reach to the end of its 2 MiB
-    write = 8,      // arg[0] at, [1] len <= Step::inline_bytes, bytes inline: writes them there
-    hammer = 9,     // arg[0] Arena, [1] most faults in a row: counts in the Arena's ranges until Arena::stop,
-                    // its result is how often. [2] 1: counts before each access, which a shuffle has to notice
-    shuffle = 10,   // arg[0] Arena, [1] Remap[], [2] how many, [3] vCPUs 0 ... [3] - 1 are hammering: makes
-                    // the calls one after the other and checks each, its result is how many were right
-    pulse = 11,     // arg[0] Pulse, [1] most faults in a row: writes until Pulse::stop, its result is the
-                    // longest time between two writes, in ticks of the TSC
-    workload = 12,  // arg[0] entry point of a program, or 0: runs the workload that this vCPU's area states
-                    // (workload.h) until it is stopped, its result is how many operations it made; of a
-                    // program, what it returned
+    call = 1,      // arg[0] number, arg[1..6] arguments: issues that hypercall
+    fill = 2,      // arg[0] at, [1] len, [2] Pattern, [3] seed or byte, [4] first page of a stamp: byte i
+                   // of the range is byte i % 4096 of stamp page [4] + i / 4096, wherever `at` lies
+    verify = 3,    // as fill; a difference is reported in mismatch_*
+    touch = 4,     // arg[0] at, [1] len, [2] 0 reads or 1 writes, [3] stride: one 8-byte word every stride
+                   // bytes, as long as it ends inside the range; a write keeps the word's value, atomically
+    copy = 5,      // arg[0] from, [1] to, [2] len: the guest's own memmove
+    access = 6,    // arg[0] at, [1] FaultKind read or write, [2] value stored: one load or store of 8 bytes
+    exec = 7,      // arg[0] at, [1] its int argument: calls the function there, its eax is the result. It
+                   // runs only where query says GPREMAP_PROT_EXEC; it may reach to the end of its 2 MiB
+    write = 8,     // arg[0] at, [1] len <= Step::inline_bytes, bytes inline: writes them there
+    hammer = 9,    // arg[0] Arena, [1] most faults in a row: counts in the Arena's ranges until Arena::stop,
+                   // its result is how often. [2] 1: counts before each access, which a shuffle has to notice
+    shuffle = 10,  // arg[0] Arena, [1] Remap[], [2] how many, [3] vCPUs 0 ... [3] - 1 are hammering: makes
+                   // the calls one after the other and checks each, its result is how many were right
+    pulse = 11,    // arg[0] Pulse, [1] most faults in a row: writes until Pulse::stop, its result is the
+                   // longest time between two writes, in ticks of the TSC
+    workload = 12,   // arg[0] entry point of a program, or 0: runs the workload that this vCPU's area states
+                     // (workload.h) until it is stopped, its result is how many operations it made; of a
+                     // program, what it returned
     ring_call = 13,  // as call, through the vCPU's ring (ring.h), which is set up by the first
     // of a Linux guest alone (linux.h); the agent in ring 3 does nothing for them, as for all others:
     plug = 14,     // arg[0] len: maps as much and adds it to the System RAM, its result is the address

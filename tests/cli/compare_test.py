@@ -190,7 +190,7 @@ class Compare(unittest.TestCase):
             '[[step]]\nmap = { name = "a", size = "4MiB" }\n': "no step resizes a range",
             SCHEDULE + '[[step]]\nmap = { name = "b", size = "2MiB" }\n[[step]]\ngrow = { range = "b", new_size = "4MiB" }\n':
                 "say which with --range",
-            SCHEDULE: "gpremap-linux resizes by multiples of 128 MiB; the schedule asks for 128 MiB to 144 MiB",
+            SCHEDULE: "dimm resizes by multiples of 128 MiB; the schedule asks for 128 MiB to 144 MiB",
             SCHEDULE.replace("144MiB", "256MiB").replace('"128MiB" }\n"', "").rsplit("[[step]]", 1)[0]
                 + '[[step]]\nshrink = { range = "heap", new_size = "64KiB" }\n': "resizes by multiples of",
         }

@@ -26,7 +26,8 @@ std::string to_xml(const QemuDomain& domain) {
 }
 
 std::vector<LibvirtFinding> examine_libvirt() {
-    return {{"libvirt", false, "this build has none: no domain files, no export-domain, no QEMU in compare", mend}};
+    return {{"libvirt", false, "this build has none: no domain files, no export-domain, no QEMU in compare",
+             mend}};
 }
 
 }  // namespace gpremap

@@ -61,18 +61,20 @@ uint64_t Lanes::place_size(uint64_t capacity) {
     return round_up(capacity, gib) + gib;
 }
 
-void Lanes::start(PoolCleaner cleaner) {
-    if (cleaner == PoolCleaner::absent) return;
+void Lanes::start(PoolCleaner wanted) {
+    if (wanted == PoolCleaner::absent) return;
     const size_t count = std::clamp(usable_processors().size(), size_t{1}, most_cleaners);
-    for (size_t i = 0; i < count; i++)
-        cleaners_.push_back(
-            start_in_background([this, refills = i == 0 ? Refills::yes : Refills::no] { clean(refills); }));
+    for (size_t i = 0; i < count; i++) {
+        Cleaner& cleaner = cleaners_.emplace_back();
+        const Refills refills = i == 0 ? Refills::yes : Refills::no;
+        cleaner.thread = start_in_background([this, &cleaner, refills] { clean(cleaner, refills); });
+    }
 }
 
 void Lanes::stop() {
     stops_ = true;
     call_cleaners();
-    for (std::thread& cleaner : cleaners_) cleaner.join();
+    for (Cleaner& cleaner : cleaners_) cleaner.thread.join();
     cleaners_.clear();
 }
 
@@ -191,12 +193,12 @@ uint64_t Lanes::unclean() const {
 }
 
 void Lanes::call_cleaners() {
-    work_.release(static_cast<std::ptrdiff_t>(cleaners_.size()));
+    for (Cleaner& cleaner : cleaners_) cleaner.work.release();
 }
 
 // ---- the cleaners ----
 
-void Lanes::clean(Refills refills) {
+void Lanes::clean(Cleaner& self, Refills refills) {
     begin_thread(ThreadKind::pool, "pool");
     while (!stops_) {
         const auto next = Clock::now() + time_per_fetched_step;
@@ -206,10 +208,10 @@ void Lanes::clean(Refills refills) {
             lane->has_cleaner.store(false, std::memory_order_release);
             if (may_wait) std::this_thread::sleep_until(next);
         } else if (refills == Refills::no || (bytes_ == capacity_ && unclean() == 0)) {
-            work_.acquire();
+            self.work.acquire();
         } else if (now_ns() - last_call_ns_ < std::chrono::nanoseconds(quiet_before_refill).count() ||
                    !refill_some()) {
-            (void)work_.try_acquire_for(quiet_before_refill);
+            (void)self.work.try_acquire_for(quiet_before_refill);
         }
     }
 }

@@ -15,9 +15,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <semaphore>
 #include <thread>
-#include <vector>
 
 #include "vmm/config/memory_config.h"
 
@@ -125,11 +125,16 @@ class Lanes {
     }
 
   private:
+    // Each has a call of its own to wake it: one of them could take all.
+    struct Cleaner {
+        std::counting_semaphore<> work{0};
+        std::thread thread = {};
+    };
     enum class Refills { yes, no };  // whether a cleaner does, beside what was given
     static bool is_settled(const Lane& lane);
     Lane* free_lane();
     uint64_t room_for(uint64_t wanted);
-    void clean(Refills refills);
+    void clean(Cleaner& self, Refills refills);
     Lane* next_unclean(Refills refills);
     void clean_some(Lane& lane);
     bool refill_some();
@@ -144,8 +149,7 @@ class Lanes {
     std::atomic<int64_t> last_call_ns_;
 
     std::atomic<bool> stops_ = false;
-    std::counting_semaphore<> work_{0};
-    std::vector<std::thread> cleaners_;
+    std::deque<Cleaner> cleaners_;
 };
 
 }  // namespace gpremap

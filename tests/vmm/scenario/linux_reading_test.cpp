@@ -77,7 +77,7 @@ TEST(LinuxSteps, InTheBackgroundEndTheirTrack) {
     EXPECT_EQ(of_background("during = \"d\"\nvcpu = 1", other + "label = \"d\"\n"), "");
     EXPECT_THAT(of_background(""), HasSubstr("until all other steps have ended: expected a `track`"));
     EXPECT_THAT(of_background("track = \"t\"\nvcpu = 1", same_track),
-                HasSubstr("the step of line 7 follows it on its track"));
+                HasSubstr("the step of line 9 follows it on its track"));
     EXPECT_THAT(
         of_linux("track = \"t\"\nvcpu = 1\nrepeat = { times = 2, steps = [{ command = { run = \"top\", "
                  "background = true } }] }"),
