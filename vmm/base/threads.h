@@ -16,6 +16,7 @@ enum class ThreadKind {
     track,          // steps beside those of the main thread
     sampler,        // reads what workloads have measured
     deadline,       // waits
+    keyboard,       // reads what is typed for a guest
     signals,        // waits for Ctrl-C and its like
     control,        // the control socket: its clients
     control_calls,  // what they ask of the machine

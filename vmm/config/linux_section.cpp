@@ -56,7 +56,10 @@ LinuxConfig read_linux(const TomlTable& section) {
     if (!config.add.empty() && !config.initramfs.empty())
         section.find("add")->fail("files are added to the initramfs that is made, and here is one already");
     config.append = section.text_or("append", "");
-    if (auto value = section.find("console")) config.console = value->text() == "-" ? "-" : path_in(*value);
+    if (auto value = section.find("console")) {
+        const std::string text = value->text();
+        config.console = text == "-" || text == "terminal" ? text : path_in(*value);
+    }
     return config;
 }
 

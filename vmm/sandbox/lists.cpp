@@ -143,7 +143,7 @@ void allow_what_the_main_thread_does(CallList& list) {
                 SCMP_SYS(getgid)});
     // That of violations stays.
     list.allow_if(SCMP_SYS(rt_sigaction), {SCMP_A0(SCMP_CMP_NE, SIGSYS)});
-    for (const uint64_t request : {TCGETS, TIOCGWINSZ}) allow_ioctl(list, request);
+    for (const uint64_t request : {TCGETS, TCSETS, TIOCGWINSZ}) allow_ioctl(list, request);
     allow_ioctl(list, KVM_GET_TSC_KHZ);
 }
 
@@ -177,6 +177,9 @@ void allow_what_it_does(ThreadKind kind, CallList& list) {
             return allow_to_tell(list);
         case ThreadKind::deadline:
             return;
+        case ThreadKind::keyboard:
+            allow_ioctl(list, KVM_IRQ_LINE);
+            [[fallthrough]];
         case ThreadKind::signals:
             return list.allow({SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(read)});
         case ThreadKind::control_calls:  // a checkpoint is a file
@@ -204,6 +207,7 @@ const char* name_of(ThreadKind kind) {
                                                             {ThreadKind::track, "track"},
                                                             {ThreadKind::sampler, "sampler"},
                                                             {ThreadKind::deadline, "deadline"},
+                                                            {ThreadKind::keyboard, "keyboard"},
                                                             {ThreadKind::signals, "signals"},
                                                             {ThreadKind::control, "control"},
                                                             {ThreadKind::control_calls, "control-calls"},

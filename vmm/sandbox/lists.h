@@ -9,10 +9,10 @@
 namespace gpremap {
 
 constexpr ThreadKind all_thread_kinds[] = {
-    ThreadKind::main,         ThreadKind::maker,      ThreadKind::vcpu,    ThreadKind::rings,
-    ThreadKind::pool,         ThreadKind::copier,     ThreadKind::track,   ThreadKind::sampler,
-    ThreadKind::deadline,     ThreadKind::signals,    ThreadKind::control, ThreadKind::control_calls,
-    ThreadKind::control_jobs, ThreadKind::page_server};
+    ThreadKind::main,          ThreadKind::maker,        ThreadKind::vcpu,       ThreadKind::rings,
+    ThreadKind::pool,          ThreadKind::copier,       ThreadKind::track,      ThreadKind::sampler,
+    ThreadKind::deadline,      ThreadKind::keyboard,     ThreadKind::signals,    ThreadKind::control,
+    ThreadKind::control_calls, ThreadKind::control_jobs, ThreadKind::page_server};
 
 // As the report of a violation and docs/security.md call it: "vcpu".
 const char* name_of(ThreadKind kind);

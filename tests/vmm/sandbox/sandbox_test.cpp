@@ -109,7 +109,7 @@ TEST_P(Sandbox, WritesNoFileThatItDoesNotHave) {
 
 TEST_P(Sandbox, ReadsNoFileThatItDoesNotHave) {
     if (!is({ThreadKind::vcpu, ThreadKind::rings, ThreadKind::pool, ThreadKind::copier, ThreadKind::sampler,
-             ThreadKind::deadline, ThreadKind::signals, ThreadKind::control}))
+             ThreadKind::deadline, ThreadKind::keyboard, ThreadKind::signals, ThreadKind::control}))
         GTEST_SKIP() << "it reads what the kernel says of this process, or the journal";
     refuses("openat", [] { (void)!open("/proc/self/maps", O_RDONLY); });
 }

@@ -11,8 +11,13 @@
 namespace gpremap {
 namespace {
 
+// The second takes what is typed, too.
+bool is_terminal(const std::string& file) {
+    return file == "-" || file == "terminal";
+}
+
 Descriptor open_console(const std::string& file) {
-    if (file.empty() || file == "-") return Descriptor();
+    if (file.empty() || is_terminal(file)) return Descriptor();
     Descriptor opened(open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     if (!opened.valid())
         throw ConfigError("linux.console: " + file + ": " + std::strerror(errno) +
@@ -22,7 +27,7 @@ Descriptor open_console(const std::string& file) {
 
 }  // namespace
 
-Console::Console(const std::string& file) : file_(open_console(file)), to_terminal_(file == "-") {}
+Console::Console(const std::string& file) : file_(open_console(file)), to_terminal_(is_terminal(file)) {}
 
 void Console::put(char byte) {
     const std::lock_guard lock(mutex_);

@@ -15,7 +15,7 @@ class Console {
   public:
     static constexpr std::size_t kept = 16384;  // bytes
 
-    // `file` gets all of it, as it comes; "-" is standard error, and none where it is empty. Throws ConfigError where it
+    // `file` gets all of it, as it comes; "-" and "terminal" are standard error, and none where it is empty. Throws ConfigError where it
     // cannot be written.
     explicit Console(const std::string& file);
 

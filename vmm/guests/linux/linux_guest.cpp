@@ -49,6 +49,7 @@ LinuxGuest::LinuxGuest(Vm& vm, unsigned vcpus, const Aperture& aperture, const L
       kernel_(load(memory().bytes(), config, vcpus)),
       processors_(vcpus) {
     vm.create_irqchip();
+    if (config.console == "terminal") keyboard_.emplace([this](uint8_t byte) { serial_.receive(byte); });
 }
 
 // The other vCPUs wait for the first to start them.

@@ -10,6 +10,7 @@
 #include "vmm/guests/agent/desk_guest.h"
 #include "vmm/guests/linux/boot_x86_64.h"
 #include "vmm/guests/linux/console.h"
+#include "vmm/guests/linux/keyboard.h"
 #include "vmm/guests/linux/serial_port.h"
 
 namespace gpremap {
@@ -52,6 +53,7 @@ class LinuxGuest final : public DeskGuest {
     const uint64_t agent_entry_;
     LoadedKernel kernel_;
     std::vector<Processor> processors_;
+    std::optional<Keyboard> keyboard_;  // where the console has one
 };
 
 }  // namespace gpremap

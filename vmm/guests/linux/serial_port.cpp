@@ -13,11 +13,11 @@ enum Register : unsigned {
     modem_status_register = 6,
     scratch = 7,
 };
-constexpr uint8_t when_empty = 2;                          // of interrupt_enable
-constexpr uint8_t no_interrupt = 1, is_empty = 2;          // of interrupt_identity
-constexpr uint8_t loops_back = 0x10;                       // of modem_control
-constexpr uint8_t empty = 0x60;                            // of line_status
-constexpr uint8_t carrier_ready_and_clear_to_send = 0xb0;  // of modem_status
+constexpr uint8_t when_received = 1, when_empty = 2;                 // of interrupt_enable
+constexpr uint8_t no_interrupt = 1, is_empty = 2, has_received = 4;  // of interrupt_identity
+constexpr uint8_t loops_back = 0x10;                                 // of modem_control
+constexpr uint8_t data_ready = 1, empty = 0x60;                      // of line_status
+constexpr uint8_t carrier_ready_and_clear_to_send = 0xb0;            // of modem_status
 
 }  // namespace
 
@@ -36,7 +36,8 @@ void SerialPort::write(unsigned offset, uint8_t value) {
                 interrupts = interrupts_ & when_empty;
                 break;
             case interrupt_enable:
-                interrupts = value & ~interrupts_ & when_empty;
+                interrupts =
+                    (value & ~interrupts_ & when_empty) || (value & when_received && !waiting_.empty());
                 interrupts_ = value & 0xf;
                 break;
             case line_control:
@@ -51,7 +52,7 @@ void SerialPort::write(unsigned offset, uint8_t value) {
             default:
                 break;
         }
-        if (interrupts) is_empty_told_ = false;
+        if (interrupts && (interrupts_ & when_empty)) is_empty_told_ = false;
     }
     if (prints) put_(static_cast<char>(value));
     if (interrupts) interrupt_();
@@ -61,9 +62,16 @@ uint8_t SerialPort::read(unsigned offset) {
     const std::lock_guard lock(mutex_);
     if (shows_divisor() && offset <= 1) return divisor_[offset];
     switch (offset) {
+        case data: {
+            if (waiting_.empty()) return 0;
+            const uint8_t byte = waiting_.front();
+            waiting_.pop_front();
+            return byte;
+        }
         case interrupt_enable:
             return interrupts_;
         case interrupt_identity: {
+            if (!waiting_.empty() && (interrupts_ & when_received)) return has_received;
             const bool tells = !is_empty_told_ && (interrupts_ & when_empty);
             is_empty_told_ = true;
             return tells ? is_empty : no_interrupt;
@@ -73,7 +81,7 @@ uint8_t SerialPort::read(unsigned offset) {
         case modem_control:
             return modem_control_;
         case line_status:
-            return empty;
+            return waiting_.empty() ? empty : empty | data_ready;
         case modem_status_register:
             return modem_status();
         case scratch:
@@ -81,6 +89,16 @@ uint8_t SerialPort::read(unsigned offset) {
         default:
             return 0;
     }
+}
+
+void SerialPort::receive(uint8_t byte) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (waiting_.size() == most_waiting) return;
+        waiting_.push_back(byte);
+        if (!(interrupts_ & when_received)) return;
+    }
+    interrupt_();
 }
 
 // Looped back, the port's outputs are its inputs.

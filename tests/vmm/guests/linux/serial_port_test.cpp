@@ -63,6 +63,24 @@ TEST_F(Serial, LooksLikeOneToADriver) {
     EXPECT_EQ(port_.read(modem_status), 0xb0);
 }
 
+TEST_F(Serial, GivesWhatHasComeAndInterruptsForIt) {
+    port_.receive('a');
+    EXPECT_EQ(interrupts_, 0) << "not asked to";
+    EXPECT_EQ(port_.read(line_status), 0x61);
+    port_.write(interrupt_enable, 1);
+    EXPECT_EQ(interrupts_, 1) << "something is there";
+    EXPECT_EQ(port_.read(identity), 4);
+    EXPECT_EQ(port_.read(data), 'a');
+    EXPECT_EQ(port_.read(identity), 1);
+    EXPECT_EQ(port_.read(line_status), 0x60);
+    port_.receive('b');
+    EXPECT_EQ(interrupts_, 2);
+    for (std::size_t i = 0; i < 2 * SerialPort::most_waiting; i++) port_.receive('c');
+    EXPECT_EQ(port_.read(data), 'b');
+    for (std::size_t i = 1; i < SerialPort::most_waiting; i++) EXPECT_EQ(port_.read(data), 'c');
+    EXPECT_EQ(port_.read(line_status), 0x60) << "what nobody reads is not kept for ever";
+}
+
 // A guest may write for ever, and what it writes may be meant for a terminal.
 TEST(ConsoleOfAGuest, KeepsTheLastLinesWithoutControls) {
     Console console("");
