@@ -62,6 +62,10 @@ class LateCopies {
     // Each piece and what is left of its neighbours takes so many mappings more than the finished snapshot.
     static constexpr uint64_t most_pieces = 512, mappings_of_a_piece = 4;
     static constexpr uint64_t most_mappings = most_pieces * mappings_of_a_piece;
+    // What has to be kept free of so many that the process may have; 0: too few to put anything off.
+    static constexpr uint64_t mappings_kept_of(uint64_t all) {
+        return all >= 8 * most_mappings ? most_mappings : 0;
+    }
     // A snapshot of less is copied in the time that it takes to pause the vCPUs twice.
     static constexpr uint64_t least_size = 4ull << 20;
 

@@ -21,7 +21,7 @@ Stage2::Choice Memslots::choose(const std::vector<remap::Change>&, const remap::
 // host. So the most mappings that there can be is one for each slot, for the closed place behind it, and for each extent.
 // What takes memory away is not refused: it makes no more than the room that is left for the rest of the program.
 bool Memslots::has_mappings_for(const std::vector<remap::Change>& changes, const remap::Space& after) const {
-    constexpr uint64_t of_the_rest = 2048 + LateCopies::most_mappings;
+    const uint64_t of_the_rest = 2048 + LateCopies::mappings_kept_of(most_mappings_);
     const auto slots = static_cast<uint64_t>(std::ranges::count_if(changes, [](const remap::Change& change) {
         return std::holds_alternative<change::Map>(change) || std::holds_alternative<change::View>(change) ||
                std::holds_alternative<change::Snapshot>(change);

@@ -42,9 +42,9 @@ int64_t minus(remap::Errno error) {
 
 // So that no map of the guest's takes more mappings than Linux allows a process. An extent takes up to two, its
 // own and the closed place behind it; what moves leave (Window::may_leave) takes 1024 at most, and what has yet to be
-// copied LateCopies::most_mappings; the rest of the program less than 1024.
+// copied its part; the rest of the program less than 1024.
 uint64_t most_extents() {
-    return (most_mappings() - LateCopies::most_mappings) / 2 - 1024;
+    return (most_mappings() - LateCopies::mappings_kept_of(most_mappings())) / 2 - 1024;
 }
 
 remap::Limits limits_of(const MemoryConfig& config) {
@@ -107,7 +107,7 @@ struct Remapper::State {
         if (pool) stage2->use(*pool);
         if (object_pool) stage2->use(*object_pool);
         if (config.pre_fault) open_page_map();  // which vCPUs ask
-        if (config.snapshots == SnapshotCopies::later)
+        if (config.snapshots == SnapshotCopies::later && LateCopies::mappings_kept_of(most_mappings()) > 0)
             stage2->late_copies().start(mutex, [this] { vm.gate().shut(std::current_exception()); });
     }
 
