@@ -1,7 +1,9 @@
 // What a thread of this program says of itself before it does anything else.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <thread>
 
 namespace gpremap {
 
@@ -27,6 +29,9 @@ enum class ThreadKind {
 // The first thing that a thread does. Its name, of which Linux keeps 15 bytes, is for those who look at it with perf or
 // taskset.
 void begin_thread(ThreadKind kind, const std::string& name);
+
+// A thread that takes no signals, not even before its begin_thread(): those are for the vCPUs.
+std::thread start_without_signals(std::function<void()> work);
 
 // What begin_thread() does besides from now on; for vmm/sandbox. Before there are threads.
 using Confine = void (*)(ThreadKind kind, const std::string& name);

@@ -1,6 +1,5 @@
 #include "vmm/memory/late_copies.h"
 
-#include <signal.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -49,6 +48,10 @@ std::vector<Range> ranges_of(const remap::Change& change, const Range& any) {
     return std::visit(ranges, change);
 }
 
+std::byte* scratch_of(const LateCopies::Snapshot& snapshot, const LateCopies::Piece& piece) {
+    return snapshot.scratch + piece.from.start().above(snapshot.from.start()).bytes;
+}
+
 enum class Concern { none, drops, needs };
 
 Concern concern_of(const LateCopies::Snapshot& snapshot, const remap::Change& change) {
@@ -77,14 +80,9 @@ LateCopies::~LateCopies() {
             if (!piece.is_done) leave_scratch(pending.snapshot, piece);
 }
 
-// Signals are for the vCPUs.
 void LateCopies::start(std::mutex& lock, std::function<void()> stop) {
     lock_ = &lock;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    copier_ = std::thread([this, &lock, stop = std::move(stop)] { run(lock, stop); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    copier_ = start_without_signals([this, &lock, stop = std::move(stop)] { run(lock, stop); });
 }
 
 // ---- of a call ----
@@ -179,7 +177,7 @@ void LateCopies::fold(const Piece& piece) {
 // Returns whether it is where the guest sees it: not where nothing was written, and the snapshot's own mapping will do.
 LateCopies::Seen LateCopies::copy(const Snapshot& snapshot, const Piece& piece) {
     const uint64_t size = piece.from.size().bytes, before = calls_.counts().copied_bytes;
-    std::byte* at = snapshot.scratch + piece.from.start().above(snapshot.from.start()).bytes;
+    std::byte* at = scratch_of(snapshot, piece);
     insist([&] { return calls_.copy_private_pages(piece.from_at, at, size); });
     if (calls_.counts().copied_bytes == before) {
         leave_scratch(snapshot, piece);
@@ -193,7 +191,7 @@ LateCopies::Seen LateCopies::copy(const Snapshot& snapshot, const Piece& piece) 
 // Of a piece that is still there.
 void LateCopies::leave_scratch(const Snapshot& snapshot, const Piece& piece) {
     if (!snapshot.scratch) return;
-    munmap(snapshot.scratch + piece.from.start().above(snapshot.from.start()).bytes, piece.from.size().bytes);
+    munmap(scratch_of(snapshot, piece), piece.from.size().bytes);
 }
 
 // The snapshot has gone. What its pieces would have been is nobody's; the range can be written again.

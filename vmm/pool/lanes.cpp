@@ -2,10 +2,11 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <utility>
 
 #include "remap/address.h"
 #include "vmm/base/threads.h"
@@ -34,14 +35,9 @@ constexpr uint64_t round_up(uint64_t value, uint64_t unit) {
     return (value + unit - 1) / unit * unit;
 }
 
-// A thread that runs where nothing else wants to, and takes no signals: those are for the vCPUs.
-template <class Work>
-std::thread start_in_background(Work work) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread thread(work);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+// A thread that runs where nothing else wants to.
+std::thread start_in_background(std::function<void()> work) {
+    std::thread thread = start_without_signals(std::move(work));
     sched_param none = {};
     pthread_setschedparam(thread.native_handle(), SCHED_IDLE, &none);
     return thread;

@@ -1,8 +1,5 @@
 #include "vmm/vcpus/call_rings.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <cerrno>
 #include <chrono>
 #include <exception>
@@ -44,12 +41,7 @@ gpremap_ring_call copy_of(const gpremap_ring_call& shared) {
 }  // namespace
 
 CallRings::CallRings(Crew& crew) : crew_(crew) {
-    // Signals are for the vCPUs.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { run(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    thread_ = start_without_signals([this] { run(); });
 }
 
 CallRings::~CallRings() {

@@ -27,6 +27,17 @@
 
 /* ---- what the tests share ---- */
 
+static uint64_t number_in(const char* path, int base) {
+    char text[32];
+    char* end = text;
+    FILE* file = fopen(path, "r");
+    CHECK(file && fgets(text, sizeof text, file));
+    fclose(file);
+    const uint64_t number = strtoull(text, &end, base);
+    CHECK(end != text);
+    return number;
+}
+
 static sigjmp_buf before;
 static volatile int signal_taken;
 static void* volatile address_taken;
@@ -221,11 +232,7 @@ static void begin_kernel_writer(uint64_t at) {
 }
 
 static uint64_t made_by_kernel(void) {
-    unsigned long long made = 0;
-    FILE* file = fopen("/sys/module/kernel_writer/parameters/made", "r");
-    CHECK(file && fscanf(file, "%llu", &made) == 1);
-    fclose(file);
-    return made;
+    return number_in("/sys/module/kernel_writer/parameters/made", 10);
 }
 
 /* Returns how often it has counted. */
@@ -298,11 +305,7 @@ static long long memory_total_kib(void) {
 }
 
 static uint64_t block_size(void) {
-    unsigned long long size = 0;
-    FILE* file = fopen("/sys/devices/system/memory/block_size_bytes", "r");
-    CHECK(file && fscanf(file, "%llx", &size) == 1);
-    fclose(file);
-    return size;
+    return number_in("/sys/devices/system/memory/block_size_bytes", 16);
 }
 
 static void ram_comes_and_goes(void) {
