@@ -34,7 +34,7 @@ bool Connection::has_room() const {
 // ---- in ----
 
 void Connection::read() {
-    if (is_reading_ || is_ending_ || !has_room()) return;
+    if (is_reading_ || is_finishing_ || !has_room()) return;
     is_reading_ = true;
     socket_.async_read_some(asio::buffer(chunk_),
                             [self = shared_from_this()](asio::error_code error, size_t n) {
@@ -47,7 +47,7 @@ void Connection::read() {
 
 void Connection::take_lines() {
     size_t begin = 0;
-    for (size_t end; !is_ending_ && has_room() && (end = in_.find('\n', begin)) != std::string::npos;
+    for (size_t end; !is_finishing_ && has_room() && (end = in_.find('\n', begin)) != std::string::npos;
          begin = end + 1)
         take_line(std::string_view(in_).substr(begin, end - begin));
     in_.erase(0, begin);
@@ -114,6 +114,7 @@ void Connection::settle(const Request& request, const Outcome& outcome, Pending&
     if (pending.open == 0) answer(pending);
     if (request.method == "events") look_for_events();
     take_lines();
+    if (is_finishing_ && in_flight_ == 0) close_when_sent();
 }
 
 void Connection::answer(const Pending& pending) {
@@ -167,15 +168,23 @@ void Connection::write() {
 
 // ---- the end ----
 
-void Connection::end(const std::optional<CallError>& because) {
+void Connection::end(const CallError& because) {
     if (is_ending_ || !is_open()) return;
-    if (because) {
-        if (because->code == ErrorCode::too_much)
-            spdlog::warn("control: {}; the client is dropped", because->what());
-        send(answer_to(nullptr, *because));
-        next_event_ = {};
-    }
-    is_ending_ = true;
+    if (because.code == ErrorCode::too_much)
+        spdlog::warn("control: {}; the client is dropped", because.what());
+    send(answer_to(nullptr, because));
+    next_event_ = {};
+    close_when_sent();
+}
+
+void Connection::finish() {
+    look_for_events();
+    is_finishing_ = true;
+    if (in_flight_ == 0) close_when_sent();
+}
+
+void Connection::close_when_sent() {
+    is_finishing_ = is_ending_ = true;
     write();
 }
 

@@ -34,8 +34,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void start(const JsonObject& greeting);
     // There may be new events.
     void look_for_events();
-    // Tells it why, and closes once that is written. `because` empty: only closes.
-    void end(const std::optional<CallError>& because);
+    // Tells it why, and closes once that is written.
+    void end(const CallError& because);
+    // Reads no more requests, and closes once those that were read are answered and the events of until now written.
+    void finish();
     bool is_open() const { return socket_.is_open(); }
 
   private:
@@ -55,6 +57,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void answer(const Pending& pending);
     void send(const JsonObject& message);
     void write();
+    void close_when_sent();
     void close();
     bool has_room() const;
 
@@ -69,7 +72,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     size_t in_flight_ = 0;
     std::optional<uint64_t> next_event_;  // where it wants any
     bool is_reading_ = false;
-    bool is_ending_ = false;
+    bool is_finishing_ = false;  // nothing more is read
+    bool is_ending_ = false;     // and nothing more is said: it closes when all is written
 };
 
 }  // namespace gpremap

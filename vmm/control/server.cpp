@@ -166,10 +166,7 @@ void Server::stop() {
     asio::post(context_, [this, longest] {
         asio::error_code ignored;
         acceptor_.close(ignored);
-        for (const auto& connection : connections_) {
-            connection->look_for_events();
-            connection->end(std::nullopt);
-        }
+        for (const auto& connection : connections_) connection->finish();
         end_when_sent(std::chrono::steady_clock::now() + longest);
     });
     thread_.join();

@@ -45,8 +45,8 @@ class Server {
 
     EventRing& events() { return events_; }
     void start(Connection::Handle handle, JsonObject greeting);
-    // All that has been replied is sent to those that read it, and no client is left. `handle` is not called any
-    // more. Once.
+    // Requests that were read are answered, all that has been replied is sent to those that read it, and no client is
+    // left: within a second, whoever does not. `handle` is not called any more. Once.
     void stop();
     size_t clients() const { return clients_; }
 

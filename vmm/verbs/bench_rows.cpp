@@ -197,10 +197,10 @@ class Plan {
     }
 
     void add_snapshot(BenchSetting setting) {
-        all_.push_back({"snapshot", setting, "ns", "copied at once", bench_snapshot});
+        all_.push_back({"snapshot", setting, "ns", "at once", bench_snapshot});
         setting.vcpus = 2;
         all_.push_back(
-            {"snapshot", setting, "ns, gap beside a writer", "copied at once", bench_snapshot_gap});
+            {"snapshot", setting, "ns, gap beside a writer", "at once", bench_snapshot_gap});
     }
 
     // A p99 of few samples would be their maximum.
