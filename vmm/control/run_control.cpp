@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "vmm/control/protocol.h"
@@ -37,6 +38,11 @@ std::string_view name_of(WorkloadRunner::State state) {
     return "failed";
 }
 
+void let_call(ControlTarget& target, const auto& caller) {
+    target.call = [caller](const abi::BatchCall& call) { return caller.call(call); };
+    target.batch = [caller](std::span<const abi::BatchCall> calls) { return caller.batch(calls); };
+}
+
 // Throws CallError where the scenario has no such workload.
 const std::string& known(const std::string& name, const Scenario& scenario) {
     if (std::ranges::count(scenario.workloads, name, &Workload::name) == 0)
@@ -66,11 +72,16 @@ JsonObject RunControl::stats(const Run& run) const {
 ControlTarget RunControl::target_of(const Run& run) {
     auto pause = std::make_shared<std::optional<PausedVcpus>>();
     ControlTarget target;
-    target.call = [run](CallerMemory& memory, abi::Call number, const std::array<uint64_t, 6>& args) {
-        return run.machine.remapper().call({memory}, number, args);
-    };
     target.perform = [run](unsigned vcpu, const abi::Step& step) { return run.machine.perform(vcpu, step); };
     target.vcpu = free_vcpu(run.scenario);
+    if (run.scenario.machine.guest == GuestKind::linux) {
+        let_call(target, GuestCaller(gpremap::target_of(run.machine).memory, target.perform, target.vcpu));
+    } else {
+        let_call(target, HostCaller([run](CallerMemory& memory, abi::Call number,
+                                          const std::array<uint64_t, 6>& args) {
+                     return run.machine.remapper().call({memory}, number, args);
+                 }));
+    }
     target.map = [run] { return run.machine.remapper().map(); };
     target.stats = [this, run] { return stats(run); };
     target.companions = &run.workloads;

@@ -19,30 +19,7 @@ namespace gpremap {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr size_t most_extents = 1000;  // of one answer
-
-// Where the host has the structures that a call of its own points to: from address 0 on.
-class HostMemory final : public CallerMemory {
-  public:
-    explicit HostMemory(std::span<std::byte> bytes) : bytes_(bytes) {}
-
-    bool read(uint64_t at, void* to, size_t size) const override {
-        if (!has(at, size)) return false;
-        std::memcpy(to, bytes_.data() + at, size);
-        return true;
-    }
-    bool write(uint64_t at, const void* from, size_t size) override {
-        if (!has(at, size)) return false;
-        std::memcpy(bytes_.data() + at, from, size);
-        return true;
-    }
-
-  private:
-    bool has(uint64_t at, size_t size) const { return at <= bytes_.size() && size <= bytes_.size() - at; }
-    std::span<std::byte> bytes_;
-};
 
 CallError refused(int64_t result) {
     const std::string name = errno_name(-result);
@@ -58,10 +35,11 @@ void note_record(const std::optional<CallRecord>& record, JsonObject& json) {
     json["call_ns"] = record->call_ns;
 }
 
-std::array<uint64_t, 6> raw(const std::vector<uint64_t>& values) {
-    std::array<uint64_t, 6> args{};
-    std::ranges::copy(values, args.begin());
-    return args;
+abi::BatchCall call_of(const CallAction& action, const Names& names) {
+    abi::BatchCall call = {};
+    call.number = static_cast<uint64_t>(action.number);
+    std::ranges::copy(values_of(action, names), call.arg);
+    return call;
 }
 
 }  // namespace
@@ -131,13 +109,13 @@ Floor::Turn Steering::wait_for_floor() const {
     return std::move(*turn);
 }
 
-Steering::Made Steering::make(std::span<const CallAction> calls, const Names& names, abi::Step& step,
-                              const JsonObject& about, const Make& how) {
+MadeCalls Steering::make(std::span<const CallAction> calls, const Names& names, abi::Step& step,
+                         const JsonObject& about, const Make& how) {
     const uint64_t begin = now_ns();
     events_.tell("begun", begin, about);
     Companions* const companions = target_.companions;
     if (companions) companions->before(calls, names, target_.vcpu.value_or(0), step);
-    Made made;
+    MadeCalls made;
     try {
         made = how(step);
     } catch (const GuestDied&) {
@@ -169,16 +147,11 @@ JsonObject Steering::call(const CallRow& row, const JsonObject& arguments) {
     const CallAction action = read_action(row, arguments);
     const auto turn = wait_for_floor();
     const Names names = state_.names();
-    const std::array<uint64_t, 6> args = raw(values_of(action, names));
+    const abi::BatchCall call = call_of(action, names);
     abi::Step none = {};
     const JsonObject about = {{"by", "client"}, {"call", row.verb}, {"arguments", arguments}};
-    const Made made = make({&action, 1}, names, none, about, [&](abi::Step&) {
-        HostMemory memory({});
-        const auto begin = Clock::now();
-        Called called = target_.call(memory, action.number, args);
-        called.record.call_ns = static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - begin).count());
-        return Made{called.result, called.record, {}};
-    });
+    const MadeCalls made =
+        make({&action, 1}, names, none, about, [&](abi::Step&) { return target_.call(call); });
     if (is_error(made.result)) throw refused(made.result);
     JsonObject result = {{"result", static_cast<uint64_t>(made.result)}};
     note_record(made.record, result);
@@ -191,9 +164,7 @@ namespace {
 std::vector<abi::BatchCall> batch_calls(const BatchAction& action, Names names) {
     std::vector<abi::BatchCall> calls;
     for (const CallAction& entry : action.calls) {
-        abi::BatchCall& call = calls.emplace_back();
-        call.number = static_cast<uint64_t>(entry.number);
-        std::ranges::copy(values_of(entry, names), call.arg);
+        calls.push_back(call_of(entry, names));
         const uint64_t otherwise = entry.source ? value_of(entry.source->at, names) : 0;
         follow_call(entry, predicted_result(entry, names, otherwise), names, names);
     }
@@ -206,18 +177,11 @@ JsonObject Steering::batch(const JsonObject& arguments) {
     const BatchAction action = read_batch_action(arguments);
     const auto turn = wait_for_floor();
     const Names names = state_.names();
-    std::vector<abi::BatchCall> calls = batch_calls(action, names);
+    const std::vector<abi::BatchCall> calls = batch_calls(action, names);
     abi::Step none = {};
     const JsonObject about = {{"by", "client"}, {"call", "batch"}, {"calls", calls.size()}};
-    const Made made = make(action.calls, names, none, about, [&](abi::Step&) {
-        HostMemory memory(std::as_writable_bytes(std::span(calls)));
-        const auto begin = Clock::now();
-        Called called = target_.call(memory, abi::Call::batch, {0, calls.size()});
-        called.record.call_ns = static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - begin).count());
-        Made batched{called.result, called.record, {}};
-        for (const abi::BatchCall& call : calls) batched.results.push_back(call.result);
-        return batched;
-    });
+    const MadeCalls made =
+        make(action.calls, names, none, about, [&](abi::Step&) { return target_.batch(calls); });
     if (is_error(made.result)) throw refused(made.result);
     JsonObject result = {{"results", made.results}};
     note_record(made.record, result);
@@ -320,9 +284,9 @@ void Steering::resize_once(Job& job, Resizing& resizing, const Names& names) {
                               {"call", grows ? "grow" : "shrink"},
                               {"job", job.id},
                               {"arguments", {{"range", range}, {"new_size", next}}}};
-    const Made made = make({&action, 1}, names, step, about, [&](abi::Step& with_more) {
+    const MadeCalls made = make({&action, 1}, names, step, about, [&](abi::Step& with_more) {
         const Performed performed = target_.perform(*target_.vcpu, with_more);
-        return Made{performed.report.result, performed.call, {}};
+        return MadeCalls{performed.report.result, performed.call, {}};
     });
     if (is_error(made.result)) {
         resizing.error = errno_name(-made.result);

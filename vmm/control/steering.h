@@ -41,13 +41,8 @@ class Steering {
     uint64_t now_ns() const { return state_.ns_since_beginning(); }
 
   private:
-    struct Made {
-        int64_t result = 0;  // or -errno
-        std::optional<CallRecord> record;
-        std::vector<int64_t> results;  // of a batch
-    };
     // Makes the calls, with their arguments; `step` is what the guest would be given.
-    using Make = std::function<Made(abi::Step& step)>;
+    using Make = std::function<MadeCalls(abi::Step& step)>;
 
     Floor::Turn wait_for_floor() const;
     JsonObject stats() const;
@@ -56,8 +51,8 @@ class Steering {
     JsonObject batch(const JsonObject& arguments);
     JsonObject workload(const Request& request);
     JsonObject pause();
-    Made make(std::span<const CallAction> calls, const Names& names, abi::Step& step, const JsonObject& about,
-              const Make& how);
+    MadeCalls make(std::span<const CallAction> calls, const Names& names, abi::Step& step,
+                   const JsonObject& about, const Make& how);
 
     // How a job stands between two pieces.
     struct Resizing {

@@ -1,7 +1,6 @@
 // What requests are carried out on: a run's machine, or a test's.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -10,7 +9,7 @@
 
 #include "guest/abi/agent.h"
 #include "vmm/base/json_file.h"
-#include "vmm/memory/caller.h"
+#include "vmm/control/callers.h"
 #include "vmm/memory/remapper.h"
 #include "vmm/vcpus/performed.h"
 #include "vmm/workloads/companions.h"
@@ -19,8 +18,9 @@ namespace gpremap {
 
 // Called by the threads of calls and of jobs, each of them one at a time, but for `stop`, which any thread calls.
 struct ControlTarget {
-    // A call of the host's; what its arguments point to lies in `memory`. Throws what ends the run.
-    std::function<Called(CallerMemory& memory, abi::Call number, const std::array<uint64_t, 6>& args)> call;
+    // What clients ask for, by one of vmm/control/callers.h.
+    MakeCall call;
+    MakeBatch batch;
     // A step of the guest's, on a vCPU that has none to do while the steps' ranges are ours. Throws GuestDied.
     std::function<Performed(unsigned vcpu, const abi::Step& step)> perform;
     std::optional<unsigned> vcpu;  // for such steps; nothing where workloads have all

@@ -66,10 +66,13 @@ class FakeMachine {
 
     ControlTarget target() {
         ControlTarget target;
-        target.call = [this](CallerMemory& memory, abi::Call number, const std::array<uint64_t, 6>& args) {
-            if (before_call) before_call();
-            return call(memory, number, args);
-        };
+        const HostCaller caller(
+            [this](CallerMemory& memory, abi::Call number, const std::array<uint64_t, 6>& args) {
+                if (before_call) before_call();
+                return call(memory, number, args);
+            });
+        target.call = [caller](const abi::BatchCall& call) { return caller.call(call); };
+        target.batch = [caller](std::span<const abi::BatchCall> calls) { return caller.batch(calls); };
         target.perform = [this](unsigned, const abi::Step& step) { return perform(step); };
         target.vcpu = 0;
         target.map = [this] { return map(); };
