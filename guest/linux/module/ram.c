@@ -89,16 +89,40 @@ static long unmap_end(struct plugged* plugged, uint64_t size) {
     return error;
 }
 
+// Block by block, as it will be removed: what is added at once, the kernel maps with a page of 1 GiB where that fits, and takes for
+// a page table when a part of it is removed.
+static long add_blocks(struct gpremap_range range, uint64_t* added) {
+    const uint64_t block = block_size();
+    for (uint64_t at = range.at; at < range.end; at += block) {
+        const long error =
+            add_memory_driver_managed(0, at, block, "System RAM (gpremap)", MHP_MERGE_RESOURCE);
+        if (error) return error;
+        *added += block;
+    }
+    return 0;
+}
+
+// Where it fails, the kernel has the block as before; or has given it up, and it is the VMM that does not take it.
+static long take_last_block(struct plugged* plugged) {
+    const uint64_t block = block_size();
+    const long error = offline_and_remove_memory(plugged->range.end - block, block);
+    return error ? error : unmap_end(plugged, block);
+}
+
 static long plug(uint64_t size, uint64_t* at) {
     struct plugged* plugged = kzalloc(sizeof *plugged, GFP_KERNEL);
     long error = plugged ? map_plugged(plugged, size) : -ENOMEM;
+    uint64_t added = 0;
     if (error) {
         kfree(plugged);
         return error;
     }
     *at = plugged->range.at;
-    error = add_memory_driver_managed(0, *at, size, "System RAM (gpremap)", MHP_MERGE_RESOURCE);
-    if (error) unmap_end(plugged, size);
+    error = add_blocks(plugged->range, &added);
+    if (!error) return 0;
+    unmap_end(plugged, size - added);
+    // What the kernel uses by now, and does not give back, stays plugged.
+    while (added && !take_last_block(plugged)) added -= block_size();
     return error;
 }
 
@@ -128,10 +152,8 @@ static int take_blocks(void* argument) {
 
     allow_signal(SIGTERM);
     while (work->left && !work->error) {
-        const struct gpremap_range range = work->plugged->range;
-        work->error = offline_and_remove_memory(range.end - block, block);
+        work->error = take_last_block(work->plugged);
         if (work->error) break;
-        work->error = unmap_end(work->plugged, block);
         work->left -= block;
         work->unplugged += block;
     }
