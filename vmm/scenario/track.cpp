@@ -60,7 +60,7 @@ void Track::note(const Performed& performed, StepResult& result) {
 int64_t Track::note_call(const Performed& performed, StepResult& result) {
     note(performed, result);
     result.record = performed.call;
-    const int64_t returned = performed.report.result;
+    const int64_t returned = returned_by(performed.report, result);
     if (!is_error(returned)) result.result = static_cast<uint64_t>(returned);
     return returned;
 }
