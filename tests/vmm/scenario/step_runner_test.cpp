@@ -55,6 +55,7 @@ class Guest : public CallerMemory {
             const auto number = static_cast<abi::Call>(step.arg[0]);
             const bool is_map = number == abi::Call::map;
             done.report.result = fails_calls ? -ENOMEM : is_map ? static_cast<int64_t>(step.arg[1]) : 0;
+            if (number == abi::Call::batch) done.report.result = result_of_batches;
             done.report.outcome = outcome_of_calls;
         }
         if (step.op == abi::Op::plug) done.report.result = 8ll << 30;
@@ -75,6 +76,7 @@ class Guest : public CallerMemory {
 
     std::map<unsigned, std::set<std::string>> thread_of_vcpu;
     std::atomic<bool> fails_calls = false;
+    std::atomic<int64_t> result_of_batches = 0;
     std::atomic<abi::Outcome> outcome_of_calls = abi::Outcome::ok;
 
   private:
@@ -166,6 +168,13 @@ TEST_F(StepRunnerTest, ACallThatTheAgentDidNotGetThroughHasFailed) {
         for (const StepResult& result : results)
             EXPECT_THAT(result.problem, HasSubstr("did not get through it"));
     }
+}
+
+TEST_F(StepRunnerTest, ABatchReturnsNothingButZero) {
+    guest.result_of_batches = 5;
+    const auto results = run("[[step]]\nbatch = [{ map = { name = 'b', at = '9GiB', size = '4MiB' } }]\n");
+    EXPECT_THAT(thrown, "");
+    EXPECT_THAT(results.at(1).problem, HasSubstr("has returned 0x5"));
 }
 
 TEST_F(StepRunnerTest, NoMoreIsUnpluggedThanThereWas) {
