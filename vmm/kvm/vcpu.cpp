@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "vmm/base/errors.h"
 #include "vmm/kvm/vcpu_gate.h"
 
 namespace gpremap {
@@ -75,6 +76,11 @@ Exit Vcpu::run() {
             return exits::Interrupted{};
         case EFAULT:
             return exits::HostFault{};
+        // A VM that KVM has given up answers nothing more, so there is no report. A kernel can bring it about: by an
+        // interrupt for system management, which has no memory here.
+        case EIO:
+            throw GuestDied(
+                "the guest died: KVM has given up the VM, as for system management mode without memory");
         default:
             errno = error;
             throw_errno("KVM_RUN");

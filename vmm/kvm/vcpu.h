@@ -70,7 +70,8 @@ class Vcpu {
     Vcpu(const Vcpu&) = delete;
     Vcpu& operator=(const Vcpu&) = delete;
 
-    // Enters the guest until the next exit. Only by the vCPU's own thread. Throws std::system_error.
+    // Enters the guest until the next exit. Only by the vCPU's own thread. Throws std::system_error; GuestDied where KVM has
+    // given up the whole VM.
     Exit run();
 
     // The last exit in words, for reports.

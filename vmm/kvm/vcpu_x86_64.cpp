@@ -120,11 +120,15 @@ std::string Vcpu::describe_exit() const {
 // faults, or is one more MMIO exit. With shadow paging the emulator walks the guest's page tables, and
 // ones that map nothing do it. With nested paging it may have kept the address of the exit, and writes
 // there; but in system management mode a vCPU sees another address space, in which there are no slots.
-// What the instruction did to registers and events is then overwritten.
+// What the instruction did to registers and events is then overwritten. A kernel outside of long mode may have a code
+// segment that says it is one of 64 bits, which means nothing there, and KVM does not take it back.
 void Vcpu::abandon_mmio(uint64_t empty_root) {
-    constexpr int pieces = 16;  // an instruction has fewer
+    // KVM does up to 4096 elements of a repeated instruction in a row (of `ins`, what it has read), each of which may be two.
+    constexpr int pieces = 2 * 4096 + 1;
+    constexpr uint64_t efer_lma = 0x400;
     kvm_regs regs = registers();
     kvm_sregs sregs = special_registers();
+    if (!(sregs.efer & efer_lma)) sregs.cs.l = 0;
     kvm_vcpu_events events;
     kvm_ioctl(fd_, KVM_GET_VCPU_EVENTS, &events, "KVM_GET_VCPU_EVENTS");
 

@@ -49,6 +49,9 @@ void Track::act(const UnplugAction& action, StepResult& result) {
                   result);
     if (judge_errno(returned, step_->expect.error, result) == Went::wrong) return;
     const auto unplugged = static_cast<uint64_t>(returned);
+    if (unplugged > size)
+        return fail(result, fmt::format("the agent says that {} of {} went", format_size(unplugged),
+                                        format_size(size)));
     const uint64_t holds = context_.target.held_bytes();
     result.host_returned = held > holds ? held - holds : 0;
     state_.set_plugged(action.name, {plugged->at, plugged->size - unplugged});

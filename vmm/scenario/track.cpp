@@ -60,7 +60,7 @@ void Track::note(const Performed& performed, StepResult& result) {
 int64_t Track::note_call(const Performed& performed, StepResult& result) {
     note(performed, result);
     result.record = performed.call;
-    const int64_t returned = performed.report.result;
+    const int64_t returned = returned_by(performed.report, result);
     if (!is_error(returned)) result.result = static_cast<uint64_t>(returned);
     return returned;
 }
@@ -145,6 +145,8 @@ void Track::act(const BatchAction& action, StepResult& result) {
     const Orders::Batched batched = orders_.batch(step_->vcpu, calls);
     const int64_t returned = note_call(batched.performed, result);
     if (judge_errno(returned, expected_errno(returned), result) == Went::wrong) return;
+    if (batched.results.size() < action.calls.size())
+        return fail(result, fmt::format("the agent says that the batch has returned {:#x}", returned));
     result.outcome = "ok";
     for (size_t i = 0; i < action.calls.size(); i++)
         follow(action.calls[i], static_cast<uint64_t>(batched.results.at(i)));

@@ -55,7 +55,11 @@ class Guest : public CallerMemory {
             const auto number = static_cast<abi::Call>(step.arg[0]);
             const bool is_map = number == abi::Call::map;
             done.report.result = fails_calls ? -ENOMEM : is_map ? static_cast<int64_t>(step.arg[1]) : 0;
+            if (number == abi::Call::batch) done.report.result = result_of_batches;
+            done.report.outcome = outcome_of_calls;
         }
+        if (step.op == abi::Op::plug) done.report.result = 8ll << 30;
+        if (step.op == abi::Op::unplug) done.report.result = 1ll << 40;
         return done;
     }
 
@@ -72,6 +76,8 @@ class Guest : public CallerMemory {
 
     std::map<unsigned, std::set<std::string>> thread_of_vcpu;
     std::atomic<bool> fails_calls = false;
+    std::atomic<int64_t> result_of_batches = 0;
+    std::atomic<abi::Outcome> outcome_of_calls = abi::Outcome::ok;
 
   private:
     std::array<std::atomic<bool>, abi::max_vcpus> busy_ = {};
@@ -149,6 +155,36 @@ TEST_F(StepRunnerTest, TracksRunSideBySide) {
     EXPECT_THAT(guest.thread_of_vcpu[2], ElementsAre("right_of_it"));
     EXPECT_EQ(results[5].track, "left");
     EXPECT_EQ(results[0].track, "");
+}
+
+// Whatever an agent reports: a call that it says not to have got through is no success, and has no results.
+TEST_F(StepRunnerTest, ACallThatTheAgentDidNotGetThroughHasFailed) {
+    for (const auto outcome : {abi::Outcome::fault, abi::Outcome::mismatch}) {
+        guest.outcome_of_calls = outcome;
+        const auto results =
+            run("[[step]]\nbatch = [{ map = { name = 'b', at = '9GiB', size = '4MiB' } }]\n");
+        EXPECT_THAT(thrown, "");
+        ASSERT_EQ(results.size(), 2u);
+        for (const StepResult& result : results)
+            EXPECT_THAT(result.problem, HasSubstr("did not get through it"));
+    }
+}
+
+TEST_F(StepRunnerTest, ABatchReturnsNothingButZero) {
+    guest.result_of_batches = 5;
+    const auto results = run("[[step]]\nbatch = [{ map = { name = 'b', at = '9GiB', size = '4MiB' } }]\n");
+    EXPECT_THAT(thrown, "");
+    EXPECT_THAT(results.at(1).problem, HasSubstr("has returned 0x5"));
+}
+
+TEST_F(StepRunnerTest, NoMoreIsUnpluggedThanThereWas) {
+    const auto results =
+        run("[[step]]\nplug = { name = 'ram', size = '128MiB' }\n[[step]]\nunplug = { name = 'ram' }\n"
+            "[[step]]\nunplug = { name = 'ram', size = '128MiB' }\n",
+            nullptr, "guest = 'linux'");
+    EXPECT_THAT(thrown, "");
+    ASSERT_EQ(results.size(), 4u);
+    for (const auto i : {2, 3}) EXPECT_THAT(results[i].problem, HasSubstr("1 TiB of 128 MiB went"));
 }
 
 TEST_F(StepRunnerTest, AStepWaitsForItsTime) {

@@ -1,10 +1,13 @@
 #include "vmm/guests/agent/orders.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
 
+#include "vmm/base/errors.h"
 #include "vmm/guests/agent/world.h"
 
 namespace gpremap {
@@ -12,6 +15,8 @@ namespace gpremap {
 namespace {
 
 constexpr uint64_t most_extents = layout::order_buffer_size / sizeof(abi::ExtentInfo);
+// Of a query in all: many times what Linux lets a process have by default.
+constexpr size_t most_answered = size_t{1} << 20;
 static_assert(GPREMAP_MAX_BATCH * sizeof(abi::BatchCall) <= layout::order_buffer_size);
 
 abi::Step step(abi::Op op, std::initializer_list<uint64_t> arguments) {
@@ -116,8 +121,13 @@ Orders::Queried Orders::query(unsigned vcpu, uint64_t at, uint64_t size) {
         all.extents.resize(before + fitted);
         require(memory_.read(buffer, &all.extents[before], fitted * sizeof(abi::ExtentInfo)));
         if (fitted == static_cast<uint64_t>(count)) return all;
-        const uint64_t end = all.extents.back().at + all.extents.back().size;
-        size -= end - at;
+        const uint64_t end = all.extents.back().at + all.extents.back().size, covered = end - at;
+        if (covered == 0 || covered >= size || all.extents.size() > most_answered)
+            throw GuestDied(
+                fmt::format("the agent's answer to a query makes no sense: more extents than "
+                            "there is room for, of which the last ends at {:#x}",
+                            end));
+        size -= covered;
         at = end;
     }
 }

@@ -76,7 +76,7 @@ class Orders {
     Orders(CallerMemory& memory, Perform perform);
 
     // All extents of [at, at + size), however many: what does not fit the buffer is asked for again, from the
-    // end of the last extent that did.
+    // end of the last extent that did. Throws GuestDied for an answer that none can be.
     Queried query(unsigned vcpu, uint64_t at, uint64_t size);
 
     Batched batch(unsigned vcpu, std::span<const abi::BatchCall> calls);

@@ -27,14 +27,21 @@ Descriptor open_console(const std::string& file) {
 
 }  // namespace
 
-Console::Console(const std::string& file) : file_(open_console(file)), to_terminal_(is_terminal(file)) {}
+Console::Console(const std::string& file, std::size_t most_in_file)
+    : file_(open_console(file)), to_terminal_(is_terminal(file)), most_in_file_(most_in_file) {}
 
 void Console::put(char byte) {
     const std::lock_guard lock(mutex_);
     text_ += byte;
     if (text_.size() >= 2 * kept) text_.erase(0, text_.size() - kept);
-    // A full disk costs the guest nothing: what matters is kept above.
-    if (target() >= 0 && write(target(), &byte, 1) < 0) return;
+    if (to_terminal_ || in_file_ < most_in_file_) put_out({&byte, 1});
+    if (!to_terminal_ && ++in_file_ == most_in_file_) put_out("\n[this file has no room for more]\n");
+}
+
+// A full disk costs the guest nothing: what matters is kept.
+void Console::put_out(std::string_view text) const {
+    const int target = to_terminal_ ? STDERR_FILENO : file_.get();
+    if (target >= 0 && write(target, text.data(), text.size()) < 0) return;
 }
 
 std::string Console::last_lines(unsigned lines) const {
@@ -46,9 +53,9 @@ std::string Console::last_lines(unsigned lines) const {
     for (unsigned i = 0; i < lines && !rest.empty(); i++) {
         const std::size_t begin = rest.rfind('\n') + 1;  // 0 where there is none
         std::string line = "\n  ";
-        // What a terminal would take for more than text is left out.
+        // What a terminal could take for more than text is left out.
         for (const char byte : rest.substr(begin))
-            if (static_cast<unsigned char>(byte) >= ' ' && byte != 0x7f) line += byte;
+            if (byte >= ' ' && byte < 0x7f) line += byte;
         said.insert(0, line);
         rest = rest.substr(0, begin == 0 ? 0 : begin - 1);
     }

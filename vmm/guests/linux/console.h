@@ -15,21 +15,23 @@ class Console {
   public:
     static constexpr std::size_t kept = 16384;  // bytes
 
-    // `file` gets all of it, as it comes; "-" and "terminal" are standard error, and none where it is empty. Throws ConfigError where it
+    // `file` gets what comes up to `most_in_file` bytes; "-" and "terminal" are standard error, and none where it is empty. Throws ConfigError where it
     // cannot be written.
-    explicit Console(const std::string& file);
+    explicit Console(const std::string& file, std::size_t most_in_file = std::size_t{64} << 20);
 
     void put(char byte);
     // "; the console's last lines:" and at most `lines` of them, each on a line of its own; or that it has said nothing.
     std::string last_lines(unsigned lines) const;
 
   private:
-    int target() const { return to_terminal_ ? 2 : file_.get(); }
+    void put_out(std::string_view text) const;
 
-    Descriptor file_;
+    const Descriptor file_;
     const bool to_terminal_;
-    mutable std::mutex mutex_;
-    std::string text_;  // the last bytes, at most 2 * kept; guarded by mutex_
+    const std::size_t most_in_file_;
+    mutable std::mutex mutex_;  // guards what follows
+    std::string text_;          // the last bytes, at most 2 * kept
+    std::size_t in_file_ = 0;   // bytes
 };
 
 }  // namespace gpremap

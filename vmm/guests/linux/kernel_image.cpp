@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "vmm/base/errors.h"
-#include "vmm/base/units.h"
 
 namespace gpremap {
 namespace {
@@ -47,10 +46,13 @@ class KernelFile {
     const std::string& path_;
 };
 
+[[noreturn]] void refuse_size(uint64_t size) {
+    throw ConfigError(
+        fmt::format("linux.memory is too small for this kernel: it needs {} MiB and more", size >> 20));
+}
+
 void put(std::span<std::byte> memory, uint64_t at, std::string_view bytes, uint64_t size) {
-    if (at > memory.size() || memory.size() - at < size)
-        throw ConfigError(fmt::format("linux.memory is too small for this kernel: it needs {} and more",
-                                      format_size((size + large_page - 1) / large_page * large_page)));
+    if (at > memory.size() || memory.size() - at < size) refuse_size(size);
     std::memcpy(memory.data() + at, bytes.data(), bytes.size());
 }
 
@@ -105,6 +107,8 @@ LoadedKernel load_vmlinux(std::span<std::byte> memory, uint64_t at, const Kernel
     }
     file.require(!segments.empty() && lowest % large_page == 0, "segments that begin at a multiple of 2 MiB");
     file.require(header.e_entry - lowest < highest - lowest, "a physical entry point within its segments");
+    // So that no address behind wraps around.
+    if (highest - lowest > memory.size()) refuse_size(highest - lowest);
     for (const Elf64_Phdr& segment : segments)
         put(memory, at + segment.p_paddr - lowest, file.part(segment.p_offset, segment.p_filesz),
             segment.p_memsz);

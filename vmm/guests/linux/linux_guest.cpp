@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -151,9 +152,10 @@ void LinuxGuest::deliver(unsigned vcpu, Vcpu&, const abi::Fault& fault) {
 // ---- steps ----
 
 void LinuxGuest::wait_until_ready(unsigned vcpu) {
-    const auto longest =
-        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(boot_deadline_));
-    if (desk(vcpu).is_ready_within(longest)) return;
+    using std::chrono::milliseconds;
+    const std::chrono::duration<double> longest(boot_deadline_);  // of all vCPUs together
+    const auto left = std::chrono::duration_cast<milliseconds>(began_ + longest - Clock::now());
+    if (desk(vcpu).is_ready_within(std::max(left, milliseconds(0)))) return;
     throw GuestDied(fmt::format(
         "the Linux guest's agent on vCPU {} has not asked for steps within {} s, linux.boot_deadline{}", vcpu,
         boot_deadline_, last_words(vcpu)));

@@ -1,6 +1,7 @@
 // A Linux kernel as a guest, and in it, as a process, the agent.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -36,6 +37,8 @@ class LinuxGuest final : public DeskGuest {
     uint32_t tsc_khz(unsigned vcpu) const override { return processors_.at(vcpu).tsc_khz; }
 
   private:
+    using Clock = std::chrono::steady_clock;
+
     // Of one vCPU's thread.
     struct Processor {
         Vcpu* state = nullptr;
@@ -48,6 +51,7 @@ class LinuxGuest final : public DeskGuest {
     Vm& vm_;
     const Aperture aperture_;
     const double boot_deadline_;  // seconds
+    const Clock::time_point began_ = Clock::now();
     Console console_;
     SerialPort serial_;
     const uint64_t agent_entry_;

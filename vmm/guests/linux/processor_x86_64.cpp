@@ -35,6 +35,13 @@ void hide_extended_state(kvm_cpuid_entry2& entry) {
     if (entry.function == 0xd) entry.eax = entry.ebx = entry.ecx = entry.edx = 0;
 }
 
+// Of all that a guest reaches of KVM, guests of its own would be the most, and none needs them.
+void hide_virtualization(kvm_cpuid_entry2& entry) {
+    constexpr uint32_t leaf1_vmx = 1u << 5, extended_leaf1_svm = 1u << 2;
+    if (entry.function == 1) entry.ecx &= ~leaf1_vmx;
+    if (entry.function == 0x80000001) entry.ecx &= ~extended_leaf1_svm;
+}
+
 // One package, a core for each vCPU.
 void describe_topology(kvm_cpuid_entry2& entry, unsigned vcpu, unsigned vcpus) {
     constexpr uint32_t thread_level = 1, core_level = 2;
@@ -59,6 +66,7 @@ CpuidTable cpuid_of(const CpuidTable& supported, unsigned vcpu, unsigned vcpus) 
     const bool is_emulated = host_is_emulated();
     for (kvm_cpuid_entry2& entry : std::span(table.entries, table.count)) {
         describe_topology(entry, vcpu, vcpus);
+        hide_virtualization(entry);
         if (is_emulated) hide_extended_state(entry);
     }
     return table;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "vmm/base/errors.h"
 #include "vmm/guests/agent/world.h"
 
 namespace gpremap {
@@ -70,6 +71,21 @@ TEST_F(OrdersTest, AQueryHasAllExtentsHoweverMany) {
     ASSERT_THAT(queried.extents, SizeIs(extents));
     for (uint64_t i = 0; i < extents; i++) ASSERT_EQ(queried.extents[i].at, i * page);
     EXPECT_GT(asked, 1u);
+}
+
+// Who says that there is always more gets neither for ever nor all memory.
+TEST_F(OrdersTest, AQueryThatDoesNotGetOnEnds) {
+    for (const uint64_t step : {uint64_t{0}, uint64_t{1}, page, ~uint64_t{0}}) {
+        uint64_t asked = 0;
+        const auto answer = [&](unsigned, const abi::Step& query) {
+            const uint64_t capacity = query.arg[4];
+            const abi::ExtentInfo last = {query.arg[1] + step, 0, GPREMAP_PROT_READ, 0, page};
+            std::memcpy(at(query.arg[3] + (capacity - 1) * sizeof last), &last, sizeof last);
+            EXPECT_LT(++asked, 2000u);
+            return returned(static_cast<int64_t>(capacity) + 1);
+        };
+        EXPECT_THROW(orders(answer).query(0, 0, uint64_t{1} << 46), GuestDied) << step;
+    }
 }
 
 TEST_F(OrdersTest, AQueryThatFailsIsAskedOnce) {

@@ -117,6 +117,19 @@ TEST_F(Boot, SaysWhatIsWrongWithAKernel) {
                 HasSubstr("whole"));
     EXPECT_THAT(complaint(vmlinux(), [](auto& file) { put(file, 18, uint16_t{EM_AARCH64}); }),
                 HasSubstr("64-bit kernel"));
+    // A second segment that would come to lie below the first, and end the kernel there.
+    EXPECT_THAT(complaint(vmlinux(),
+                          [](auto& file) {
+                              Elf64_Phdr first, far = {};
+                              std::memcpy(&first, file.data() + sizeof(Elf64_Ehdr), sizeof first);
+                              far.p_type = PT_LOAD;
+                              far.p_paddr = first.p_paddr - place;
+                              far.p_memsz = 4096;
+                              file.insert(sizeof(Elf64_Ehdr) + sizeof far, sizeof far, 0);
+                              put(file, sizeof(Elf64_Ehdr) + sizeof far, far);
+                              put(file, 56, uint16_t{2});  // e_phnum
+                          }),
+                HasSubstr("linux.memory is too small"));
 }
 
 TEST_F(Boot, PutsTheInitramfsAtTheEndAndSaysWhere) {

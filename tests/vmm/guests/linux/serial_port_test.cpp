@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 
+#include "vmm/base/text_file.h"
 #include "vmm/guests/linux/console.h"
 
 namespace gpremap {
@@ -91,6 +93,22 @@ TEST(ConsoleOfAGuest, KeepsTheLastLinesWithoutControls) {
     const std::string last = console.last_lines(2);
     EXPECT_THAT(last, AllOf(HasSubstr("line 99999"), EndsWith("[31mpanic"), Not(HasSubstr("\x1b"))));
     EXPECT_THAT(last, Not(HasSubstr("line 99998")));
+    for (const char byte : std::string("\x9b[2J\xc2\x9b\xff\x7f\n")) console.put(byte);
+    EXPECT_THAT(console.last_lines(1), EndsWith("\n  [2J")) << "nor controls of 8 bits, nor half a letter";
+}
+
+// And a disk is no more its own than memory is.
+TEST(ConsoleOfAGuest, FillsAFileOnlySoFar) {
+    constexpr std::size_t most = 50'000;
+    const std::string file = testing::TempDir() + "console_of_a_guest";
+    {
+        Console console(file, most);
+        for (std::size_t i = 0; i < 2 * most; i++) console.put('f');
+        for (const char byte : std::string("\nend\n")) console.put(byte);
+        EXPECT_THAT(console.last_lines(1), EndsWith("end"));
+    }
+    EXPECT_EQ(read_text(file), std::string(most, 'f') + "\n[this file has no room for more]\n");
+    std::filesystem::remove(file);
 }
 
 }  // namespace
