@@ -124,7 +124,7 @@ Orders::Queried Orders::query(unsigned vcpu, uint64_t at, uint64_t size) {
         const uint64_t end = all.extents.back().at + all.extents.back().size, covered = end - at;
         if (covered == 0 || covered >= size || all.extents.size() > most_answered)
             throw GuestDied(
-                fmt::format("the agent's answer to a query makes no sense: more extents than "
+                fmt::format("the guest died: its agent's answer to a query makes no sense: more extents than "
                             "there is room for, of which the last ends at {:#x}",
                             end));
         size -= covered;
