@@ -199,8 +199,7 @@ class Plan {
     void add_snapshot(BenchSetting setting) {
         all_.push_back({"snapshot", setting, "ns", "at once", bench_snapshot});
         setting.vcpus = 2;
-        all_.push_back(
-            {"snapshot", setting, "ns, gap beside a writer", "at once", bench_snapshot_gap});
+        all_.push_back({"snapshot", setting, "ns, gap beside a writer", "at once", bench_snapshot_gap});
     }
 
     // A p99 of few samples would be their maximum.
