@@ -45,6 +45,7 @@ def build(folder, wanted):
     if not AGENT.exists():
         raise Unavailable(f"{AGENT} is missing: build it, with the target linux_guest")
     initramfs.require_programs()
+    folder.mkdir(parents=True, exist_ok=True)
     linux = None if wanted.kernel else kernel.obtain()
     with tempfile.TemporaryDirectory() as work:
         module = _module(pathlib.Path(work), wanted.headers or kernel.headers(linux))

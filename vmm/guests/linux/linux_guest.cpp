@@ -18,7 +18,7 @@ namespace gpremap {
 namespace {
 
 constexpr size_t largest_image = size_t{1} << 30;  // bytes, of a kernel and of an initramfs
-constexpr unsigned reported_lines = 12;            // of the console
+constexpr unsigned reported_lines = 48;            // of the console: what Linux says as it dies is forty long
 
 // `quiet`: a console costs an exit for each byte. The clock is the TSC, whose reliability no second clock can confirm here.
 std::string command_line_of(const LinuxConfig& config) {
