@@ -1,6 +1,5 @@
 #include "vmm/control/callers.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -49,9 +48,7 @@ MadeCalls HostCaller::make(CallerMemory& memory, abi::Call number,
 
 MadeCalls HostCaller::call(const abi::BatchCall& call) const {
     HostMemory nothing({});
-    std::array<uint64_t, 6> args{};
-    std::ranges::copy(call.arg, args.begin());
-    return make(nothing, static_cast<abi::Call>(call.number), args);
+    return make(nothing, static_cast<abi::Call>(call.number), std::to_array(call.arg));
 }
 
 MadeCalls HostCaller::batch(std::span<const abi::BatchCall> calls) const {
@@ -65,6 +62,11 @@ MadeCalls HostCaller::batch(std::span<const abi::BatchCall> calls) const {
 
 // ---- by the guest ----
 
+MadeCalls made_by_guest(const Performed& performed) {
+    const abi::Report& report = performed.report;
+    return {report.outcome == abi::Outcome::ok ? report.result : -EFAULT, performed.call, {}};
+}
+
 unsigned GuestCaller::vcpu() const {
     if (!vcpu_)
         throw CallError(
@@ -75,14 +77,17 @@ unsigned GuestCaller::vcpu() const {
 }
 
 MadeCalls GuestCaller::call(const abi::BatchCall& call) const {
-    const Performed performed =
-        perform_(vcpu(), order::call(static_cast<abi::Call>(call.number), std::span(call.arg)));
-    return {performed.report.result, performed.call, {}};
+    return made_by_guest(
+        perform_(vcpu(), order::call(static_cast<abi::Call>(call.number), std::span(call.arg))));
 }
 
 MadeCalls GuestCaller::batch(std::span<const abi::BatchCall> calls) const {
     Orders::Batched batched = Orders(memory_, perform_).batch(vcpu(), calls);
-    return {batched.performed.report.result, batched.performed.call, std::move(batched.results)};
+    MadeCalls made = made_by_guest(batched.performed);
+    made.results = std::move(batched.results);
+    if (made.result >= 0 && made.results.size() < calls.size())
+        made.result = -EFAULT;  // it returns 0 or an errno
+    return made;
 }
 
 }  // namespace gpremap

@@ -22,6 +22,9 @@ struct MadeCalls {
     std::vector<int64_t> results;      // of each call of a batch that was made
 };
 
+// What the agent reports of a call: -EFAULT where it says that it did not get through it.
+MadeCalls made_by_guest(const Performed& performed);
+
 // One call, which is no batch.
 using MakeCall = std::function<MadeCalls(const abi::BatchCall&)>;
 // All or none of them.

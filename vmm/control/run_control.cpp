@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <csignal>
 #include <memory>
-#include <span>
 #include <utility>
 
 #include "vmm/control/protocol.h"
@@ -36,11 +35,6 @@ std::string_view name_of(WorkloadRunner::State state) {
             break;
     }
     return "failed";
-}
-
-void let_call(ControlTarget& target, const auto& caller) {
-    target.call = [caller](const abi::BatchCall& call) { return caller.call(call); };
-    target.batch = [caller](std::span<const abi::BatchCall> calls) { return caller.batch(calls); };
 }
 
 // Throws CallError where the scenario has no such workload.
@@ -75,12 +69,12 @@ ControlTarget RunControl::target_of(const Run& run) {
     target.perform = [run](unsigned vcpu, const abi::Step& step) { return run.machine.perform(vcpu, step); };
     target.vcpu = free_vcpu(run.scenario);
     if (run.scenario.machine.guest == GuestKind::linux) {
-        let_call(target, GuestCaller(gpremap::target_of(run.machine).memory, target.perform, target.vcpu));
+        target.let_call(GuestCaller(gpremap::target_of(run.machine).memory, target.perform, target.vcpu));
     } else {
-        let_call(target, HostCaller([run](CallerMemory& memory, abi::Call number,
-                                          const std::array<uint64_t, 6>& args) {
-                     return run.machine.remapper().call({memory}, number, args);
-                 }));
+        target.let_call(
+            HostCaller([run](CallerMemory& memory, abi::Call number, const std::array<uint64_t, 6>& args) {
+                return run.machine.remapper().call({memory}, number, args);
+            }));
     }
     target.map = [run] { return run.machine.remapper().map(); };
     target.stats = [this, run] { return stats(run); };

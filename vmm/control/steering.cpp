@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "vmm/base/errno_names.h"
@@ -285,8 +284,7 @@ void Steering::resize_once(Job& job, Resizing& resizing, const Names& names) {
                               {"job", job.id},
                               {"arguments", {{"range", range}, {"new_size", next}}}};
     const MadeCalls made = make({&action, 1}, names, step, about, [&](abi::Step& with_more) {
-        const Performed performed = target_.perform(*target_.vcpu, with_more);
-        return MadeCalls{performed.report.result, performed.call, {}};
+        return made_by_guest(target_.perform(*target_.vcpu, with_more));
     });
     if (is_error(made.result)) {
         resizing.error = errno_name(-made.result);

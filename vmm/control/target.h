@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,10 @@ struct ControlTarget {
     // What clients ask for, by one of vmm/control/callers.h.
     MakeCall call;
     MakeBatch batch;
+    void let_call(const auto& caller) {
+        call = [caller](const abi::BatchCall& each) { return caller.call(each); };
+        batch = [caller](std::span<const abi::BatchCall> calls) { return caller.batch(calls); };
+    }
     // A step of the guest's, on a vCPU that has none to do while the steps' ranges are ours. Throws GuestDied.
     std::function<Performed(unsigned vcpu, const abi::Step& step)> perform;
     std::optional<unsigned> vcpu;  // for such steps; nothing where workloads have all

@@ -151,7 +151,7 @@ static int take_blocks(void* argument) {
     const uint64_t block = block_size();
 
     allow_signal(SIGTERM);
-    while (work->left && !work->error) {
+    while (work->left) {
         work->error = take_last_block(work->plugged);
         if (work->error) break;
         work->left -= block;

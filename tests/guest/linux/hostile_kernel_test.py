@@ -26,6 +26,7 @@ GUEST_DIED = 4
 LIMIT, BOOT_MEMORY, PROGRAM = 32, 160, 160
 FEW = int(os.environ.get("HOSTILE_FEW", "2"))  # attacks that are fatal, where there is no time for all
 LONGEST = 120  # s, of a run: under emulation all is slow
+SHORT = 3  # s, of those that do not come to their end by themselves: they boot in no time, if nobody else is busy
 HOLE = "the kernel uses memory of the aperture that is not mapped"
 DEADLINE = "has not asked for steps within [0-9]+ s, linux.boot_deadline"
 
@@ -77,10 +78,6 @@ repeat = {{ times = {40 if SECONDS else 8}, steps = [
   {{ unmap = {{ range = "c" }} }},
 ] }}
 """
-
-
-# Of those that do not come to their end by themselves: they boot in no time, if nobody else is busy.
-SHORT = 3  # s
 
 
 def scenario(attack, seed, seconds, deadline, steps):

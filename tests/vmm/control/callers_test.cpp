@@ -89,6 +89,23 @@ TEST(GuestCaller, HasTheGuestMakeThem) {
     EXPECT_THAT(vcpus, ElementsAre(3u, 3u));
 }
 
+// Whatever the agent says, as for a step: what it did not get through has failed, and so has a batch without results.
+TEST(GuestCaller, DoesNotTakeWhatMakesNoSenseForSuccess) {
+    Written memory;
+    Performed said = {};
+    const GuestCaller caller(
+        memory, [&](unsigned, const abi::Step&) { return said; }, 0);
+    const abi::BatchCall calls[] = {call_of(abi::Call::map, 1)};
+    said.report.outcome = abi::Outcome::fault;
+    EXPECT_EQ(caller.call(calls[0]).result, -EFAULT);
+    EXPECT_EQ(caller.batch(calls).result, -EFAULT);
+    said.report.outcome = abi::Outcome::ok;
+    said.report.result = 5;
+    EXPECT_EQ(caller.batch(calls).result, -EFAULT);
+    said.report.result = -ENOMEM;
+    EXPECT_EQ(caller.batch(calls).result, -ENOMEM);
+}
+
 TEST(GuestCaller, NeedsAVcpuForIt) {
     Written memory;
     const GuestCaller caller(memory, {}, std::nullopt);

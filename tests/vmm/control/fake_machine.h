@@ -66,13 +66,11 @@ class FakeMachine {
 
     ControlTarget target() {
         ControlTarget target;
-        const HostCaller caller(
-            [this](CallerMemory& memory, abi::Call number, const std::array<uint64_t, 6>& args) {
+        target.let_call(
+            HostCaller([this](CallerMemory& memory, abi::Call number, const std::array<uint64_t, 6>& args) {
                 if (before_call) before_call();
                 return call(memory, number, args);
-            });
-        target.call = [caller](const abi::BatchCall& call) { return caller.call(call); };
-        target.batch = [caller](std::span<const abi::BatchCall> calls) { return caller.batch(calls); };
+            }));
         target.perform = [this](unsigned, const abi::Step& step) { return perform(step); };
         target.vcpu = 0;
         target.map = [this] { return map(); };
