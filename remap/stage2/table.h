@@ -95,7 +95,7 @@ class Table {
         return F::contiguous;
     }
 
-    static constexpr Size offset(uint64_t pages, unsigned level) { return {pages * G::page(level).bytes}; }
+    static constexpr Size offset(uint64_t count, unsigned level) { return {count * G::page(level).bytes}; }
 
     // The table of that level for the address, made where it is missing.
     Node& descend(Gpa at, unsigned to) {

@@ -17,6 +17,7 @@ namespace {
 using gpremap::abi::BatchCall;
 
 BatchCall call(fuzz::Input& input) {
+    fuzz::count_call();
     BatchCall result = {};
     const std::span rows = gpremap::catalogue();
     const auto which = input.take<uint8_t>();
@@ -60,7 +61,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         std::ranges::generate(calls, [&] { return call(input); });
         const remap::Answer answer = gpremap::plan_batch(space, calls);
         if (!answer) continue;
-        if (answer->changes.size() > gpremap::most_batch_changes) fuzz::fail("too many changes");
+        if (answer->changes.size() > gpremap::most_batch_pieces) fuzz::fail("too many changes");
         for (const remap::Change& change : remap::coalesced(answer->changes)) memory.apply(change);
         space = answer->after;
         check_within(space);

@@ -1,6 +1,9 @@
 // What a fuzzer makes of the bytes that it is given: one after the other, and zeros behind their end.
 #pragma once
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -49,6 +52,22 @@ class Input {
 [[noreturn]] inline void fail(const std::string& what) {
     std::fprintf(stderr, "%s\n", what.c_str());
     std::abort();
+}
+
+// How many calls a run has made, told at its end.
+inline void count_call() {
+    static uint64_t calls = 0;
+    if (calls++ == 0)
+        std::atexit([] { std::fprintf(stderr, "calls: %llu\n", static_cast<unsigned long long>(calls)); });
+}
+
+// One file for all inputs, in memory.
+inline std::string file_with(const uint8_t* data, size_t size) {
+    static const int descriptor = memfd_create("result", 0);
+    if (descriptor < 0 || ftruncate(descriptor, 0) != 0 ||
+        pwrite(descriptor, data, size, 0) != static_cast<ssize_t>(size))
+        fail("the file cannot be written");
+    return "/proc/self/fd/" + std::to_string(descriptor);
 }
 
 // For what reads any text, or refuses it in words.

@@ -12,6 +12,7 @@ namespace fuzz {
 inline constexpr uint64_t granule = 4096, base = uint64_t{4} << 30, slots = 16;
 
 inline oracle::Call native_call(Input& input) {
+    count_call();
     using oracle::Kind;
     constexpr std::array kinds = {Kind::map,   Kind::unmap,    Kind::move,     Kind::grow,    Kind::shrink,
                                   Kind::alias, Kind::snapshot, Kind::exchange, Kind::protect, Kind::release,

@@ -1,7 +1,4 @@
 // Results that are read again, by `diff`, `merge`, `sweep` and `run --from`: any file is read, or refused in words.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <array>
 #include <string>
 
@@ -11,15 +8,6 @@
 #include "vmm/results/reading.h"
 
 namespace {
-
-// One file for all inputs, in memory.
-std::string file_with(const uint8_t* data, size_t size) {
-    static const int descriptor = memfd_create("result", 0);
-    if (descriptor < 0 || ftruncate(descriptor, 0) != 0 ||
-        pwrite(descriptor, data, size, 0) != static_cast<ssize_t>(size))
-        fuzz::fail("the file cannot be written");
-    return "/proc/self/fd/" + std::to_string(descriptor);
-}
 
 template <typename Read>
 void refuse_or(Read read) {
@@ -33,7 +21,7 @@ void refuse_or(Read read) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     constexpr std::array schemas{gpremap::run_schema, gpremap::merge_schema, gpremap::bench_schema};
-    const std::string path = file_with(data, size);
+    const std::string path = fuzz::file_with(data, size);
     refuse_or([&] { gpremap::read_runs(path, schemas); });
     refuse_or([&] { gpremap::read_rerun(path); });
     return 0;

@@ -59,8 +59,9 @@ void convert(const std::string& key, const JsonObject& json, auto put) {
 
 toml::table table_of(const JsonObject& json) {
     toml::table table;
-    for (const auto& [key, value] : json.items())
-        convert(key, value, [&](auto converted) { table.insert(key, std::move(converted)); });
+    for (const auto& item : json.items())
+        convert(item.key(), item.value(),
+                [&](auto converted) { table.insert(item.key(), std::move(converted)); });
     return table;
 }
 

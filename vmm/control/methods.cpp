@@ -203,8 +203,8 @@ const Method& method_named(std::string_view name) {
 
 void check_arguments(const Method& method, const JsonObject& arguments) {
     for (const auto& [key, value] : arguments.items()) {
-        const auto known = std::ranges::find_if(method.arguments, [&](const MethodArgument& each) {
-            return std::ranges::count(each.names, key) > 0;
+        const auto known = std::ranges::find_if(method.arguments, [&name = key](const MethodArgument& each) {
+            return std::ranges::count(each.names, name) > 0;
         });
         if (known == method.arguments.end())
             throw CallError(ErrorCode::bad_arguments,

@@ -77,7 +77,7 @@ void StepRunner::run(const std::vector<Order>& timeline) {
         for (const auto& [number, orders] : tracks) {
             if (number == 0) continue;
             auto& with_its_like = is_background(*orders.back()->step) ? in_background : threads;
-            with_its_like.emplace_back([&follow, &orders] {
+            with_its_like.emplace_back([&follow, &orders = orders] {  // clang 14 takes no binding as it is
                 begin_thread(ThreadKind::track, name_of(*orders.front()->step));
                 follow(orders);
             });

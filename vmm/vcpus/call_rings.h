@@ -4,7 +4,7 @@
 //     thread           submitted seen, call read, made, result written, completed++
 //
 // It looks at the rings in turn as long as there is something to do, and a little longer; then it sleeps until a bell is
-// rung. What the guest writes is read once and not trusted: counters that make no sense break a ring, and nothing else.
+// rung.
 #pragma once
 
 #include <array>
@@ -13,10 +13,12 @@
 #include <mutex>
 #include <optional>
 #include <semaphore>
+#include <span>
 #include <thread>
 
 #include "guest/abi/agent.h"
 #include "vmm/memory/caller.h"
+#include "vmm/vcpus/call_ring.h"
 
 namespace gpremap {
 
@@ -41,14 +43,12 @@ class CallRings {
     std::optional<CallRecord> take_record(unsigned vcpu);
 
   private:
-    struct Ring {
+    struct Place {
         std::atomic<gpremap_ring*> wanted = nullptr;  // where the vCPU has set it up last,
         std::atomic<uint64_t> set_ups = 0;            // and how often
         // Of the thread.
-        gpremap_ring* shared = nullptr;
+        std::optional<CallRing> ring;
         uint64_t seen_set_ups = 0;
-        uint32_t taken = 0;
-        uint32_t completed = 0;
 
         std::mutex mutex;  // guards:
         std::optional<CallRecord> record;
@@ -58,15 +58,13 @@ class CallRings {
 
     void run();
     Found look_at_all();
-    Found look_at(unsigned vcpu);
-    uint32_t calls_ready(Ring& ring) const;
-    void make(unsigned vcpu, Ring& ring, uint32_t count);
-    void answer(Ring& ring, uint64_t tag, int64_t result);
+    Found look_at(Place& place);
+    void make(Place& place, std::span<const gpremap_ring_call> ring_calls);
     void sleep();
     void set_state(uint32_t state);
 
     Crew& crew_;
-    std::array<Ring, abi::max_vcpus> rings_;
+    std::array<Place, abi::max_vcpus> places_;
     std::atomic<bool> stops_ = false;
     std::counting_semaphore<> bell_{0};
     std::thread thread_;

@@ -144,6 +144,12 @@ TEST_F(Results, ThatAreNestedTooDeepAreRefused) {
     EXPECT_THAT(error_of([&] { read(path); }), HasSubstr("expected a result of schema"));
 }
 
+TEST_F(Results, WithNumbersThatNoDoubleHoldsAreRefused) {
+    const std::string path = write("large.json", std::string(R"({"schema": 1e999})"));
+    EXPECT_EQ(error_of([&] { read(path); }),
+              path + ": expected JSON whose numbers are within those of a double");
+}
+
 TEST_F(Results, MergeInAnyOrder) {
     JsonObject second = run_with(1000);
     second["began"] = "2027";
