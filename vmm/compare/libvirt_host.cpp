@@ -1,19 +1,15 @@
 #include "vmm/compare/libvirt_host.h"
 
 #include <fmt/format.h>
-#include <sys/types.h>
 
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <exception>
-#include <fstream>
-#include <iterator>
-#include <system_error>
 #include <thread>
 
 #include "vmm/base/errors.h"
 #include "vmm/libvirt/embedded_driver.h"
+#include "vmm/libvirt/private_folder.h"
 
 namespace gpremap {
 
@@ -33,23 +29,11 @@ std::string dotted(unsigned long version) {
     return fmt::format("{}.{}.{}", version / 1'000'000, version / 1'000 % 1'000, version % 1'000);
 }
 
-std::string command_line_of(const std::string& pid) {
-    std::ifstream file("/proc/" + pid + "/cmdline", std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
 // The driver starts each QEMU that it finds, to ask what it can, and waits some seconds for each. They are told
 // by their command lines, which name a socket in `folder`: the file with the pid is there much later, and the
 // process that waits until QEMU is a daemon has the same line.
 void end_questions(const std::filesystem::path& folder) {
-    const std::string socket = (folder / "libvirt/lib/qemu/qmp-").string();
-    std::error_code error;
-    using Walk = std::filesystem::directory_iterator;
-    for (Walk walk("/proc", error); !error && walk != Walk(); walk.increment(error)) {
-        const std::string name = walk->path().filename();
-        if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-        if (command_line_of(name).find(socket) != std::string::npos) kill(std::stoi(name), SIGKILL);
-    }
+    end_qemu_with((folder / "libvirt/lib/qemu/qmp-").string());
 }
 
 // Waits for `done`; libvirt does not look at signals meanwhile.
@@ -59,7 +43,8 @@ void end_early_where_interrupted(Done done, const std::filesystem::path& folder,
     try {
         waiter.wait(done, std::chrono::hours(24));
     } catch (const Interrupted&) {
-        for (bool ended = false; !ended;) {
+        bool ended = false;
+        while (!ended) {
             end_questions(folder);
             std::this_thread::sleep_for(look);
             waiter.change([&] { ended = done(); });

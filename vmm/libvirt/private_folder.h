@@ -2,21 +2,26 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+
+#include "vmm/base/guardian.h"
 
 namespace gpremap {
 
 class PrivateFolder {
   public:
-    // Anybody may look into it: a daemon's QEMU runs as another user. Throws HostLacks.
+    // Anybody may look into it: a daemon's QEMU runs as another user. However this process ends, a second one removes
+    // it, and ends those of QEMU that name it. Throws HostLacks; std::system_error where there can be no process.
     PrivateFolder();
-    ~PrivateFolder();
-    PrivateFolder(const PrivateFolder&) = delete;
-    PrivateFolder& operator=(const PrivateFolder&) = delete;
 
     const std::filesystem::path& path() const { return path_; }
 
   private:
-    std::filesystem::path path_;
+    const std::filesystem::path path_;
+    const Guardian guardian_;
 };
+
+// Kills each process of QEMU whose command line has `text`. Returns whether there was one.
+bool end_qemu_with(const std::string& text);
 
 }  // namespace gpremap

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <array>
 #include <utility>
 
 #include "vmm/sandbox/vcpu_requests.h"
@@ -143,7 +144,8 @@ void allow_what_the_main_thread_does(CallList& list) {
                 SCMP_SYS(getgid)});
     // That of violations stays.
     list.allow_if(SCMP_SYS(rt_sigaction), {SCMP_A0(SCMP_CMP_NE, SIGSYS)});
-    for (const uint64_t request : {TCGETS, TCSETS, TIOCGWINSZ}) allow_ioctl(list, request);
+    for (const uint64_t request : std::array<uint64_t, 3>{TCGETS, TCSETS, TIOCGWINSZ})
+        allow_ioctl(list, request);
     allow_ioctl(list, KVM_GET_TSC_KHZ);
 }
 

@@ -1,17 +1,12 @@
 #include "vmm/verbs/huge_page_reservation.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
+#include <exception>
 #include <fstream>
-#include <stdexcept>
 
 #include "vmm/base/errors.h"
 #include "vmm/base/units.h"
@@ -58,21 +53,6 @@ void give_back(const HugePagesWanted& added, uint64_t least) {
     }
 }
 
-// False at the end of what comes.
-bool read_byte(int from) {
-    char nothing;
-    ssize_t got;
-    while ((got = read(from, &nothing, 1)) < 0 && errno == EINTR) {
-    }
-    return got == 1;
-}
-
-void write_byte(int to) {
-    const char nothing = 0;
-    while (::send(to, &nothing, 1, MSG_NOSIGNAL) < 0 && errno == EINTR) {
-    }
-}
-
 }  // namespace
 
 tl::expected<HugePagesWanted, std::string_view> parse_huge_pages(std::string_view text) {
@@ -96,17 +76,10 @@ HugePageReservation::HugePageReservation(const HugePagesWanted& wanted) : wanted
     // The kernel would take all memory that is left before it found out.
     if (uint64_t most = read_host().memory_available / wanted.size; wanted.count > most)
         throw HostLacks(fmt::format("{}: the host has memory for {}", name(), most));
-    start_guardian();
-    try {
-        add_pages();
-    } catch (...) {
-        end_guardian();
-        throw;
-    }
-}
-
-HugePageReservation::~HugePageReservation() {
-    if (wanted_.count > 0) end_guardian();
+    // Before it is told that all pages are there, any of them may be.
+    guardian_.emplace([this](bool all_were_added) { give_back(wanted_, all_were_added ? 0 : before_); });
+    add_pages();
+    guardian_->notify();
 }
 
 std::string HugePageReservation::name() const {
@@ -121,40 +94,7 @@ void HugePageReservation::add_pages() {
             fmt::format("{}: the host could make {}, through {}: free memory, or "
                         "reserve them soon after the host has started",
                         name(), got, through));
-    write_byte(alive_.get());
     spdlog::info("{} reserved through {}", name(), through);
-}
-
-void HugePageReservation::start_guardian() {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_errno("socketpair");
-    Descriptor guardians(ends[0]);
-    alive_ = Descriptor(ends[1]);
-    guardian_ = fork();
-    if (guardian_ < 0) throw_errno("fork");
-    if (guardian_ == 0) {
-        alive_ = Descriptor();
-        guard(guardians.get());
-    }
-    guardians = Descriptor();
-    if (!read_byte(alive_.get())) throw std::runtime_error("what gives huge pages back has not started");
-}
-
-// Before this process has said that all pages are there, any of them may be.
-void HugePageReservation::guard(int parent) const {
-    setsid();  // a signal to the terminal's processes is not for this one
-    close(STDIN_FILENO);
-    close(STDOUT_FILENO);
-    write_byte(parent);
-    const bool all_were_added = read_byte(parent);
-    if (all_were_added) read_byte(parent);
-    give_back(wanted_, all_were_added ? 0 : before_);
-    _exit(0);
-}
-
-void HugePageReservation::end_guardian() {
-    alive_ = Descriptor();
-    waitpid(guardian_, nullptr, 0);
 }
 
 }  // namespace gpremap

@@ -1,13 +1,13 @@
 // One of the host's pools of huge pages, made larger for the time of one run.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <tl/expected.hpp>
 
-#include "vmm/kvm/kvm.h"
+#include "vmm/base/guardian.h"
 
 namespace gpremap {
 
@@ -27,22 +27,17 @@ class HugePageReservation {
     explicit HugePageReservation(const HugePagesWanted& wanted);
     // Takes them out again. However this process ends, and be it while they are added, a second one that waits for
     // its end does so.
-    ~HugePageReservation();
+    ~HugePageReservation() = default;
     HugePageReservation(const HugePageReservation&) = delete;
     HugePageReservation& operator=(const HugePageReservation&) = delete;
 
   private:
     void add_pages();
-    void start_guardian();
-    [[noreturn]] void guard(int parent) const;
-    void end_guardian();
-
     std::string name() const;
 
     const HugePagesWanted wanted_;
-    uint64_t before_ = 0;  // pages in the pool
-    Descriptor alive_;     // the guardian has the other end, and sees this process end
-    pid_t guardian_ = -1;
+    uint64_t before_ = 0;               // pages in the pool
+    std::optional<Guardian> guardian_;  // gives them back
 };
 
 }  // namespace gpremap

@@ -284,7 +284,7 @@ void do_rounds(StepRunner& runner, const std::vector<Order>& timeline, Machine& 
 // to `out` and to the files.
 int follow(const Scenario& scenario, const RunOptions& options, Machine& machine, Surroundings around,
            RunResult& run, std::ostream& out) {
-    auto& [files, control, listener, interruption] = around;
+    RunFiles& files = around.files;
     const Colour colour = colour_for(descriptor_of(out));
     StepTable table(out, colour, columns_for(descriptor_of(out)));
     const std::vector<Order> timeline = timeline_of(scenario.steps, scenario.machine.memory.granule);
@@ -292,14 +292,14 @@ int follow(const Scenario& scenario, const RunOptions& options, Machine& machine
     Onlookers onlookers(machine, files, view);
     WorkloadRunner workloads(machine, scenario.workloads, [&](const WorkloadSeries& rows) {
         onlookers.add(rows);
-        control.tell(rows);
+        around.control.tell(rows);
     });
     StepTarget target = target_of(machine);
     const std::optional<Deadline> deadline = deadline_of(scenario, target);
-    StepWatcher watcher = watch(table, view, interruption, deadline, run);
+    StepWatcher watcher = watch(table, view, around.interruption, deadline, run);
     onlookers.watch(watcher, run.machine.vcpus);
-    RunControl::Run steered = {scenario, machine, workloads, interruption, {}};
-    control.watch(watcher, steered);
+    RunControl::Run steered = {scenario, machine, workloads, around.interruption, {}};
+    around.control.watch(watcher, steered);
     confine_when_started(watcher);
     StepRunner runner(std::move(target), watcher, &workloads, options.on_failure);
     steered.checkpoint = [&](const std::string& file) {
@@ -314,14 +314,15 @@ int follow(const Scenario& scenario, const RunOptions& options, Machine& machine
         run.provenance.after = read_conditions();
         print_workloads(out, run.workloads, colour);
         print_summary(out, run, colour);
-        return files.finish(run, interruption);
+        return files.finish(run, around.interruption);
     };
     run.began = std::chrono::system_clock::now();
     files.begin(run);
-    const std::optional<PageServer> page = serve_page(listener, files);  // an older journal is gone by now
+    const std::optional<PageServer> page =
+        serve_page(around.listener, files);  // an older journal is gone by now
     try {
-        control.do_steps([&] { do_rounds(runner, timeline, machine, options.soak, run); }, options.after,
-                         steered);
+        around.control.do_steps([&] { do_rounds(runner, timeline, machine, options.soak, run); },
+                                options.after, steered);
         workloads.finish();
     } catch (const Interrupted&) {
         workloads.finish();

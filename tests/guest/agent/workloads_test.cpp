@@ -200,7 +200,7 @@ TEST_F(WorkloadCode, VerifyNoticesEveryKindOfLoss) {
         std::memset(&word(0, 0), 0, most_pages * page);
         prepare(kind(GPREMAP_VERIFY));
         area_.put_place(memory_at_, 10 * page);
-        const abi::Report report = run([&] {
+        const abi::Report report = run([&, &damage = damage] {
             wait_for(100);
             take_place_away();
             damage();

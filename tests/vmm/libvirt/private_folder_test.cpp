@@ -1,0 +1,101 @@
+// The folder of a comparison, and its QEMUs, go however the program ends.
+#include "vmm/libvirt/private_folder.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <thread>
+
+namespace gpremap {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Within a minute, on the busiest host.
+void wait_until(const std::function<bool()>& holds) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (!holds() && std::chrono::steady_clock::now() < end)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_TRUE(holds());
+}
+
+class PrivateFolderTest : public testing::Test {
+  protected:
+    // A shell by the name of a QEMU, which waits until it is killed, or this test has ended.
+    void SetUp() override {
+        fs::copy_file("/bin/sh", qemu_, fs::copy_options::overwrite_existing);
+        ASSERT_EQ(pipe2(never_.data(), O_CLOEXEC), 0);
+    }
+    void TearDown() override {
+        for (const int end : never_) close(end);
+        fs::remove(qemu_);
+    }
+
+    pid_t start_qemu(const fs::path& names) {
+        const pid_t process = fork();
+        if (process != 0) {
+            wait_until(
+                [&] { return fs::read_symlink("/proc/" + std::to_string(process) + "/exe") == qemu_; });
+            return process;
+        }
+        dup2(never_[0], STDIN_FILENO);
+        execl(qemu_.c_str(), qemu_.c_str(), "-c", "read nothing", names.c_str(), nullptr);
+        _exit(127);
+    }
+
+    // Another process has a folder with a file, tells of it, and waits for its end.
+    fs::path start_owner() {
+        std::array<int, 2> told;
+        EXPECT_EQ(pipe2(told.data(), O_CLOEXEC), 0);
+        owner_ = fork();
+        if (owner_ == 0) {
+            const PrivateFolder folder;
+            fs::create_directory(folder.path() / "inside");
+            const std::string path = folder.path();
+            if (write(told[1], path.data(), path.size()) < 0) _exit(1);
+            for (;;) pause();
+        }
+        std::array<char, 4096> path;
+        const ssize_t size = read(told[0], path.data(), path.size());
+        for (const int end : told) close(end);
+        return std::string(path.data(), size > 0 ? static_cast<size_t>(size) : 0);
+    }
+
+    const fs::path qemu_ = fs::path(testing::TempDir()) / ("qemu-of-test-" + std::to_string(getpid()));
+    std::array<int, 2> never_ = {-1, -1};
+    pid_t owner_ = -1;
+};
+
+TEST_F(PrivateFolderTest, GoesWithItsOwner) {
+    fs::path path;
+    {
+        const PrivateFolder folder;
+        path = folder.path();
+        fs::create_directory(path / "inside");
+    }
+    EXPECT_FALSE(fs::exists(path));
+}
+
+TEST_F(PrivateFolderTest, GoesWithQemuWhereItsOwnerIsKilled) {
+    const fs::path path = start_owner();
+    ASSERT_TRUE(fs::exists(path / "inside"));
+    const pid_t its_own = start_qemu(path / "inside"), anothers = start_qemu("/tmp/another");
+    kill(owner_, SIGKILL);
+    EXPECT_EQ(waitpid(owner_, nullptr, 0), owner_);
+    wait_until([&] { return !fs::exists(path); });
+    int status = 0;
+    EXPECT_EQ(waitpid(its_own, &status, 0), its_own);
+    EXPECT_TRUE(WIFSIGNALED(status));
+    EXPECT_EQ(waitpid(anothers, nullptr, WNOHANG), 0);
+    kill(anothers, SIGKILL);
+    waitpid(anothers, nullptr, 0);
+}
+
+}  // namespace
+}  // namespace gpremap
