@@ -34,7 +34,7 @@ void print_ratios(unsigned rounds) {
     fmt::print("{:<8} {:>8} {:>8}   throughput with samples over that without, median of {}\n", "workload",
                "each", "ratio", rounds);
     for (auto does : {GPREMAP_STREAM, GPREMAP_CHASE, GPREMAP_TOUCH, GPREMAP_VERIFY, GPREMAP_JITTER}) {
-        for (uint64_t each_us : {1000, 100}) {
+        for (uint64_t each_us : {1000u, 100u}) {
             std::vector<double> ratios;
             Workload with, without;
             with.does = without.does = does;

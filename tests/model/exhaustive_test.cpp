@@ -134,7 +134,7 @@ class Calls {
     void add_maps() {
         ranges([&](uint64_t at, uint64_t len) {
             for (uint64_t policy : policies)
-                for (uint64_t prot : {0, 1, 3, 16}) {
+                for (uint64_t prot : {0u, 1u, 3u, 16u}) {
                     Call& call = add(Kind::map, at, len);
                     call.prot = prot;
                     call.flags = policy | (prot == 1 ? flag::shared : 0);
@@ -185,7 +185,7 @@ class Calls {
             for (Kind kind :
                  {Kind::unmap, Kind::release, Kind::lock, Kind::unlock, Kind::pin, Kind::unpin, Kind::seal})
                 add(kind, at, len);
-            for (uint64_t prot : {0, 1, 3, 16}) add(Kind::protect, at, len).prot = prot;
+            for (uint64_t prot : {0u, 1u, 3u, 16u}) add(Kind::protect, at, len).prot = prot;
         });
     }
 

@@ -53,7 +53,7 @@ std::vector<Cells> sample_rows() {
         const bool begins = trimmed(line->substr(0, 3)) != "";
         if (begins) rows.emplace_back();
         size_t at = 0, column = 0;
-        for (size_t width : {3, 10, 26, 22, 9, 10, 18, 4}) {
+        for (size_t width : {3u, 10u, 26u, 22u, 9u, 10u, 18u, 4u}) {
             const std::string part = at < line->size() ? trimmed(line->substr(at, width)) : "";
             if (begins)
                 rows.back().push_back(part);

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "vmm/base/guardian.h"
+#include "vmm/host/guardian.h"
 
 namespace gpremap {
 

@@ -149,12 +149,14 @@ void allow_what_the_main_thread_does(CallList& list) {
     allow_ioctl(list, KVM_GET_TSC_KHZ);
 }
 
-// The runtime of a sanitizer reads maps, makes a thread, has stacks of its own, and looks for leaks with ptrace.
+// The runtime of a sanitizer reads maps, makes a thread, has stacks of its own, asks by a pipe whether memory can be read, and
+// looks for leaks with ptrace.
 void allow_what_sanitizers_do(CallList& list) {
     allow_to_read_files(list);
     allow_to_make_threads(list);
     list.allow({SCMP_SYS(sigaltstack), SCMP_SYS(prctl), SCMP_SYS(clone), SCMP_SYS(ptrace), SCMP_SYS(wait4),
-                SCMP_SYS(rt_sigaction), SCMP_SYS(getppid), SCMP_SYS(kill), SCMP_SYS(getuid)});
+                SCMP_SYS(rt_sigaction), SCMP_SYS(getppid), SCMP_SYS(kill), SCMP_SYS(getuid),
+                SCMP_SYS(pipe2)});
 }
 
 void allow_what_it_does(ThreadKind kind, CallList& list) {

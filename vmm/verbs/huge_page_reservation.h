@@ -7,7 +7,7 @@
 #include <string_view>
 #include <tl/expected.hpp>
 
-#include "vmm/base/guardian.h"
+#include "vmm/host/guardian.h"
 
 namespace gpremap {
 

@@ -318,8 +318,7 @@ int follow(const Scenario& scenario, const RunOptions& options, Machine& machine
     };
     run.began = std::chrono::system_clock::now();
     files.begin(run);
-    const std::optional<PageServer> page =
-        serve_page(around.listener, files);  // an older journal is gone by now
+    const std::optional<PageServer> page = serve_page(around.listener, files);  // an older journal is gone
     try {
         around.control.do_steps([&] { do_rounds(runner, timeline, machine, options.soak, run); },
                                 options.after, steered);

@@ -76,7 +76,8 @@ TEST(Comparison, OfAnEmulatingQemuItsFiguresAreDistorted) {
 
 TEST(Comparison, WhereTheHostIsEmulatedAllFiguresAreDistorted) {
     const Comparison comparison = compare(facts_on("QEMU TCG CPU version 2.5+"));
-    for (const JsonObject& row : comparison.json()["rows"]) {
+    const JsonObject json = comparison.json();
+    for (const JsonObject& row : json["rows"]) {
         EXPECT_EQ(row["guest_ns"]["emulated"], true) << row;
         EXPECT_EQ(row["host_bytes"]["emulated"], false) << row;
         EXPECT_TRUE(row["ratio"].is_null()) << row;

@@ -158,7 +158,7 @@ TEST_F(CommandLine, PlainMemory) {
 }
 
 TEST_F(CommandLine, CellsWhoseSumIsNotTheMemory) {
-    for (unsigned stated : {64, 256, 512, 4096})
+    for (unsigned stated : {64u, 256u, 512u, 4096u})
         expect_alike(memory(stated) + two_vcpus + two_cells(256 << 10, 256 << 10));
 }
 
@@ -194,7 +194,7 @@ TEST_F(CommandLine, MemoryDevices) {
     const std::string virtio_mem =
         "<memory model='virtio-mem'><target><size unit='MiB'>512</size><node>0</node>"
         "<block unit='MiB'>2</block><requested unit='MiB'>{}</requested></target></memory>";
-    for (unsigned requested : {0, 128, 512})
+    for (unsigned requested : {0u, 128u, 512u})
         expect_alike("<maxMemory slots='4' unit='GiB'>4</maxMemory>" + memory(300) + two_vcpus +
                      two_cells(256 << 10, 256 << 10) + "<devices>" + dimm +
                      fmt::format(fmt::runtime(virtio_mem), requested) + dimm + "</devices>");

@@ -22,7 +22,7 @@ std::vector<std::string> lines_of_table(size_t width) {
 }
 
 TEST(StepTable, FitsItsWidth) {
-    for (size_t width : {42, 60, 80, 110, 140, 1000})
+    for (size_t width : {42u, 60u, 80u, 110u, 140u, 1000u})
         for (const std::string& line : lines_of_table(width)) EXPECT_LT(line.size(), width) << line;
 }
 

@@ -184,7 +184,7 @@ TEST_F(StepRunnerTest, NoMoreIsUnpluggedThanThereWas) {
             nullptr, "guest = 'linux'");
     EXPECT_THAT(thrown, "");
     ASSERT_EQ(results.size(), 4u);
-    for (const auto i : {2, 3}) EXPECT_THAT(results[i].problem, HasSubstr("1 TiB of 128 MiB went"));
+    for (const size_t i : {2u, 3u}) EXPECT_THAT(results[i].problem, HasSubstr("1 TiB of 128 MiB went"));
 }
 
 TEST_F(StepRunnerTest, AStepWaitsForItsTime) {
@@ -324,7 +324,7 @@ TEST_F(StepRunnerTest, AfterAFailureAllIsSkippedWhereThatIsAskedFor) {
             "[[step]]\nsleep = 60\n[[step]]\ntrack = 't'\nvcpu = 1\nat = 60\ntouch = { range = 'a' }\n");
     ASSERT_EQ(results.size(), 4u);
     EXPECT_THAT(results[1].problem, HasSubstr("expected EPERM"));
-    for (size_t i : {2, 3}) EXPECT_EQ(results[i].skipped_for, 1u);
+    for (size_t i : {2u, 3u}) EXPECT_EQ(results[i].skipped_for, 1u);
 }
 
 TEST_F(StepRunnerTest, ABoundOfAllTurnsIsJudgedWithTheLast) {

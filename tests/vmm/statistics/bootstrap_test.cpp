@@ -26,7 +26,7 @@ Interval by_drawing(const std::vector<double>& samples) {
 }
 
 TEST(Bootstrap, IsThatOfResamples) {
-    for (const size_t n : {5, 6, 30, 31}) {
+    for (const size_t n : {5u, 6u, 30u, 31u}) {
         std::mt19937_64 random(n);
         std::vector<double> samples;
         for (size_t i = 0; i < n; i++) samples.push_back(std::lognormal_distribution(0.0, 0.3)(random));

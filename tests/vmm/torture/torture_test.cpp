@@ -321,7 +321,7 @@ TEST_P(WindowTortureTest, KeepsOthersMemoryOut) {
     std::atomic<bool> stop = false;
     std::atomic<uint64_t> mappings = 0, inside = 0;
     std::vector<std::thread> others;
-    for (uint64_t other : {1, 2})
+    for (uint64_t other : {1u, 2u})
         others.emplace_back([&, other] { inside += map_and_unmap(reserved, seed + other, stop, mappings); });
     torture(std::max(wanted_remaps / 10, uint64_t{1}));
     stop = true;

@@ -1,4 +1,4 @@
-#include "vmm/base/guardian.h"
+#include "vmm/host/guardian.h"
 
 #include <sys/socket.h>
 #include <sys/wait.h>
