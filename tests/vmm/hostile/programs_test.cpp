@@ -124,11 +124,11 @@ class HostilePrograms : public Hostile {
     }
 
     void write_programs(const std::vector<std::vector<uint8_t>>& programs) {
-        const size_t runner_size = program_runner_end - program_runner;
+        const auto runner_size = static_cast<size_t>(program_runner_end - program_runner);
         const auto count = static_cast<uint32_t>(programs.size());
         write(GPREMAP_PROGRAMS, program_runner, runner_size);
         write(GPREMAP_PROGRAMS + offsetof(Runner, count), &count, sizeof count);
-        write(debug_stub, debug_handler, debug_handler_end - debug_handler);
+        write(debug_stub, debug_handler, static_cast<size_t>(debug_handler_end - debug_handler));
         for (size_t i = 0; i < count; i++)
             write(GPREMAP_PROGRAMS + runner_size + i * PROGRAM_STRIDE, programs[i].data(),
                   std::min<size_t>(programs[i].size(), PROGRAM_STRIDE));
