@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <functional>
+#include <iostream>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -191,12 +192,18 @@ class AtomicityTest : public KvmTestWith<Variant> {
             int64_t result = remap(trial.number, trial.args);
             allocations_left = -1;
             if (result >= 0) return point;
+            failed_++;
             EXPECT_EQ(result, -ENOMEM);
             expect_unchanged(before);
             if (HasFailure()) return point;
         }
         ADD_FAILURE() << trial.name << " never succeeds";
         return 0;
+    }
+
+    void TearDown() override {
+        if (failed_ > 0) std::cout << failed_ << " failures, one after the other" << std::endl;
+        KvmTestWith::TearDown();
     }
 
     // Has vCPU 1 write without a break, where no trial comes.
@@ -250,6 +257,7 @@ class AtomicityTest : public KvmTestWith<Variant> {
     }
 
     const uint64_t granule = granule_of(std::get<Backing>(GetParam()));
+    int failed_ = 0;  // of host calls and allocations, that were made to fail
 };
 
 TEST_P(AtomicityTest, SystemCallsThatFail) {
