@@ -1,4 +1,4 @@
-// A ring of calls that a guest writes as it likes: no call comes twice, a broken ring gives none, there is never a result that has
+// A ring of calls that a guest writes as it likes: each call comes once, in its turn, a broken ring gives none, there is never a result that has
 // no room, and the host writes nothing that is the guest's.
 #include <cstring>
 #include <memory>
@@ -47,16 +47,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     while (!input.is_at_end()) {
         for (int writes = 1 + input.take<uint8_t>() % entries; writes > 0; writes--)
             write_as_guest(*shared, input);
-        const uint32_t submitted = shared->submitted, collected = shared->collected;
         const gpremap_ring before = *shared;
         const std::vector<gpremap_ring_call> calls = ring.take();
         if (!calls.empty() && shared->state == GPREMAP_RING_BROKEN && before.state != GPREMAP_RING_BROKEN)
             fuzz::fail("a broken ring has calls");
-        if (calls.size() > entries - (completed - collected)) fuzz::fail("there is no room for the results");
-        for (const gpremap_ring_call& call : calls) ring.answer(call.tag, 0);
-        completed += static_cast<uint32_t>(calls.size());
+        if (calls.size() > entries - (completed - before.collected))
+            fuzz::fail("there is no room for the results");
+        for (const gpremap_ring_call& call : calls) {
+            if (std::memcmp(&call, &before.call[completed++ % entries], sizeof call) != 0)
+                fuzz::fail("another call than the next");
+            ring.answer(call.tag, 0);
+        }
         if (!calls.empty()) ring.publish();
-        if (shared->submitted != submitted || shared->collected != collected ||
+        if (shared->submitted != before.submitted || shared->collected != before.collected ||
             std::memcmp(shared->call, before.call, sizeof before.call) != 0)
             fuzz::fail("the host has written what is the guest's");
         if (!calls.empty() && shared->completed != completed) fuzz::fail("another number of results");

@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <stdexcept>
-#include <utility>
 
 namespace gpremap {
 
@@ -47,7 +46,7 @@ void close_all_but(int kept) {
 
 }  // namespace
 
-Guardian::Guardian(std::function<void(bool)> clean_up) {
+Guardian::Guardian(const std::function<void(bool)>& clean_up) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_errno("socketpair");
     Descriptor guardians(ends[0]);

@@ -14,7 +14,7 @@ class Guardian {
     // Forks, and returns once `clean_up` will be called: in the other process, without its standard input and output, and
     // whether notify() had been called. It must not log where other threads may be logging now.
     // Throws std::system_error.
-    explicit Guardian(std::function<void(bool was_notified)> clean_up);
+    explicit Guardian(const std::function<void(bool was_notified)>& clean_up);
     // Has it done now, and waits for it.
     ~Guardian();
     Guardian(const Guardian&) = delete;

@@ -78,17 +78,10 @@ class HostileCalls : public Hostile {
 
     // A machine of its own, and so many calls.
     void make_calls(uint64_t seed) {
-        MachineConfig config =
-            config_of(variants[seed % 4], 2, aperture);  // without hugetlb, which all hosts have not
-        config.memory.limit = limit;
-        config.memory.pool = below(2) ? pool : 0;
-        config.ring = below(2);
-        boot(config);
-        const Footprint before = read_footprint();
-        const uint64_t memory_before = own_memory();
+        const bool has_ring = boot_guest(seed, 2);
         Rewriter of_batch(machine_->guest().own_memory(batch_at, batch_size), batch_size, seed);
         std::optional<Rewriter> of_ring;
-        if (config.ring && below(2)) {
+        if (has_ring && below(2)) {
             perform(call(Call::unmap, base, page), 1);  // the first call that goes through it sets it up
             of_ring.emplace(machine_->guest().own_memory(abi::rings + abi::ring_stride, sizeof(gpremap_ring)),
                             sizeof(gpremap_ring), ~seed);
@@ -107,7 +100,7 @@ class HostileCalls : public Hostile {
             const int64_t found = machine_->call(Call::query, {base, aperture, batch_at, 0}).result;
             EXPECT_EQ(found, static_cast<int64_t>(machine_->remapper().map().size()));
         }
-        expect_accounts(machine_->remapper().map(), before, memory_before);
+        expect_accounts();
     }
 };
 

@@ -1,8 +1,6 @@
 // Programs of odd and of random instructions, in ring 3, and in ring 0 with what handles exceptions, rewritten while they run.
 #include <cstddef>
-#include <cstring>
 #include <exception>
-#include <memory>
 #include <optional>
 
 #include "guest/abi/workload.h"
@@ -99,17 +97,11 @@ class HostilePrograms : public Hostile {
     }
 
     void write(uint64_t at, const void* data, size_t size) {
-        std::byte* memory = machine_->guest().own_memory(at, size);
-        ASSERT_TRUE(memory);
-        std::memcpy(memory, data, size);
+        ASSERT_TRUE(machine_->guest().write(at, data, size));
     }
 
-    void boot_guest(uint64_t seed) {
-        MachineConfig config = config_of(variants[seed % 4], 1, aperture);
-        config.memory.limit = limit;
-        config.memory.pool = below(2) ? pool : 0;
-        config.ring = below(2);
-        boot(config);
+    void boot_for_programs(uint64_t seed) {
+        boot_guest(seed, 1);
         perform(call(abi::Call::map, base, 32 * page, rw | GPREMAP_PROT_EXEC));
         const uint64_t kind = GPREMAP_PROGRAM;
         write(GPREMAP_WORKLOADS + offsetof(gpremap_area, workload.kind), &kind, sizeof kind);
@@ -150,9 +142,7 @@ class HostilePrograms : public Hostile {
     }
 
     void run_programs(uint64_t seed) {
-        boot_guest(seed);
-        const Footprint before = read_footprint();
-        const uint64_t memory_before = own_memory();
+        boot_for_programs(seed);
         std::vector<std::vector<uint8_t>> programs(most_programs);
         std::ranges::generate(programs, [this] { return any_program(); });
         write_programs(programs);
@@ -163,12 +153,12 @@ class HostilePrograms : public Hostile {
         machine_->start(0, step(abi::Op::workload, GPREMAP_PROGRAMS));
         wait_for_programs();
         done_ += programs_begun();
-        expect_accounts(machine_->remapper().map(), before, memory_before);
+        expect_accounts();
     }
 
     // One program, and another for ring 0 at its first exception.
     void run_in_ring0(uint64_t seed) {
-        boot_guest(seed);
+        boot_for_programs(seed);
         const std::vector<uint8_t> program = any_program(), stubs = any_program();
         write(GPREMAP_PROGRAMS, program.data(), program.size());
         write(layout::stubs, stubs.data(), stubs.size());
@@ -188,7 +178,7 @@ TEST_F(HostilePrograms, EndInOrder) {
 
 // That they run, and each of them to its end, whatever that is.
 TEST_F(HostilePrograms, AreRun) {
-    boot_guest(0);
+    boot_for_programs(0);
     constexpr uint32_t written = GPREMAP_PROGRAMS + 2 * mib;
     write_programs({
         {0xff, 0x04, 0x25, 0x00, 0x00, 0x20, 0x04, 0xc3},        // incl written; ret
