@@ -1,7 +1,6 @@
 // What a terminal is shown of a run, and that what is no terminal is shown nothing.
 #include "vmm/report/live_view.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pty.h>
 #include <unistd.h>
@@ -26,11 +25,12 @@ std::string shown_by(const std::function<void()>& act, const char* term, const c
     act();
     dup2(old, STDERR_FILENO);
     close(old);
-    fcntl(master, F_SETFL, O_NONBLOCK);
-    std::string text(1 << 16, '\0');
-    const ssize_t size = read(master, text.data(), text.size());
-    text.resize(static_cast<size_t>(std::max<ssize_t>(size, 0)));
     close(slave);
+    // What was written arrives in parts, and later. Behind its last byte comes EIO, for nobody has the other end.
+    std::string text;
+    char part[4096];
+    for (ssize_t size; (size = read(master, part, sizeof(part))) > 0;)
+        text.append(part, static_cast<size_t>(size));
     close(master);
     return text;
 }
