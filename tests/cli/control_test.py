@@ -140,17 +140,24 @@ class Steered(Case):
         self.assertEqual([(at["at"], at["size"]) for at in result["map"]], [(16 << 30, 2 << 20)])
         self.assertTrue(result["workloads"][0]["ok"], result["workloads"])
 
-    def test_pause_workloads_and_checkpoint(self):
+    def wait_until(self, holds):
+        end = time.monotonic() + LONGEST
+        while not holds():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.02)
+
+    def start_and_do_steps(self):
+        """A run that stays, whose two steps are over."""
         run = self.start("--stay")
+        with gpremap.connect(self.socket) as vm:
+            self.wait_until(lambda: vm.call("stats")["steps"]["done"] == 2)
+        return run
+
+    def test_pause_workloads_and_checkpoint(self):
+        run = self.start_and_do_steps()
         with gpremap.connect(self.socket) as vm:
             def ops():
                 return vm.call("stats")["workloads"][0]["ops"]
-
-            def wait_until(holds):
-                end = time.monotonic() + LONGEST
-                while not holds():
-                    self.assertLess(time.monotonic(), end)
-                    time.sleep(0.02)
 
             vm.call("pause")
             with self.assertRaises(gpremap.Error) as refused:
@@ -163,7 +170,7 @@ class Steered(Case):
             vm.call("grow", range="heap", new_size="4MiB")
             self.assertEqual(ops(), stopped)
             vm.call("workload.start", name="checker")
-            wait_until(lambda: ops() > stopped + 2000)
+            self.wait_until(lambda: ops() > stopped + 2000)
             with self.assertRaises(gpremap.Error) as refused:
                 vm.call("workload.start", name="checker")
             self.assertEqual(refused.exception.name, "no_such")
@@ -190,7 +197,7 @@ class Steered(Case):
         self.end(self.start(text=SCENARIO + "[[step]]\nsleep = 1\n"))
 
     def test_many_clients(self):
-        run = self.start("--stay")
+        run = self.start_and_do_steps()
         problems = []
         sizes = {}
         threads = [threading.Thread(target=self.be_client, args=(number, sizes, problems)) for number in range(CLIENTS)]

@@ -52,7 +52,7 @@ class Case(unittest.TestCase):
             return json.load(file)
 
     def gpremap(self, *arguments, status=OK):
-        done = subprocess.run([GPREMAP, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run([GPREMAP, *arguments], capture_output=True, text=True, timeout=600, check=False)
         self.assertEqual(done.returncode, status, f"{arguments}\n{done.stdout}\n{done.stderr}")
         return done
 

@@ -1,4 +1,4 @@
-// The names of errors as case files and scenarios write them: those of <errno.h>, and UTek's own two.
+// Errors as calls return them, and their names as case files and scenarios write them: those of <errno.h>, and UTek's own two.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,11 @@
 #include <string_view>
 
 namespace gpremap {
+
+// A call that returned -1 to -4095 has failed with that errno.
+constexpr bool is_error(int64_t returned) {
+    return returned < 0 && returned >= -4095;
+}
 
 // "ENOMEM" -> ENOMEM, "EMCOLLIDE" -> GPREMAP_EMCOLLIDE.
 std::optional<int64_t> errno_value(std::string_view name);

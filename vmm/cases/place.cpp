@@ -109,7 +109,7 @@ void PlaceByCalls::finish_run(const PictureRun& run) {
 
 void PlaceByCalls::must(abi::Call number, std::array<uint64_t, 6> args) {
     const int64_t result = call({number, args, {}});
-    if (result < 0 && result >= -4095)
+    if (is_error(result))
         throw CaseFailed(
             fmt::format("call {:#x} at {:#x}, with which the picture is built or looked at, returned {}",
                         static_cast<uint64_t>(number), args[0], errno_name(-result)));

@@ -86,17 +86,16 @@ class CaseRun {
     }
 
     bool is_expected(const Returns& expected, int64_t result) const {
-        const bool is_error = result < 0 && result >= -4095;
         const auto address = static_cast<uint64_t>(result);
         switch (expected.kind) {
             case Returns::Kind::error:
                 return result == -expected.value;
             case Returns::Kind::index:
-                return !is_error && address == granule(expected.value);
+                return !is_error(result) && address == granule(expected.value);
             case Returns::Kind::elsewhere:
-                return !is_error && address % case_.granule == 0 && !in_window(address);
+                return !is_error(result) && address % case_.granule == 0 && !in_window(address);
             default:
-                return !is_error;
+                return !is_error(result);
         }
     }
 
@@ -117,7 +116,7 @@ class CaseRun {
     }
 
     std::string describe(int64_t result) const {
-        if (result < 0 && result >= -4095) return errno_name(-result);
+        if (is_error(result)) return errno_name(-result);
         const auto address = static_cast<uint64_t>(result);
         if (in_window(address) && address % case_.granule == 0)
             return fmt::format("{}", (address - place_.window()) / case_.granule);

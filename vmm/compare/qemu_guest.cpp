@@ -92,7 +92,7 @@ QemuGuest::~QemuGuest() {
 }
 
 // Never defined, so that nothing is left when it is destroyed. A daemon does that, too, when the connection
-// ends; where the driver is in this program, the guest powers off when its channel ends.
+// ends; where the driver is in this program, the guardian of its folder does (vmm/libvirt/private_folder.h).
 void QemuGuest::start(const std::string& xml) {
     spdlog::debug("domain:\n{}", xml);
     waiter().interruption().check();

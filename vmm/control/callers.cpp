@@ -63,8 +63,7 @@ MadeCalls HostCaller::batch(std::span<const abi::BatchCall> calls) const {
 // ---- by the guest ----
 
 MadeCalls made_by_guest(const Performed& performed) {
-    const abi::Report& report = performed.report;
-    return {report.outcome == abi::Outcome::ok ? report.result : -EFAULT, performed.call, {}};
+    return {returned_by(performed.report), performed.call, {}};
 }
 
 unsigned GuestCaller::vcpu() const {
@@ -85,8 +84,8 @@ MadeCalls GuestCaller::batch(std::span<const abi::BatchCall> calls) const {
     Orders::Batched batched = Orders(memory_, perform_).batch(vcpu(), calls);
     MadeCalls made = made_by_guest(batched.performed);
     made.results = std::move(batched.results);
-    if (made.result >= 0 && made.results.size() < calls.size())
-        made.result = -EFAULT;  // it returns 0 or an errno
+    if (!is_error(made.result) && made.results.size() < calls.size())
+        made.result = -EFAULT;  // what no batch returns
     return made;
 }
 

@@ -162,21 +162,21 @@ void Server::wake() {
 
 void Server::stop() {
     if (!thread_.joinable()) return;
-    constexpr auto longest = std::chrono::seconds(1);
-    asio::post(context_, [this, longest] {
+    asio::post(context_, [this] {
         asio::error_code ignored;
         acceptor_.close(ignored);
         for (const auto& connection : connections_) connection->finish();
-        end_when_sent(std::chrono::steady_clock::now() + longest);
+        end_when_sent(200);
     });
     thread_.join();
 }
 
-void Server::end_when_sent(std::chrono::steady_clock::time_point latest) {
+// A second, and more where this host stands still meanwhile: it is looks that are counted.
+void Server::end_when_sent(int looks) {
     std::erase_if(connections_, [](const auto& each) { return !each->is_open(); });
-    if (connections_.empty() || std::chrono::steady_clock::now() > latest) return context_.stop();
+    if (connections_.empty() || looks == 0) return context_.stop();
     timer_.expires_after(std::chrono::milliseconds(5));
-    timer_.async_wait([this, latest](asio::error_code) { end_when_sent(latest); });
+    timer_.async_wait([this, looks](asio::error_code) { end_when_sent(looks - 1); });
 }
 
 }  // namespace gpremap

@@ -5,7 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <stdexcept>
+
+#include "vmm/base/errors.h"
 
 namespace gpremap {
 
@@ -26,7 +27,7 @@ void write_byte(int to) {
     }
 }
 
-// Keeps nothing open that its parent has: whoever waits for the end of one of these would wait for ever.
+// Keeps nothing open that its parent has, but standard error: whoever waits for the end of one of these would wait for ever.
 void close_all_but(int kept) {
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
@@ -34,7 +35,7 @@ void close_all_but(int kept) {
     close_range(static_cast<unsigned>(kept) + 1, ~0u, 0);
 }
 
-[[noreturn]] void guard(int parent, const std::function<void(bool)>& clean_up) {
+[[noreturn]] void guard(int parent, const std::function<void(bool)>& clean_up) noexcept {
     setsid();  // a signal to the terminal's processes is not for this one
     close_all_but(parent);
     write_byte(parent);
@@ -55,7 +56,10 @@ Guardian::Guardian(const std::function<void(bool)>& clean_up) {
     if (process_ < 0) throw_errno("fork");
     if (process_ == 0) guard(guardians.get(), clean_up);
     guardians = Descriptor();
-    if (!read_byte(alive_.get())) throw std::runtime_error("the process that cleans up has not started");
+    if (read_byte(alive_.get())) return;
+    waitpid(process_, nullptr, 0);
+    throw HostLacks(
+        "the process that cleans up ended at once: the kernel's log may say why: free memory, and try again");
 }
 
 Guardian::~Guardian() {
@@ -65,6 +69,11 @@ Guardian::~Guardian() {
 
 void Guardian::notify() {
     write_byte(alive_.get());
+}
+
+void Guardian::say(const std::string& problem) {
+    const std::string line = "gpremap: " + problem + "\n";
+    if (write(STDERR_FILENO, line.data(), line.size()) < 0) return;  // there is nobody else to tell
 }
 
 }  // namespace gpremap

@@ -135,6 +135,9 @@ LibvirtFinding examine_embedded() {
     } catch (const HostLacks& error) {
         const Lack lack = lack_of(error);
         return {what, false, lack.reason, lack.mend};
+    } catch (const std::system_error& error) {
+        return {what, false, std::string("no process: ") + error.what(),
+                "end other processes, or raise ulimit -u"};
     }
 }
 

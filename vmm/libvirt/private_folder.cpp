@@ -1,6 +1,5 @@
 #include "vmm/libvirt/private_folder.h"
 
-#include <spdlog/spdlog.h>
 #include <stdlib.h>
 
 #include <cerrno>
@@ -40,19 +39,26 @@ std::string command_line_of(const std::string& pid) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// In a process of its own. A daemon's QEMU may be another user's: the daemon ends it, as its connection has ended.
+// In a process of its own, where what throws ends that. A daemon's QEMU may be another user's: the daemon ends it, as its connection has ended.
 void clean_up(const std::filesystem::path& folder) {
     constexpr std::chrono::milliseconds look(20);
     for (int looks = 0; looks < 500 && end_qemu_with(folder.string()); looks++)
         std::this_thread::sleep_for(look);
     std::error_code error;
     std::filesystem::remove_all(folder, error);
-    if (error) spdlog::error("{} cannot be removed: {}", folder.string(), error.message());
+    if (error) Guardian::say(folder.string() + " cannot be removed: " + error.message());
 }
 
 }  // namespace
 
-PrivateFolder::PrivateFolder() : path_(make_open_folder()), guardian_([this](bool) { clean_up(path_); }) {}
+PrivateFolder::Folder::Folder() : path(make_open_folder()) {}
+
+PrivateFolder::Folder::~Folder() {
+    std::error_code error;  // the guardian has removed it, and said where it cannot be
+    std::filesystem::remove_all(path, error);
+}
+
+PrivateFolder::PrivateFolder() : guardian_([this](bool) { clean_up(path()); }) {}
 
 bool end_qemu_with(const std::string& text) {
     bool was_there = false;

@@ -14,10 +14,16 @@ class PrivateFolder {
     // it, and ends those of QEMU that name it. Throws HostLacks; std::system_error where there can be no process.
     PrivateFolder();
 
-    const std::filesystem::path& path() const { return path_; }
+    const std::filesystem::path& path() const { return folder_.path; }
 
   private:
-    const std::filesystem::path path_;
+    // It goes, too, where there can be no guardian.
+    struct Folder {
+        Folder();
+        ~Folder();
+        const std::filesystem::path path;
+    };
+    const Folder folder_;
     const Guardian guardian_;
 };
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <string_view>
 
 #include "vmm/base/errno_names.h"
@@ -57,17 +56,6 @@ JsonObject json_of(const Expect& expect, const Names& names) {
 void fail(StepResult& result, const std::string& problem) {
     result.ok = false;
     result.problem += (result.problem.empty() ? "" : "; ") + problem;
-}
-
-bool is_error(int64_t returned) {
-    constexpr int64_t highest_errno = 4095;
-    return returned < 0 && returned >= -highest_errno;
-}
-
-int64_t returned_by(const abi::Report& report, StepResult& result) {
-    if (report.outcome == abi::Outcome::ok) return report.result;
-    fail(result, "the agent did not get through it: " + describe(report.fault));
-    return -EFAULT;
 }
 
 Went judge_access(const abi::Report& report, const Expect& expect, const Names& names, StepResult& result) {

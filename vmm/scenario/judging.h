@@ -24,12 +24,6 @@ JsonObject json_of(const Expect& expect, const Names& names);
 // The result is not ok, and `problem` is one of its problems.
 void fail(StepResult& result, const std::string& problem);
 
-// A call that returned -1 to -4095 has failed with that errno.
-bool is_error(int64_t returned);
-
-// What a call has returned. Where the agent says that it did not get through it, the result is not ok, and this is -EFAULT.
-int64_t returned_by(const abi::Report& report, StepResult& result);
-
 // What `expect` may bound.
 std::span<const StepMetric> metrics();
 

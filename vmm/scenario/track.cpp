@@ -5,12 +5,14 @@
 #include <algorithm>
 
 #include "vmm/base/deadline.h"
+#include "vmm/base/errno_names.h"
 #include "vmm/base/errors.h"
 #include "vmm/base/units.h"
 #include "vmm/calls/catalogue.h"
 #include "vmm/calls/effect.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/scenario/judging.h"
+#include "vmm/vcpus/post_mortem.h"
 
 namespace gpremap {
 
@@ -60,7 +62,9 @@ void Track::note(const Performed& performed, StepResult& result) {
 int64_t Track::note_call(const Performed& performed, StepResult& result) {
     note(performed, result);
     result.record = performed.call;
-    const int64_t returned = returned_by(performed.report, result);
+    if (performed.report.outcome != abi::Outcome::ok)
+        fail(result, "the agent did not get through it: " + describe(performed.report.fault));
+    const int64_t returned = returned_by(performed.report);
     if (!is_error(returned)) result.result = static_cast<uint64_t>(returned);
     return returned;
 }

@@ -30,8 +30,10 @@ gpremap_ring_call copy_of(const gpremap_ring_call& shared) {
 std::vector<gpremap_ring_call> CallRing::take() {
     std::vector<gpremap_ring_call> calls;
     if (is_broken_) return calls;
-    for (uint32_t count = calls_ready(); count > 0; count--)
+    for (uint32_t count = calls_ready(); count > 0; count--) {
         calls.push_back(copy_of(shared_->call[taken_++ % entries]));
+        calls.back().flags = 0;  // have been read, and may be others now
+    }
     return calls;
 }
 

@@ -14,8 +14,8 @@ class CallRing {
     // `shared` is in the guest's memory, which others write meanwhile, and outlives this.
     explicit CallRing(gpremap_ring& shared) : shared_(&shared) {}
 
-    // The calls that are to be made now as one: none, one, or all of a batch. At most GPREMAP_RING_ENTRIES, and no more than
-    // there is room for results.
+    // The calls that are to be made now as one, without flags: none, one, or all of a batch. At most GPREMAP_RING_ENTRIES,
+    // and no more than there is room for results.
     std::vector<gpremap_ring_call> take();
     // The next result. The guest sees it after publish().
     void answer(uint64_t tag, int64_t result);

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <sstream>
 
+#include "vmm/base/errno_names.h"
+
 namespace gpremap {
 namespace {
 
@@ -34,7 +36,7 @@ std::string HypercallLog::text() const {
         out << ") ";
         if (!entry.result)
             out << "did not return\n";
-        else if (*entry.result < 0 && *entry.result >= -4095)
+        else if (is_error(*entry.result))
             out << "= " << *entry.result << "\n";
         else
             out << "= " << Hex{static_cast<uint64_t>(*entry.result)} << "\n";

@@ -48,8 +48,8 @@ void give_back(const HugePagesWanted& added, uint64_t least) {
         const uint64_t then = std::max(least, now > added.count ? now - added.count : 0);
         if (then < now) set_pool_size(added.size, then);
     } catch (const std::exception& error) {
-        spdlog::error("{} huge pages of {} stay reserved: {}", added.count, format_size(added.size),
-                      error.what());
+        Guardian::say(fmt::format("{} huge pages of {} stay reserved: {}", added.count,
+                                  format_size(added.size), error.what()));
     }
 }
 

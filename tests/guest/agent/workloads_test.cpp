@@ -205,7 +205,7 @@ TEST_F(WorkloadCode, VerifyNoticesEveryKindOfLoss) {
             take_place_away();
             damage();
             put_place(0, 10);
-            std::this_thread::sleep_for(20ms);
+            wait_for(area_.operations() + 1000);  // each page many times
         });
         EXPECT_EQ(report.outcome, abi::Outcome::mismatch) << name;
         EXPECT_EQ((report.mismatch_at - memory_at_) / page / 2, 2u) << name;  // page 4 or 5
@@ -219,7 +219,7 @@ TEST_F(WorkloadCode, VerifyWantsZerosWhereARangeHasGrown) {
     const abi::Report report = run([&] {
         wait_for(100);
         put_place(0, 20);
-        std::this_thread::sleep_for(20ms);
+        wait_for(area_.operations() + 1000);  // each page many times
     });
     EXPECT_EQ(report.outcome, abi::Outcome::mismatch);
     EXPECT_EQ(report.mismatch_at, reinterpret_cast<uint64_t>(&word(12, 1)));

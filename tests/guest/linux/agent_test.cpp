@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <optional>
@@ -236,11 +238,15 @@ TEST_F(Agent, TakesATextWithoutAnEndForNone) {
 // With all that they have started.
 TEST_F(Agent, EndsCommandsWhenItIsToldTo) {
     using std::chrono::milliseconds, std::chrono::seconds;
-    for (const auto& [command, signal] :
-         {std::pair("sleep 600 | sleep 600", 15), std::pair("trap '' TERM; sleep 600; sleep 600", 9)}) {
+    const std::filesystem::path begun = testing::TempDir() + "begun-" + std::to_string(getpid());
+    const std::string say_so = ": > " + begun.string() + "; ";
+    for (const auto& [command, signal] : {std::pair(say_so + "sleep 600 | sleep 600", 15),
+                                          std::pair("trap '' TERM; " + say_so + "sleep 600; sleep 600", 9)}) {
+        std::filesystem::remove(begun);
         const auto begin = std::chrono::steady_clock::now();
-        std::jthread teller([] {
-            std::this_thread::sleep_for(milliseconds(100));
+        std::jthread teller([&] {
+            for (int i = 0; i < 3000 && !std::filesystem::exists(begun); i++)
+                std::this_thread::sleep_for(milliseconds(10));
             stop() = 1;
         });
         EXPECT_EQ(run(command).result, 128 + signal) << command;
@@ -248,6 +254,7 @@ TEST_F(Agent, EndsCommandsWhenItIsToldTo) {
         teller.join();
         stop() = 0;
     }
+    std::filesystem::remove(begun);
     EXPECT_EQ(run("exit 4").result, 4);
 }
 

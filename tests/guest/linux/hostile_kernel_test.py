@@ -89,7 +89,7 @@ cpus = "any"
 aperture = {{ base = "4GiB", size = "1GiB" }}
 limit = "{LIMIT}MiB"
 mechanism = "{mechanism}"
-deadline = 60
+deadline = {LONGEST}
 [linux]
 kernel = "{KERNEL}"
 initramfs = "initramfs"

@@ -100,8 +100,10 @@ TEST(GuestCaller, DoesNotTakeWhatMakesNoSenseForSuccess) {
     EXPECT_EQ(caller.call(calls[0]).result, -EFAULT);
     EXPECT_EQ(caller.batch(calls).result, -EFAULT);
     said.report.outcome = abi::Outcome::ok;
-    said.report.result = 5;
-    EXPECT_EQ(caller.batch(calls).result, -EFAULT);
+    for (const int64_t nonsense : {5, -5000}) {
+        said.report.result = nonsense;
+        EXPECT_EQ(caller.batch(calls).result, -EFAULT);
+    }
     said.report.result = -ENOMEM;
     EXPECT_EQ(caller.batch(calls).result, -ENOMEM);
 }

@@ -165,6 +165,7 @@ class HostilePrograms : public Hostile {
         machine_->start(0, step(abi::Op::workload, GPREMAP_PROGRAMS));
         wait_for_programs();
         done_++;
+        expect_accounts();
     }
 };
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,9 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Within a minute, on the busiest host.
+// Sooner than the test's own timeout.
 void wait_until(const std::function<bool()>& holds) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(40);
     while (!holds() && std::chrono::steady_clock::now() < end)
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
     EXPECT_TRUE(holds());
@@ -49,22 +50,31 @@ class PrivateFolderTest : public testing::Test {
         _exit(127);
     }
 
+    // In a process of its own, which goes with this one: nothing that is thrown gets out of it.
+    [[noreturn]] static void own_folder(int tell) noexcept {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        const PrivateFolder folder;
+        fs::create_directory(folder.path() / "inside");
+        const std::string path = folder.path();
+        if (write(tell, path.data(), path.size()) < 0) _exit(1);
+        for (;;) pause();
+    }
+
     // Another process has a folder with a file, tells of it, and waits for its end.
     fs::path start_owner() {
         std::array<int, 2> told;
         EXPECT_EQ(pipe2(told.data(), O_CLOEXEC), 0);
         owner_ = fork();
-        if (owner_ == 0) {
-            const PrivateFolder folder;
-            fs::create_directory(folder.path() / "inside");
-            const std::string path = folder.path();
-            if (write(told[1], path.data(), path.size()) < 0) _exit(1);
-            for (;;) pause();
-        }
+        if (owner_ == 0) own_folder(told[1]);
         std::array<char, 4096> path;
         const ssize_t size = read(told[0], path.data(), path.size());
         for (const int end : told) close(end);
         return std::string(path.data(), size > 0 ? static_cast<size_t>(size) : 0);
+    }
+
+    static void end(pid_t process) {
+        kill(process, SIGKILL);
+        waitpid(process, nullptr, 0);
     }
 
     const fs::path qemu_ = fs::path(testing::TempDir()) / ("qemu-of-test-" + std::to_string(getpid()));
@@ -89,12 +99,12 @@ TEST_F(PrivateFolderTest, GoesWithQemuWhereItsOwnerIsKilled) {
     kill(owner_, SIGKILL);
     EXPECT_EQ(waitpid(owner_, nullptr, 0), owner_);
     wait_until([&] { return !fs::exists(path); });
-    int status = 0;
-    EXPECT_EQ(waitpid(its_own, &status, 0), its_own);
-    EXPECT_TRUE(WIFSIGNALED(status));
+    // The one has ended, and is only to be waited for; the other goes on.
+    const bool has_ended = waitpid(its_own, nullptr, WNOHANG) == its_own;
+    EXPECT_TRUE(has_ended);
     EXPECT_EQ(waitpid(anothers, nullptr, WNOHANG), 0);
-    kill(anothers, SIGKILL);
-    waitpid(anothers, nullptr, 0);
+    if (!has_ended) end(its_own);
+    end(anothers);
 }
 
 }  // namespace

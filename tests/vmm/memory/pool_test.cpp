@@ -63,13 +63,23 @@ class PoolTest : public KvmTestWith<Variant> {
 };
 
 TEST_P(PoolTest, MemoryGoesThereAndComesBackZeroed) {
-    boot(PoolCleaner::runs);
-    EXPECT_EQ(call(Call::map, base, capacity, rw).taken, capacity);
-    EXPECT_EQ(machine_->remapper().resident_bytes(), capacity);
-    EXPECT_EQ(machine_->remapper().pool().resident, 0u);
-    expect_zero(base, capacity);
-    fill(base, capacity, 'x');
-    EXPECT_EQ(call(Call::shrink, base, capacity, 2 * huge).given, capacity - 2 * huge);
+    using Clock = std::chrono::steady_clock;
+    Clock::time_point begin;
+    uint64_t resident = 0, given = 0;
+    // The cleaner refills a pool that has been left alone for a second: then there is no room, and it begins anew.
+    for (int tries = 0; tries == 0 || (tries < 20 && Clock::now() - begin > std::chrono::milliseconds(900));
+         tries++) {
+        boot(PoolCleaner::runs);
+        begin = Clock::now();
+        EXPECT_EQ(call(Call::map, base, capacity, rw).taken, capacity);
+        EXPECT_EQ(machine_->remapper().resident_bytes(), capacity);
+        resident = machine_->remapper().pool().resident;
+        expect_zero(base, capacity);
+        fill(base, capacity, 'x');
+        given = call(Call::shrink, base, capacity, 2 * huge).given;
+    }
+    EXPECT_EQ(resident, 0u);
+    EXPECT_EQ(given, capacity - 2 * huge);
     EXPECT_EQ(machine_->remapper().resident_bytes(), 2 * huge);
     wait_until_clean();
     EXPECT_EQ(call(Call::grow, base, 2 * huge, capacity).taken, capacity - 2 * huge);

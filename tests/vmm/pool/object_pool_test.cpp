@@ -51,7 +51,7 @@ class ObjectPoolTest : public testing::Test {
         return offer.ready.at(0);
     }
     static std::vector<ObjectRange> wait_until_clean(ObjectPool& pool, uint64_t ready) {
-        const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(50);
+        const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(250);
         while ((pool.unclean() > 0 || pool.ready() < ready) && std::chrono::steady_clock::now() < late)
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         EXPECT_GE(pool.ready(), ready);

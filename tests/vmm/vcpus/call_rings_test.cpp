@@ -230,10 +230,15 @@ TEST_P(RingOfVcpu, TakesNoExit) {
             least = std::min(least, perform(call(Call::protect, base, size, rw)).kvm.exits);
         return least;
     };
-    boot_with(true);
-    const uint64_t by_ring = least_exits();
-    boot_with(false);
-    EXPECT_EQ(by_ring + 1, least_exits());
+    uint64_t by_ring = ~0ull - 1, by_exit = ~0ull;
+    // Where each call of a round met a tick of the host's timer, another round is better. The least cannot get below what is taken.
+    for (int round = 0; round < 20 && (round == 0 || by_ring + 1 != by_exit); round++) {
+        boot_with(true);
+        by_ring = std::min(by_ring, least_exits());
+        boot_with(false);
+        by_exit = std::min(by_exit, least_exits());
+    }
+    EXPECT_EQ(by_ring + 1, by_exit);
 }
 
 // This thread writes to the entries without a break while the host makes them.

@@ -267,24 +267,33 @@ class RunningCodeTest : public KvmTestWith<std::tuple<Variant, State>> {
     std::string lack() const override {
         return lack_of(std::get<Backing>(std::get<0>(GetParam())), huge_pages);
     }
+
+    // What comes of it where the code has run for so long.
+    abi::Report run_for(std::chrono::milliseconds time) {
+        auto [variant, state] = GetParam();
+        const uint64_t size = size_with(variant);
+        boot(config_of(variant, 2, gib));
+        perform(call(Call::map, bad, size, rw | GPREMAP_PROT_EXEC));
+        abi::Step write = step(Op::write, place, code::turning.size());
+        std::ranges::copy(code::turning, write.bytes);
+        perform(write);
+
+        machine_->start(1, step(Op::exec, place, 0));
+        std::this_thread::sleep_for(time);
+        if (state == State::unmapped)
+            perform(call(Call::unmap, bad, size));
+        else
+            perform(call(Call::protect, bad, size, 0));
+        return machine_->finish(1).report;
+    }
 };
 
+// On a busy host it may not have begun: then the agent has asked for what is there no more, and does not allow it to be executed.
 TEST_P(RunningCodeTest, FaultsWhereItStands) {
-    auto [variant, state] = GetParam();
-    const uint64_t size = size_with(variant);
-    boot(config_of(variant, 2, gib));
-    perform(call(Call::map, bad, size, rw | GPREMAP_PROT_EXEC));
-    abi::Step write = step(Op::write, place, code::turning.size());
-    std::ranges::copy(code::turning, write.bytes);
-    perform(write);
-
-    machine_->start(1, step(Op::exec, place, 0));
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    if (state == State::unmapped)
-        perform(call(Call::unmap, bad, size));
-    else
-        perform(call(Call::protect, bad, size, 0));
-    abi::Report report = machine_->finish(1).report;
+    std::chrono::milliseconds time(20);
+    abi::Report report = run_for(time);
+    while (report.fault.cause == abi::FaultCause::exception && time < std::chrono::seconds(10))
+        report = run_for(time *= 2);
     EXPECT_EQ(report.outcome, Outcome::fault);
     EXPECT_EQ(report.fault.kind, FaultKind::execute);
     EXPECT_EQ(report.fault.cause, abi::FaultCause::stage2);

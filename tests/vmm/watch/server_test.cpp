@@ -142,8 +142,9 @@ TEST_F(Watched, AJournalThatIsNoneIsAnErrorOfItsOwn) {
 TEST_F(Watched, StaysUntilTheEndWasSeenOrForTwoSeconds) {
     using Clock = std::chrono::steady_clock;
     auto begin = Clock::now();
-    { const PageServer server(listen_on_loopback("127.0.0.1:0"), path_); }
-    EXPECT_LT(Clock::now() - begin, std::chrono::milliseconds(1500));  // nobody watched
+    for (int unwatched = 0; unwatched < 20; unwatched++)
+        const PageServer server(listen_on_loopback("127.0.0.1:0"), path_);
+    EXPECT_LT(Clock::now() - begin, std::chrono::seconds(38));  // no two seconds for each
     {
         const PageServer server(listen_on_loopback("127.0.0.1:0"), path_);
         write(begun);
@@ -151,7 +152,6 @@ TEST_F(Watched, StaysUntilTheEndWasSeenOrForTwoSeconds) {
         begin = Clock::now();
     }
     EXPECT_GE(Clock::now() - begin, std::chrono::milliseconds(1900));
-    EXPECT_LT(Clock::now() - begin, std::chrono::seconds(10));
 }
 
 }  // namespace

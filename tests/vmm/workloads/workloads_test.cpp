@@ -47,7 +47,7 @@ class WorkloadsTest : public KvmTestWith<Mechanism> {
     static std::string step(const std::string& keys) { return "[[step]]\n" + keys + "\n"; }
     const std::string two_vcpus = "[vm]\nvcpus = 2\nlimit = '256MiB'\n";
     const std::string map_heap = step("map = { name = 'heap', size = '4MiB' }");
-    const std::string a_while = step("sleep = 0.2");
+    const std::string a_while = step("sleep = 0.2"), a_longer_while = step("sleep = 1");
 };
 INSTANTIATE_TEST_SUITE_P(, WorkloadsTest, testing::Values(Mechanism::window, Mechanism::memslot),
                          name_of_mechanism);
@@ -112,7 +112,7 @@ repeat = { times = 8, steps = [
 
 TEST_P(WorkloadsTest, VerifyNoticesAWordThatIsNotItsOwn) {
     const Ran ran = run(two_vcpus + workload("do = 'verify'\nrange = 'heap'") + map_heap + a_while +
-                        step("access = { at = 'heap+8KiB', kind = 'write', value = 17 }") + a_while);
+                        step("access = { at = 'heap+8KiB', kind = 'write', value = 17 }") + a_longer_while);
     EXPECT_FALSE(ran.workloads.front().ok);
     EXPECT_THAT(ran.workloads.front().problem, HasSubstr("is 0x11, expected"));
 }
@@ -127,7 +127,7 @@ TEST_P(WorkloadsTest, AWorkloadIsIdleWhileItsRangeIsNotThere) {
 
 TEST_P(WorkloadsTest, AFaultThatIsNoMoveEndsIt) {
     const Ran ran = run(two_vcpus + workload("do = 'touch'\nrange = 'heap'\nwrite = 1.0") + map_heap +
-                        a_while + step("protect = { range = 'heap', prot = 'r' }") + a_while);
+                        a_longer_while + step("protect = { range = 'heap', prot = 'r' }") + a_while);
     EXPECT_FALSE(ran.workloads.front().ok);
     EXPECT_THAT(ran.workloads.front().problem, HasSubstr("it ran into a fault at 0x"));
 }
@@ -155,7 +155,7 @@ TEST_P(WorkloadsTest, TheHashTableFindsAllItsKeys) {
         const Ran ran = run(two_vcpus +
                             workload("do = 'program'\nprogram = '" + examples +
                                      "/hash-table'\narguments = ['" + way + "', '40000']") +
-                            a_while + a_while);
+                            a_longer_while);
         const WorkloadResult& workload = ran.workloads.front();
         expect_consistent(workload, ran.series.front());
         EXPECT_TRUE(
@@ -167,8 +167,8 @@ TEST_P(WorkloadsTest, TheStoreIsSavedAsOfOneMoment) {
     for (const char* way : {"snapshot", "copy"}) {
         const Ran ran = run(two_vcpus +
                             workload("do = 'program'\nprogram = '" + examples + "/store'\narguments = ['" +
-                                     way + "', '262144', '100']") +
-                            a_while + a_while);
+                                     way + "', '65536', '500']") +
+                            a_longer_while + a_longer_while);
         const WorkloadResult& workload = ran.workloads.front();
         expect_consistent(workload, ran.series.front());
         EXPECT_TRUE(workload.values.contains("saved")) << way;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -132,6 +133,10 @@ Orders::Queried Orders::query(unsigned vcpu, uint64_t at, uint64_t size) {
     }
 }
 
+int64_t returned_by(const abi::Report& report) {
+    return report.outcome == abi::Outcome::ok ? report.result : -EFAULT;
+}
+
 Orders::Batched Orders::batch(unsigned vcpu, std::span<const abi::BatchCall> calls) {
     const uint64_t buffer = layout::order_buffer(vcpu);
     // A longer batch is refused for its length, unread.
@@ -140,8 +145,7 @@ Orders::Batched Orders::batch(unsigned vcpu, std::span<const abi::BatchCall> cal
 
     Batched batched;
     batched.performed = perform_(vcpu, order::call(abi::Call::batch, {buffer, calls.size()}));
-    const abi::Report& report = batched.performed.report;
-    if (report.outcome != abi::Outcome::ok || report.result != 0) return batched;
+    if (returned_by(batched.performed.report) != 0) return batched;
     std::vector<abi::BatchCall> done(readable.begin(), readable.end());
     require(memory_.read(buffer, done.data(), readable.size_bytes()));
     for (const abi::BatchCall& call : done) batched.results.push_back(call.result);

@@ -50,6 +50,9 @@ abi::Step unplug(uint64_t at, uint64_t size, double seconds);
 
 }  // namespace order
 
+// What a call has returned: -EFAULT where the agent says that it did not get through it.
+int64_t returned_by(const abi::Report& report);
+
 // Queries and batches. What they hand over lies in the agent's memory, in a buffer of the vCPU's own
 // (layout::order_buffer), so several vCPUs can be at it at once.
 class Orders {
@@ -63,7 +66,7 @@ class Orders {
     };
     struct Batched {
         Performed performed;
-        std::vector<int64_t> results;  // of each call; none where the batch failed
+        std::vector<int64_t> results;  // of each call; none where it did not return 0
     };
 
     struct Commanded {
