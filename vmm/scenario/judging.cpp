@@ -8,6 +8,7 @@
 #include "vmm/base/spread.h"
 #include "vmm/base/units.h"
 #include "vmm/calls/effect.h"
+#include "vmm/guests/agent/orders.h"
 
 namespace gpremap {
 
@@ -56,6 +57,12 @@ JsonObject json_of(const Expect& expect, const Names& names) {
 void fail(StepResult& result, const std::string& problem) {
     result.ok = false;
     result.problem += (result.problem.empty() ? "" : "; ") + problem;
+}
+
+int64_t returned_by(const abi::Report& report, StepResult& result) {
+    if (report.outcome != abi::Outcome::ok)
+        fail(result, "the agent did not get through it: " + describe(report.fault));
+    return returned_by(report);
 }
 
 Went judge_access(const abi::Report& report, const Expect& expect, const Names& names, StepResult& result) {

@@ -24,6 +24,9 @@ JsonObject json_of(const Expect& expect, const Names& names);
 // The result is not ok, and `problem` is one of its problems.
 void fail(StepResult& result, const std::string& problem);
 
+// As the agent says; the result is not ok where it did not get through the call.
+int64_t returned_by(const abi::Report& report, StepResult& result);
+
 // What `expect` may bound.
 std::span<const StepMetric> metrics();
 

@@ -12,7 +12,6 @@
 #include "vmm/calls/effect.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/scenario/judging.h"
-#include "vmm/vcpus/post_mortem.h"
 
 namespace gpremap {
 
@@ -62,9 +61,7 @@ void Track::note(const Performed& performed, StepResult& result) {
 int64_t Track::note_call(const Performed& performed, StepResult& result) {
     note(performed, result);
     result.record = performed.call;
-    if (performed.report.outcome != abi::Outcome::ok)
-        fail(result, "the agent did not get through it: " + describe(performed.report.fault));
-    const int64_t returned = returned_by(performed.report);
+    const int64_t returned = returned_by(performed.report, result);
     if (!is_error(returned)) result.result = static_cast<uint64_t>(returned);
     return returned;
 }
