@@ -31,16 +31,19 @@ class PageServer {
         unsigned status = 200;
         const char* type = "text/plain; charset=utf-8";
         std::string text;
+        bool is_last = false;  // the journal has ended, and this says so
     };
     // `host` is what the request calls this server. Called by the server's thread.
     Answer answer(const std::string& method, const std::string& path, const std::string& host);
+    // So does it when the last answer has gone.
+    void end_was_sent() { end_was_sent_ = true; }
 
   private:
     std::string url_;
     std::string socket_host_;  // "127.0.0.1:41234"
     JournalFollower follower_;
     std::atomic<bool> is_watched_ = false;
-    std::atomic<bool> end_was_seen_ = false;
+    std::atomic<bool> end_was_sent_ = false;
     std::unique_ptr<MHD_Daemon, void (*)(MHD_Daemon*)> daemon_;  // last: it answers with what is above
 };
 
