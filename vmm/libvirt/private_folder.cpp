@@ -54,8 +54,8 @@ void clean_up(const std::filesystem::path& folder) {
 PrivateFolder::Folder::Folder() : path(make_open_folder()) {}
 
 PrivateFolder::Folder::~Folder() {
-    std::error_code error;  // the guardian has removed it, and said where it cannot be
-    std::filesystem::remove_all(path, error);
+    std::error_code error;  // the guardian has removed it, or said that it cannot be
+    std::filesystem::remove(path, error);
 }
 
 PrivateFolder::PrivateFolder() : guardian_([this](bool) { clean_up(path()); }) {}

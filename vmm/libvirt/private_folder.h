@@ -17,7 +17,7 @@ class PrivateFolder {
     const std::filesystem::path& path() const { return folder_.path; }
 
   private:
-    // It goes, too, where there can be no guardian.
+    // Goes, too, where there can be no guardian: nothing is in it then.
     struct Folder {
         Folder();
         ~Folder();

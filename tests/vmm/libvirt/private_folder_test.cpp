@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <thread>
 
@@ -90,6 +92,22 @@ TEST_F(PrivateFolderTest, GoesWithItsOwner) {
         fs::create_directory(path / "inside");
     }
     EXPECT_FALSE(fs::exists(path));
+}
+
+// A process without one more descriptor has no guardian.
+TEST_F(PrivateFolderTest, GoesWhereThereCanBeNoGuardian) {
+    const fs::path parent = fs::path(testing::TempDir()) / ("folders-of-test-" + std::to_string(getpid()));
+    fs::create_directory(parent);
+    setenv("TMPDIR", parent.c_str(), 1);
+    rlimit usual = {};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    const rlimit none = {STDERR_FILENO + 1, usual.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    EXPECT_THROW(PrivateFolder(), std::system_error);
+    setrlimit(RLIMIT_NOFILE, &usual);
+    unsetenv("TMPDIR");
+    EXPECT_TRUE(fs::is_empty(parent));
+    fs::remove_all(parent);
 }
 
 TEST_F(PrivateFolderTest, GoesWithQemuWhereItsOwnerIsKilled) {
