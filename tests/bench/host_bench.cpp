@@ -31,10 +31,12 @@ uint64_t size_of(const benchmark::State& state) {
 }
 
 // mremap, and mmap of nothing where the memory was.
+void time_moves(benchmark::State& state, HostMemory& memory) {
+    for (auto _ : state) state.SetIterationTime(static_cast<double>(memory.move()) / 1e9);
+}
+
 void move(benchmark::State& state, Backing backing) {
-    auto memory = memory_for(state, backing, size_of(state));
-    if (!memory) return;
-    for (auto _ : state) state.SetIterationTime(static_cast<double>(memory->move()) / 1e9);
+    if (auto memory = memory_for(state, backing, size_of(state))) time_moves(state, *memory);
 }
 
 // The same in a thread that has the filter of a vCPU's: what confinement costs a call that takes little otherwise.
@@ -44,7 +46,7 @@ void confined_move(benchmark::State& state, Backing backing) {
     confine_threads();
     std::thread([&] {
         begin_thread(ThreadKind::vcpu, "vcpu0");
-        for (auto _ : state) state.SetIterationTime(static_cast<double>(memory->move()) / 1e9);
+        time_moves(state, *memory);
     }).join();
 }
 

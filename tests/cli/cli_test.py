@@ -498,18 +498,16 @@ class Confinement(Case):
         return names[True], names[False]
 
     def filtered(self, *arguments):
-        """The same while it sleeps, once all threads have begun: each names itself and takes its filter."""
+        """The same while it sleeps, once all threads have begun, and are all of one kind: each names itself, then takes its filter."""
         with subprocess.Popen([GPREMAP, "run", self.write("s.toml", self.SCENARIO), "--control", self.path("socket"), *arguments],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
             while "grow" not in running.stdout.readline():
                 self.assertIsNone(running.poll())
             end = time.monotonic() + 60
             confined, free = self.threads_of(running)
-            while not self.THREADS <= confined | free and time.monotonic() < end:
+            while not (self.THREADS <= confined | free and set() in (confined, free)) and time.monotonic() < end:
                 time.sleep(0.1)
                 confined, free = self.threads_of(running)
-            time.sleep(0.1)  # between its name and its filter
-            confined, free = self.threads_of(running)
             running.send_signal(signal.SIGINT)
             _, said = running.communicate(timeout=60)
             self.assertEqual(running.returncode, 128 + signal.SIGINT, said)

@@ -148,18 +148,19 @@ class Compare(unittest.TestCase):
     @needs_qemu
     def test_interrupted_at_its_start(self):
         """While libvirt asks each QEMU that it finds what it can, which takes seconds."""
-        times = []
-        while len(times) < 5 and min(times, default=3) >= 3:  # on a busy host one may take longer
+        for _ in range(5):  # on a busy host one may take longer
             process = self.start("--with", "balloon", "--accelerate", "emulation")
             while process.poll() is None and not glob.glob(os.path.join(self.folder, "tmp/*/libvirt")):
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             begin = time.monotonic()
             process.wait(timeout=280)
-            times.append(time.monotonic() - begin)
+            took = time.monotonic() - begin
             _, errors = self.finish(process, -signal.SIGINT)
             self.assertIn("everything that was started has been stopped", errors)
-        self.assertLess(min(times), 3)
+            if took < 3:
+                break
+        self.assertLess(took, 3)
 
     @needs_qemu
     def test_interrupted_while_something_else_fails(self):

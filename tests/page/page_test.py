@@ -426,12 +426,12 @@ class InBrowser(InFolder):
         self.report("a.json")
         size = os.path.getsize(self.path("out/report.html"))
         self.assertLess(size, 5 * MIB)
-        work = float("inf")
         for _ in range(5):  # where the processor itself was taken away, that counts as work
-            if work >= 1.0:
-                looks = self.open("long")
-                self.hold(looks, "long")
-                work = min(work, self.browser.seconds_of_work())
+            looks = self.open("long")
+            self.hold(looks, "long")
+            work = self.browser.seconds_of_work()
+            if work < 1.0:
+                break
         print(f"page of 10 minutes: {size / MIB:.2f} MiB; ready after {looks['ready_ms']:.0f} ms, of which its thread had a processor for "
               f"{work * 1000:.0f} ms", file=sys.stderr)
         self.assertLess(work, 1.0)

@@ -22,6 +22,7 @@ gpremap_ring_call copy_of(const gpremap_ring_call& shared) {
     for (size_t i = 0; i < sizeof copy / sizeof(uint64_t); i++)
         reinterpret_cast<uint64_t*>(&copy)[i] =
             __atomic_load_n(reinterpret_cast<const uint64_t*>(&shared) + i, __ATOMIC_RELAXED);
+    copy.flags = 0;  // have been read before, and may be others now
     return copy;
 }
 
@@ -30,10 +31,8 @@ gpremap_ring_call copy_of(const gpremap_ring_call& shared) {
 std::vector<gpremap_ring_call> CallRing::take() {
     std::vector<gpremap_ring_call> calls;
     if (is_broken_) return calls;
-    for (uint32_t count = calls_ready(); count > 0; count--) {
+    for (uint32_t count = calls_ready(); count > 0; count--)
         calls.push_back(copy_of(shared_->call[taken_++ % entries]));
-        calls.back().flags = 0;  // have been read, and may be others now
-    }
     return calls;
 }
 

@@ -35,7 +35,7 @@ class PageServer {
     };
     // `host` is what the request calls this server. Called by the server's thread.
     Answer answer(const std::string& method, const std::string& path, const std::string& host);
-    // So does it when the last answer has gone.
+    // Called by it, too, when the last answer has gone.
     void end_was_sent() { end_was_sent_ = true; }
 
   private:
